@@ -70,6 +70,8 @@ class WorkerState:
         #: two seconds.
         self.stamp: Callable[[], None] = lambda: None
         #: Whether a gate monitor runs in this process. If not, only claims read the gate.
+        #: How often the gate monitor lost its server. Other connections may be on that server too.
+        self.reconnects = 0
         self.watched = False
         #: Whether this process runs one suspected cycle at a time, and nothing else.
         self.alone = False

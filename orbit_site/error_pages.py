@@ -1,13 +1,14 @@
 """Errors outside of views: a page under ``/admin/``, a problem document elsewhere."""
 
+import http
 import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
-from django.utils import timezone
 
 from governance.access.lockout import LockedOut, LoginsBusy
+from governance.kernel import clock
 from governance.rest import problem
 
 _CONSOLE = "/admin/"
@@ -26,7 +27,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
     """Answer 429 to a locked-out login."""
     answer = _answer(request, 429, locked.code, locked.detail)
-    answer["Retry-After"] = str(max(1, round((locked.until - timezone.now()).total_seconds())))
+    answer["Retry-After"] = str(max(1, round((locked.until - clock.now()).total_seconds())))
     return answer
 
 
@@ -53,11 +54,17 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500, or 503 if the database failed."""
+    """Answer 500, or 503 with ``Retry-After`` if the database failed."""
     error = sys.exc_info()[1]
     body: dict[str, Any] | None = problem.describe(error) if error is not None else None
-    if body is not None:
-        return _answer(request, body["status"], body["code"], body["detail"])
+    if error is not None and body is not None:
+        answer = _answer(request, body["status"], body["code"], body["detail"])
+        if answer.status_code == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            problem.unavailable(error, body["code"])
+            answer["Retry-After"] = str(problem.RETRY_SECONDS)
+            # Django would log it again, with a traceback.
+            answer._has_been_logged = True  # type: ignore[attr-defined]
+        return answer
     return _answer(
         request,
         500,

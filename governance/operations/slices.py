@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from governance import audit
-from governance.kernel import sql
+from governance.kernel import availability, sql
 from governance.models import OperationRun
 from governance.operations import ledger
 from governance.states import OPERATION, Operation, Outcome
@@ -60,9 +60,9 @@ def do_next(
             )
             if due is not None:
                 wake(run_id, due)
-    except (OperationalError, InterfaceError):
-        raise  # nothing happened, and maintenance wakes the run again
     except Exception as error:
+        if availability.is_away(error):
+            raise  # nothing happened, and maintenance wakes the run again
         # Any other error is tried again, but not for ever: MAX_FAULTS in a row fail the run.
         log.exception("A slice of the operation run %s failed", run_id)
         due = _record_fault(run_id, error)

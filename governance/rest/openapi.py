@@ -244,7 +244,7 @@ def _described(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
         "description": " ".join(f"`{code}`: {text}" for code, text in sorted(codes.items())),
         "content": {problem.CONTENT_TYPE: {"schema": schema}},
     }
-    if status == 429:
+    if status in {429, 503}:
         response["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
         }

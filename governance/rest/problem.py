@@ -10,16 +10,18 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from governance.kernel import schemas
+from governance.kernel import availability, schemas
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import request_id
 
 CONTENT_TYPE = "application/problem+json"
+#: What ``Retry-After`` says of a 503: a failover takes some seconds.
+RETRY_SECONDS = 2
 logger = logging.getLogger(__name__)
 
 STATUS = {
@@ -61,8 +63,6 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (SuspiciousOperation, 400, "malformed", "The request can't be read."),
     (BadRequest, 400, "malformed", "The request can't be read."),
     (DataError, 400, "malformed", "The request holds a value that the database can't store."),
-    (OperationalError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
-    (InterfaceError, 503, "database_unavailable", "The database doesn't answer now. Try again."),
 ]
 
 
@@ -105,6 +105,8 @@ def describe(error: BaseException) -> dict[str, Any] | None:
         return body(
             STATUS[error.kind], error.code, error.detail, errors=error.errors, **error.extra
         )
+    if availability.is_away(error):
+        return body(503, "database_unavailable", availability.explain(error))
     for kind, status, code, detail in _FOREIGN:
         if isinstance(error, kind):
             return body(status, code, detail or str(getattr(error, "detail", error)))
@@ -113,19 +115,34 @@ def describe(error: BaseException) -> dict[str, Any] | None:
     return None
 
 
+def unavailable(error: BaseException, code: str) -> None:
+    """Log the cause of a 503 in one line; drop a connection that is no use any more."""
+    # The client sees a general text.
+    logger.warning("%s: %s", code, " ".join(str(error).split()))
+    if availability.is_away(error):
+        availability.drop_connection(error)
+
+
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an exception of an API view; None leaves it to Django's handler."""
     document = describe(error)
     if document is None:
         return None
+    wait = getattr(error, "wait", None)
     if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
-        # The client sees a general text; the log must have the cause.
-        logger.warning("%s: %s", document["code"], error)
+        unavailable(error, document["code"])
+        wait = wait or RETRY_SECONDS
     headers = {}
     for header, value in (
         ("WWW-Authenticate", getattr(error, "auth_header", None)),
-        ("Retry-After", getattr(error, "wait", None)),
+        ("Retry-After", wait),
     ):
         if value:
             headers[header] = str(value)
-    return Response(document, status=document["status"], headers=headers, content_type=CONTENT_TYPE)
+    answer = Response(
+        document, status=document["status"], headers=headers, content_type=CONTENT_TYPE
+    )
+    # ``unavailable`` has logged it; Django would log an error too.
+    if document["status"] == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer

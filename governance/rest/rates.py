@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -12,6 +13,8 @@ from governance.access.actors import Actor
 from governance.kernel import sql
 
 WINDOW_SECONDS = 60
+# No caller is named so: the others begin with their kind.
+_PROBE = "ready"
 
 COUNT_REQUEST = sql.load(__name__, "count_request")
 
@@ -54,6 +57,13 @@ def count(caller: str) -> RateStatus:
     if requests > limit:
         raise TooMany(rate_status)
     return rate_status
+
+
+def probe() -> None:
+    """Write what every request writes first, and undo it. Raises if the database refuses."""
+    with transaction.atomic():
+        COUNT_REQUEST.rows(caller=_PROBE)
+        transaction.set_rollback(True)
 
 
 def caller(request: Request) -> str:

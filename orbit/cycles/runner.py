@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
+from governance.kernel import clock
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
@@ -31,6 +32,8 @@ CLAIMING_SECONDS = 10.0
 BEAT_SECONDS = 0.5
 # A task that no other worker took within this time waits for this one.
 OTHERS_SECONDS = 1.0
+# An idle slot looks this often whether its connection is still good for anything.
+IDLE_SECONDS = 5.0
 # If one iteration takes longer, the process was suspended or blocked on the database.
 STANDSTILL_SECONDS = 5.0
 # What a slot may take for acts without a deadline of their own: statements of the pipeline.
@@ -62,9 +65,22 @@ class WorkerProcess:
         self._tasks.put(task)
 
     def _run(self) -> None:
+        reconnects = interrupts.process.reconnects
         while True:
-            self._tasks.get()()
-            self._idle.release()
+            task = self._next_task()
+            if reconnects != interrupts.process.reconnects:
+                # The server of this thread's connection may be silent, or no longer the primary.
+                reconnects = interrupts.process.reconnects
+                connection.close()
+            if task is not None:
+                task()
+                self._idle.release()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        try:
+            return self._tasks.get(timeout=IDLE_SECONDS)
+        except queues.Empty:
+            return None
 
 
 def run(worker: WorkerProcess, *, seconds: float = CLAIMING_SECONDS) -> datetime | None:
@@ -135,8 +151,9 @@ class _Runner:
         free = self._free_slots()
         claimed_at = interrupts.now()
         try:
+            clock.refresh()  # the slots give their rows ids of this time
             if time.monotonic() >= ends and not self._may_claim_longer():
-                self.due = datetime.now(UTC)
+                self.due = clock.now()
                 return False
             if free <= 0:
                 return True
@@ -147,7 +164,7 @@ class _Runner:
             self.worker.log.report("claiming stops", exc)
             connection.close()
             self.worker.claim_unknown = True
-            self.due = datetime.now(UTC) + timedelta(seconds=1)
+            self.due = clock.now() + timedelta(seconds=1)
             return False
         for cycle in cycles:
             self._start(cycle, claimed_at)
@@ -207,7 +224,7 @@ class _Runner:
         for number, wait in finished:
             self.running.pop(number, None)
             if wait is not None:
-                self._is_due(datetime.now(UTC) + timedelta(seconds=wait))
+                self._is_due(clock.now() + timedelta(seconds=wait))
 
     def _renew(self) -> None:
         # A third of a lease leaves time for another try.

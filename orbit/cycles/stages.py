@@ -44,7 +44,7 @@ def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finish
         interrupts.check()
         write = fence.FencedWrite(state.cycle, finish.PREPARE_DELIVERIES.text)
         add_deliveries_to(write, state, dispatch)
-        fence.commit(write)
+        enqueue.commit(lambda: fence.commit(write))
     state.release_payloads()
     if not state.jobs.open:
         return None
@@ -62,7 +62,7 @@ def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
     if state.tiers_ended:
         write.sql = START_AND_PREPARE.text
         add_deliveries_to(write, state, dispatch)
-    state.initiation_id = initiation.commit(write)
+    state.initiation_id = enqueue.commit(lambda: initiation.commit(write))
 
 
 def add_deliveries_to(
@@ -77,7 +77,7 @@ def add_deliveries_to(
     ]
     items = normalization.add_to(write, sources, reused=state.reused.items)
     state.items = len(items)
-    for job in enqueue.add_to(write, items, snapshot_id=dispatch.snapshots.id_of):
+    for job in enqueue.add_to(write, items, fingerprint=dispatch.fingerprints.get):
         state.jobs.open[job] = 0.0
     state.jobs.begin()
     if not state.jobs.open:

@@ -6,33 +6,41 @@ All its attempts have one delivery id, and a requeue copies it.
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db import IntegrityError
+from psycopg.errors import ForeignKeyViolation, NotNullViolation
 
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint
+from orbit.models import DispatchJob
 from orbit.outbound import secrets
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 
 STAGE = "dispatch"
+_T = TypeVar("_T")
 
 #: A CTE of fenced statements; ``add_to`` makes the rows of its parameter ``jobs``.
 INSERT_JOBS = sql.fragment(__name__, "insert_jobs")
 
 FIND_SNAPSHOT = sql.load(__name__, "find_snapshot")
+SAVED_CAPS = sql.load(__name__, "saved_caps")
 SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")
 
 
 def add_to(
-    write: fence.FencedWrite, items: Sequence[UUID], *, snapshot_id: Callable[[Endpoint], UUID]
+    write: fence.FencedWrite, items: Sequence[UUID], *, fingerprint: Callable[[Endpoint], str]
 ) -> list[UUID]:
-    """Add the jobs of ``items`` to a write with ``INSERT_JOBS``; return their ids."""
+    """Add the jobs of ``items`` to a write with ``INSERT_JOBS``; return their ids.
+
+    Commit it with ``commit``. ``fingerprint`` is a cache of ``fingerprint_of``.
+    """
     cycle = write.cycle
     configured = endpoints.configured()
     keys = cycle.context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
@@ -42,7 +50,7 @@ def add_to(
     write.rows["jobs"] = []
     retries = max_retries(cycle.context)
     jobs = [
-        _add_job(write, item, configured[key], snapshot_id(configured[key]), retries)
+        _add_job(write, item, configured[key], fingerprint(configured[key]), retries)
         for item in items
         for key in keys
         if key in configured
@@ -57,13 +65,38 @@ def max_retries(context: Mapping[str, Any]) -> int:
     return int(policy.get("max_dispatch_retries", settings.ORBIT_MAX_DISPATCH_RETRIES))
 
 
+def commit(act: Callable[[], _T]) -> _T:
+    """Call ``act``, which commits jobs; if a snapshot is missing, save it and call again."""
+    try:
+        return act()
+    except IntegrityError as error:
+        if not _is_missing_snapshot(error):
+            raise
+    # A failover lost the snapshots, or a restore. Nothing of the statement was written.
+    for endpoint in endpoints.configured().values():
+        snapshot_id(endpoint)
+    return act()
+
+
+def _is_missing_snapshot(error: IntegrityError) -> bool:
+    cause = error.__cause__
+    if not isinstance(cause, NotNullViolation | ForeignKeyViolation):
+        return False
+    where = cause.diag.column_name or cause.diag.constraint_name or ""
+    return cause.diag.table_name == DispatchJob._meta.db_table and "snapshot_id" in where
+
+
+def fingerprint_of(endpoint: Endpoint) -> str:
+    """Return what names the endpoint's snapshot: the same in every process."""
+    document = endpoints.snapshot_document(endpoint)
+    return secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS)
+
+
 def snapshot_id(endpoint: Endpoint) -> UUID:
     """Return the id of the endpoint's snapshot, saved if there is none."""
     # Read first. Saving locks the endpoint's row, which workers lock after cycles. It also writes
     # the caps, which a replaced worker of an older configuration must not bring back.
-    document = endpoints.snapshot_document(endpoint)
-    fingerprint = secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS)
-    row = FIND_SNAPSHOT.one(fingerprint=fingerprint)
+    row = FIND_SNAPSHOT.one(fingerprint=fingerprint_of(endpoint))
     return save_snapshot(endpoint) if row is None else UUID(str(row[0]))
 
 
@@ -75,7 +108,7 @@ def save_snapshot(endpoint: Endpoint) -> UUID:
         state=uuid7(),
         key=endpoint.key,
         host=endpoint.host,
-        fingerprint=secrets.fingerprint(document, settings.ORBIT_ENCRYPTION_KEYS),
+        fingerprint=fingerprint_of(endpoint),
         sealed=secrets.seal(document, settings.ORBIT_ENCRYPTION_KEYS),
         max_concurrency=endpoint.max_concurrency,
         rate_per_second=endpoint.rate_per_second,
@@ -90,6 +123,18 @@ def save_configured() -> None:
         save_snapshot(endpoint)
 
 
+def restore_configured() -> None:
+    """Save the configured endpoints whose rows are gone or have other caps."""
+    by_fingerprint = {
+        fingerprint_of(endpoint): endpoint for endpoint in endpoints.configured().values()
+    }
+    saved = SAVED_CAPS.rows(fingerprints=list(by_fingerprint))
+    caps = {fingerprint: limits for fingerprint, *limits in saved}
+    for fingerprint, endpoint in by_fingerprint.items():
+        if caps.get(fingerprint) != [endpoint.max_concurrency, endpoint.rate_per_second]:
+            save_snapshot(endpoint)
+
+
 def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
     if not endpoints.configured():
         message = "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered"
@@ -101,7 +146,7 @@ def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
 
 
 def _add_job(
-    write: fence.FencedWrite, item: UUID, endpoint: Endpoint, snapshot: UUID, max_retries: int
+    write: fence.FencedWrite, item: UUID, endpoint: Endpoint, fingerprint: str, max_retries: int
 ) -> UUID:
     job_id, delivery_id = uuid7(), uuid.uuid4()
     about = {
@@ -113,7 +158,7 @@ def _add_job(
         {
             "id": str(job_id),
             "cycle_id": str(write.cycle.id),
-            "snapshot_id": str(snapshot),
+            "fingerprint": fingerprint,
             "max_retries": max_retries,
             **about,
         }

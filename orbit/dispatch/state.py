@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 
 from governance.kernel import sql
 from orbit.dispatch import endpoints, enqueue, limits
@@ -28,7 +28,7 @@ class DispatchState:
     def __init__(self) -> None:
         self.senders = SenderPool()
         self.endpoints = EndpointCache()
-        self.snapshots = SnapshotCache()
+        self.fingerprints = FingerprintCache()
         self.queue = EndpointQueue()
         # A slot that sleeps keeps its runner, and with it every other task of its worker.
         self._sleepers = threading.BoundedSemaphore(max(1, settings.ORBIT_CONCURRENCY // 2))
@@ -45,7 +45,10 @@ class DispatchState:
 
 
 class EndpointCache:
-    """The endpoints of snapshots. A snapshot never changes."""
+    """The endpoints of snapshots.
+
+    A snapshot never changes, and its id never comes again: an entry whose row is lost isn't read.
+    """
 
     def __init__(self) -> None:
         self._endpoints: OrderedDict[UUID, Endpoint | None] = OrderedDict()
@@ -58,7 +61,9 @@ class EndpointCache:
                 self._endpoints.move_to_end(snapshot_id)
                 return self._endpoints[snapshot_id]
         row = READ_SNAPSHOT.one(id=snapshot_id)
-        assert row is not None  # noqa: S101 - a job's foreign key keeps its snapshot
+        if row is None:
+            # A job's foreign key keeps its snapshot, so the job was read from another server.
+            raise OperationalError(f"the endpoint snapshot {snapshot_id} is gone")
         endpoint: Endpoint | None = None
         try:
             document = secrets.unseal(bytes(row[0]), settings.ORBIT_ENCRYPTION_KEYS)
@@ -72,25 +77,30 @@ class EndpointCache:
         return endpoint
 
 
-class SnapshotCache:
-    """The snapshots of the configured endpoints, saved at first use."""
+class FingerprintCache:
+    """The fingerprints of the configured endpoints, whose snapshots are saved at first use.
+
+    A fingerprint is computed, so it is right after a lost commit too: ``enqueue.commit`` saves the
+    snapshot again.
+    """
 
     def __init__(self) -> None:
-        self._snapshots: dict[tuple[str, str], tuple[Endpoint, UUID]] = {}
+        self._fingerprints: dict[tuple[str, str], tuple[Endpoint, str]] = {}
         self._lock = threading.Lock()
 
-    def id_of(self, endpoint: Endpoint) -> UUID:
-        """Return the id of the snapshot of ``endpoint``."""
+    def get(self, endpoint: Endpoint) -> str:
+        """Return the fingerprint of the snapshot of ``endpoint``."""
         place = (str(connection.settings_dict["NAME"]), endpoint.key)
         with self._lock:
-            entry = self._snapshots.get(place)
+            entry = self._fingerprints.get(place)
         # An unchanged configuration keeps its endpoint objects, so identity is enough.
         if entry is not None and entry[0] is endpoint:
             return entry[1]
-        snapshot_id = enqueue.snapshot_id(endpoint)
+        enqueue.snapshot_id(endpoint)
+        fingerprint = enqueue.fingerprint_of(endpoint)
         with self._lock:
-            self._snapshots[place] = (endpoint, snapshot_id)
-        return snapshot_id
+            self._fingerprints[place] = (endpoint, fingerprint)
+        return fingerprint
 
 
 @dataclass(slots=True)

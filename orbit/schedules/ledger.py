@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
-from governance.kernel import sql
+from governance.kernel import availability, sql
 from governance.kernel.identifiers import uuid7
 from orbit import interrupts, queue
 from orbit.schedules import rows
@@ -86,17 +86,17 @@ def _write_each(schedules: Sequence[_DueSchedule]) -> dict[int, str]:
     try:
         with transaction.atomic():
             _write(schedules)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
+    except Exception as whole:
+        if availability.is_away(whole):
+            raise
         # One row must not stop the others: write them one by one.
         for schedule in schedules:
             try:
                 with transaction.atomic():
                     _write([schedule])
-            except (OperationalError, InterfaceError):
-                raise
             except Exception as error:
+                if availability.is_away(error):
+                    raise
                 broken[schedule.row.id] = _message(schedule.row, error)
     return broken
 

@@ -1,5 +1,6 @@
 """Keep the schedules' rows as environment, run profiles and users' overrides ask."""
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +17,8 @@ from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleRow
 
 MOST_AT_ONCE = 500
 _HEARTBEAT_EVERY = 50
+#: After this time look at every row again, whatever the version says.
+LOOK_AGAIN_SECONDS = 60.0
 _NO_FAMILY = "\x01"  # no name starts with it
 
 LOCK_ALL = sql.load(__name__, "lock_all_schedules")
@@ -72,24 +75,36 @@ def write(row_id: int, columns: Mapping[str, Any]) -> None:
 
 
 class RunProfileSchedules:
-    """The schedules of run profiles; reads documents only if they may have changed."""
+    """The schedules of run profiles.
+
+    Reads documents only if they or the schedules' rows may have changed, and once a minute.
+    """
 
     def __init__(self, time_zone: str) -> None:
         """``time_zone`` applies to crons that name none."""
         self._time_zone = time_zone
         self._version: tuple[Any, ...] | None = None
+        self._look_again_at = 0.0
 
     def follow(self) -> None:
         """Write the rows that the run profiles ask for."""
-        version = RUN_PROFILES_VERSION.one()
-        if version == self._version:
+        version = self._read_version()
+        if version == self._version and time.monotonic() < self._look_again_at:
             return
         with transaction.atomic():
             # Lock before reading: another process could write what it read later first.
             _lock_all(None)
             schedules = [self._schedule(*columns) for columns in RUN_PROFILE_CRONS.rows()]
-            if sync(schedules, family=OF_RUN_PROFILE):
-                self._version = version
+            complete = sync(schedules, family=OF_RUN_PROFILE)
+            # Of the run profiles as they were before the look, of the schedules as it left them.
+            *_, schedules_version = self._read_version()
+        if complete:
+            self._version = (*version[:-1], schedules_version)
+            self._look_again_at = time.monotonic() + LOOK_AGAIN_SECONDS
+
+    def _read_version(self) -> tuple[Any, ...]:
+        (version,) = RUN_PROFILES_VERSION.rows(func=queue.TICK, family=OF_RUN_PROFILE)
+        return version
 
     def _schedule(
         self,

@@ -11,16 +11,11 @@ from types import FrameType
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import (
-    InterfaceError,
-    NotSupportedError,
-    OperationalError,
-    ProgrammingError,
-    connection,
-)
+from django.db import DatabaseError, InterfaceError, NotSupportedError, ProgrammingError, connection
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors
 
+from governance.kernel import availability
 from orbit_site.processes import entry, postgres
 from orbit_site.settings import environment
 
@@ -39,10 +34,10 @@ def run(argv: list[str]) -> int:
         if message is None:
             raise
         raise ImproperlyConfigured(message) from error
-    except (OperationalError, InterfaceError) as error:
-        if getattr(error.__cause__, "sqlstate", None):
-            raise  # the server answered, so the statement is the problem
-        raise ImproperlyConfigured(_unreachable(error)) from error
+    except (DatabaseError, InterfaceError) as error:
+        if not availability.is_away(error):
+            raise
+        raise ImproperlyConfigured(_away(error)) from error
     return 0
 
 
@@ -102,12 +97,22 @@ def _schema_problem(error: Exception) -> str | None:
     return None
 
 
-def _unreachable(error: Exception) -> str:
+def _away(error: Exception) -> str:
     server = connection.settings_dict
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     address = server["HOST"] or "the local socket"
     if server["PORT"]:
         address += f":{server['PORT']}"
+    if availability.is_wrong_server(error):
+        return (
+            f"The database {server['NAME']!r} at {address} is read-only: {reason}. "
+            "Name the primary in DATABASE_URL, or all servers with commas between them."
+        )
+    if availability.sqlstate(error):
+        return (
+            f"The database {server['NAME']!r} at {address} can't do this now: {reason}. "
+            "Run the command again."
+        )
     return (
         f"Can't reach the database {server['NAME']!r} at {address}: {reason}. "
         "Check that the server runs and that DATABASE_URL names it."

@@ -40,6 +40,7 @@ class GateMonitor(threading.Thread):
             except psycopg.Error as error:
                 self._log.report("The gate can't be read", error)
                 self._listener.close()
+                interrupts.process.reconnects += 1
                 time.sleep(INTERVAL_SECONDS)
         interrupts.process.watched = False
         self._listener.close()

@@ -14,14 +14,17 @@ from uuid import UUID
 
 import psycopg
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 import orbit_site
 from governance.audit import head
+from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
-from governance.namespaces import gate, halts, pauses
+from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
+from orbit.dispatch import enqueue
+from orbit.records import partitions
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
@@ -30,9 +33,12 @@ from orbit_site.processes.listener import Listener
 log = logging.getLogger(__name__)
 
 SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
-ONCE = float("inf")
+#: What the configuration asks for is compared with the rows this often, so a lost row comes again.
+RECONCILE_SECONDS = 10.0
 RUN_PROFILES_SECONDS = 2.0
 HEARTBEAT_SECONDS = 5.0
+# Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
+PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
 SLICE_SECONDS = 0.2
 # A signal to the process group may reach this process before the supervisor sets its phase.
@@ -73,17 +79,17 @@ class Maintenance:
             interrupts.process.stamp()
             try:
                 task.act()
-            except (OperationalError, InterfaceError) as error:
+            except Exception as error:
+                # Whatever it is, the other tasks must run.
                 self._failed(task, error, now)
+                if availability.is_lost(error):
+                    self._do_all_again()
                 # The remaining tasks would fail too: they wait for the next call.
-                if _database_is_down():
+                if availability.is_away(error) and _database_is_down():
                     self._backoff = min(
                         max(self._backoff * 2, FIRST_BACKOFF_SECONDS), LONGEST_BACKOFF_SECONDS
                     )
                     return
-            except Exception as error:
-                # Whatever it is, the other tasks must run.
-                self._failed(task, error, now)
             else:
                 self._backoff = 0.0
                 task.next_at = now + task.every
@@ -113,13 +119,18 @@ class Maintenance:
     def _periodic_tasks(self) -> list[PeriodicTask]:
         rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
         follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
+        ensure_partitions = partial(partitions.ensure, self._log.report)
+        newest, profiles = self._if_newest, RUN_PROFILES_SECONDS
         close, promote = halt_certificates.close_abandoned, namespace_queue.promote_waiting
         # fmt: off
         return [
-            PeriodicTask("Can't update the schedules", ONCE, lambda: sync(schedules.table())),
-            PeriodicTask("Can't update run profiles' schedules", RUN_PROFILES_SECONDS, follow),
+            # First: the others look which cluster is the newest.
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
-            PeriodicTask("Can't create partitions", HOUR, maintenance.ensure_partitions),
+            PeriodicTask("Can't complete namespaces", HEARTBEAT_SECONDS, registry.complete),
+            PeriodicTask("Can't update the schedules", RECONCILE_SECONDS, newest(_sync)),
+            PeriodicTask("Can't update run profiles' schedules", profiles, newest(follow)),
+            PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
+            PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
@@ -134,9 +145,23 @@ class Maintenance:
         ]
         # fmt: on
 
+    def _if_newest(self, act: Callable[[], object]) -> Callable[[], None]:
+        # During a rolling update two configurations are alive, and must not take turns.
+        def run() -> None:
+            if maintenance.is_newest_cluster(self.node):
+                act()
+
+        return run
+
     def _enqueue_due(self) -> None:
         for problem in ledger.enqueue_due():
             self._log.report(problem.split(":")[0], problem)
+
+    def _do_all_again(self) -> None:
+        # The next connection may reach a server that doesn't have what was written.
+        for task in self.tasks:
+            if task.every < DAY:
+                task.next_at = 0.0
 
     def _look_for_suspected(self) -> None:
         if lease.is_suspected_due():
@@ -178,7 +203,7 @@ def run(
             _sleep(time.monotonic() + HEARTBEAT_SECONDS, unless=workers_gone)
             periodic.heartbeat()
         maintenance.deregister(node)
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
         log.warning(
             "This cluster's row is left for another cluster to delete: %s",
             " ".join(str(error).split()),
@@ -186,14 +211,21 @@ def run(
 
 
 def _database_is_down() -> bool:
-    """Tell a database that is down from a held lock."""
+    """Tell a database that is down, or read-only, from a held lock."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute(availability.IS_READ_ONLY)
+            if cursor.fetchone() == (True,):
+                connection.close()
+                return True
     except (OperationalError, InterfaceError):
         connection.close()
         return True
     return False
+
+
+def _sync() -> None:
+    sync(schedules.table())
 
 
 def _lift_expired() -> None:

@@ -31,7 +31,8 @@ DATABASE_URL = text(
     "DATABASE_URL",
     "",
     "`postgresql://user:password@host:5432/database` (15 or newer); `?host=/dir` names a socket "
-    "folder. Empty: an embedded PostgreSQL in `var/postgres/`.",
+    "folder. Of several hosts (`one,two`), connections go to the one that accepts writes. "
+    "Empty: an embedded PostgreSQL in `var/postgres/`.",
 )
 OWNER_DATABASE_URL = text(
     "ORBIT_OWNER_DATABASE_URL",

@@ -115,6 +115,9 @@ def database_url(value: str, name: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{name} names no database. Write {_URL_FORM}.")
     options = dict(config.get("OPTIONS") or {})
     config["HOST"] = options.pop("host", None) or config.get("HOST") or ""
+    if "," in config["HOST"]:
+        # Of several servers only the primary will do, also after a failover.
+        options.setdefault("target_session_attrs", "read-write")
     config["OPTIONS"] = options
     config["ENGINE"] = "django.db.backends.postgresql"
     return config

@@ -16,8 +16,10 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
 
-#: Also refuses a former primary, which has become read-only.
-QUESTION = b"SELECT pg_is_in_recovery()"
+from governance.kernel import availability
+
+# Also refuses a former primary, which has become read-only.
+_QUESTION = availability.IS_READ_ONLY.encode()
 _NO = b"f"
 
 
@@ -60,7 +62,7 @@ def _answers(raw: "psycopg.Connection[Any]", seconds: float) -> bool:
     connection = raw.pgconn
     until = time.monotonic() + seconds
     try:
-        connection.send_query(QUESTION)
+        connection.send_query(_QUESTION)
         poll = select.poll()
         poll.register(connection.socket, select.POLLIN)
         while connection.is_busy():

@@ -11,7 +11,7 @@ from types import FrameType
 
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
-from tests.chaos import answers, deaths, disk, drains, poison, rows, storms, sweep, zombies
+from tests.chaos import answers, clocks, deaths, disk, drains, poison, rows, storms, sweep, zombies
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late
 from tests.chaos.report import Result
@@ -42,12 +42,14 @@ SCENARIOS: dict[str, Scenario] = {
     "drain": Scenario(drains.drain),
     "rolling-restart": Scenario(drains.rolling_restart),
     "server-stopped": Scenario(storms.server_stopped, OWN, 180),
+    "read-only-primary": Scenario(storms.primary_read_only, OWN, 180),
     "sessions-cut": Scenario(storms.sessions_cut, seconds=180),
     "lost-answers": Scenario(answers.lost_answers, seconds=240),
     "silent-connections": Scenario(storms.connections_silent, seconds=180),
     "queue-rows": Scenario(rows.doubled_late_deleted),
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),
+    "clock-jump": Scenario(clocks.jump, seconds=240),
     "full-disk": Scenario(disk.full, VOLUME, 180),
 }
 

@@ -1,4 +1,4 @@
-"""The database fails under load: immediate stops, also during recovery, and ended sessions."""
+"""The database fails under load: stops, also during recovery, ended sessions, no writes."""
 
 import signal
 import threading
@@ -42,6 +42,32 @@ def server_stopped(testbed: Testbed, stops: int = 6, cycles: int = 600) -> None:
             back.append(time.time())
 
     _under_load(testbed, storm, cycles)
+    _check_recovery(testbed, back)
+
+
+def primary_read_only(testbed: Testbed, turns: int = 6, cycles: int = 300) -> None:
+    """Make the server read-only repeatedly while cycles run: it answers, and accepts no writes."""
+    back: list[float] = []
+
+    def storm(go_on: Callable[[], bool]) -> None:
+        for _ in range(turns):
+            time.sleep(testbed.chance.uniform(0.8, 2.0))
+            _set_read_only(testbed, "on")
+            testbed.kills += 1
+            time.sleep(testbed.chance.uniform(0.5, 3.0))
+            _set_read_only(testbed, "off")
+            back.append(time.time())
+
+    _under_load(testbed, storm, cycles)
+    _check_recovery(testbed, back)
+
+
+def _set_read_only(testbed: Testbed, state: str) -> None:
+    testbed.query(f"ALTER SYSTEM SET default_transaction_read_only = {state}")
+    testbed.query("SELECT pg_reload_conf()")
+
+
+def _check_recovery(testbed: Testbed, back: list[float]) -> None:
     for moment in back:
         waited = testbed.value(FIRST, moment, moment)
         if waited is not None:

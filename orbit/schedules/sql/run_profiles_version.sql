@@ -1,6 +1,11 @@
--- Two numbers that change if the crons of run profiles may have changed. Reads no document, so it
--- stays cheap however large these are.
+-- Numbers that change if the crons of run profiles, or the rows of their schedules, may have changed.
+-- Reads no document, so it stays cheap however large these are.
+-- params: func text, family text
 SELECT
     (SELECT sum(hashtextextended(concat_ws('|', run_profile_id, profile_id, revision, hidden, state, updated_at), 0))
      FROM orbit_runprofile),
-    (SELECT sum(hashtextextended(concat_ws('|', id, hidden, state), 0)) FROM orbit_profile)
+    (SELECT sum(hashtextextended(concat_ws('|', id, hidden, state), 0)) FROM orbit_profile),
+    (SELECT sum(hashtextextended(concat_ws('|', id, name, cron, repeats, kwargs), 0))
+     FROM django_q_schedule
+     WHERE func = %(func)s
+       AND starts_with(name, %(family)s))

@@ -11,9 +11,11 @@ JOIN locked ON locked.id = x.cycle_id), items AS (INSERT INTO orbit_normalizatio
 SELECT x.id, x.batch_id, x.transformation_id, (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256
 FROM json_to_recordset(%(items)s::json) AS x(id uuid, cycle_id uuid, batch_id uuid, transformation_id uuid, blob int, content_type text, sha256 text)
 JOIN locked ON locked.id = x.cycle_id), jobs AS (INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status, max_retries, next_attempt_at)
-SELECT x.id, x.cycle_id, x.item_id, x.endpoint_key, x.snapshot_id, x.delivery_id, 'pending', x.max_retries, clock_timestamp()
-FROM json_to_recordset(%(jobs)s::json) AS x(id uuid, cycle_id uuid, item_id uuid, endpoint_key text, snapshot_id uuid, delivery_id uuid, max_retries int)
-JOIN locked ON locked.id = x.cycle_id), finishes AS (UPDATE orbit_cyclerun c
+SELECT x.id, x.cycle_id, x.item_id, x.endpoint_key, s.id, x.delivery_id, 'pending', x.max_retries, clock_timestamp()
+FROM json_to_recordset(%(jobs)s::json) AS x(id uuid, cycle_id uuid, item_id uuid, endpoint_key text, fingerprint text, delivery_id uuid, max_retries int)
+JOIN locked ON locked.id = x.cycle_id
+LEFT
+JOIN orbit_endpointsnapshot s ON s.fingerprint = x.fingerprint), finishes AS (UPDATE orbit_cyclerun c
 SET status = coalesce(x.status, c.status), stages = coalesce(x.stages, c.stages), reason = coalesce(x.reason, c.reason), finished_at = coalesce(c.finished_at, clock_timestamp()), lease_owner = NULL, lease_expires_at = NULL, next_due_at = CASE WHEN c.requeues = x.requeues THEN clock_timestamp() + x.wait * interval '1 second' ELSE clock_timestamp() END
 FROM json_to_recordset(%(finishes)s::json) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int, wait float8)
 JOIN locked ON locked.id = x.cycle_id

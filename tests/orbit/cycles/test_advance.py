@@ -114,7 +114,7 @@ def test_a_lease_protects_a_cycle_that_something_has_made_due() -> None:
     claim()
     CycleRun.objects.update(next_due_at=Now())
     assert lease.claim(1) == []
-    assert lease.claim(1, alone=True) == []
+    assert lease.claim_alone() == []
 
 
 def test_the_lease_of_a_cycle_that_has_ended_is_neither_renewed_nor_given_back() -> None:
@@ -151,6 +151,17 @@ def test_a_cycle_started_when_it_was_claimed_first() -> None:
     assert CycleRun.objects.get().started_at == started_at
 
 
+def test_the_end_of_a_lease_is_not_when_the_next_free_cycle_is_due() -> None:
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    start_cycle("r1")
+    claim()
+    assert lease.next_due() is None
+    free = start_cycle("r2")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    CycleRun.objects.filter(pk=free).update(next_due_at=later)
+    assert lease.next_due() == later
+
+
 def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
     configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(3)})
     ids = [start_cycle(f"r{n}") for n in range(3)]
@@ -165,11 +176,11 @@ def test_a_cycle_that_was_resumed_twice_is_claimed_alone() -> None:
     claim()
     for _ in range(2):
         expire_lease(cycle_id)
-        assert lease.claim(1, alone=True) == []
+        assert lease.claim_alone() == []
         assert claim().id == cycle_id
     expire_lease(cycle_id)
     assert lease.claim(1) == []
-    assert [cycle.id for cycle in lease.claim(1, alone=True)] == [cycle_id]
+    assert [cycle.id for cycle in lease.claim_alone()] == [cycle_id]
 
 
 def test_a_worker_that_waits_for_the_fence_sees_the_checkpoint() -> None:

@@ -169,6 +169,35 @@ def test_while_nothing_changes_a_look_is_one_statement(follower: RunProfileSched
 
 
 @pytest.mark.django_db
+def test_a_lost_row_comes_again_though_no_run_profile_changed(
+    follower: RunProfileSchedules,
+) -> None:
+    store_profiles([profile()], [run_profile("a", **cron()), run_profile("b", **cron())])
+    follower.follow()
+    follower.follow()
+    of("a").delete()
+    follower.follow()
+    assert of("a").repeats == -1
+    RunProfile.objects.update(hidden=True)
+    follower.follow()
+    Row.objects.filter(name="run-profile:b").update(repeats=-1, cron="0 6 * * *", kwargs="{}")
+    follower.follow()
+    assert of("b").repeats == 0  # a lost change of the row too
+
+
+@pytest.mark.django_db
+def test_after_a_minute_every_row_is_looked_at(
+    follower: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_profiles([profile()], [run_profile("a", **cron())])
+    monkeypatch.setattr(syncing, "LOOK_AGAIN_SECONDS", 0.0)
+    follower.follow()
+    with CaptureQueriesContext(connection) as captured:
+        follower.follow()
+    assert any("execution_policy,cron" in query["sql"] for query in captured)
+
+
+@pytest.mark.django_db
 def test_more_than_a_look_takes_follow_at_the_next_ones(
     follower: RunProfileSchedules, monkeypatch: pytest.MonkeyPatch
 ) -> None:

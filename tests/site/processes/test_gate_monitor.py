@@ -3,6 +3,8 @@
 What it can't read counts as closed.
 """
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -15,10 +17,13 @@ from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
 from orbit.interrupts import Slot, WorkerState
 from orbit_site.processes import gate_monitor
+from orbit_site.processes import listener as listening
 from orbit_site.processes.gate_monitor import GateMonitor
 from orbit_site.processes.listener import Listener
+from orbit_site.processes.postgres import Server
 from tests.support.pipeline import rows
 from tests.support.polling import until
+from tests.support.read_only import read_only
 
 pytestmark = pytest.mark.usefixtures("committed")
 #: With this interval only a notification can wake the monitor while a test lasts.
@@ -99,6 +104,32 @@ def test_without_the_database_the_view_gets_stale_until_it_is_back(
         until(lambda: not busy.open, "a stale view counts as open")
         assert not busy.stopped
     until(lambda: busy.open, "the view isn't renewed")
+
+
+def test_a_monitor_on_a_read_only_server_confirms_nothing_until_it_reaches_another(
+    process: WorkerState, committed: str, server: Server
+) -> None:
+    busy = slot(process, "a")
+    with read_only(server, committed):
+        until(lambda: not busy.open, "the view of a server that can't be halted counts")
+    until(lambda: busy.open, "the view isn't renewed")
+
+
+def test_a_monitor_whose_connection_falls_silent_opens_another(
+    process: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "DEADLINE_SECONDS", 1.0)
+    busy = slot(process, "a")
+    [(backend,)] = rows(
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        until(lambda: not busy.open, "a stale view counts as open")
+        until(lambda: busy.open, "the view isn't renewed")
+    finally:
+        os.kill(backend, signal.SIGCONT)
 
 
 def test_without_busy_slots_it_queries_nothing(process: WorkerState) -> None:

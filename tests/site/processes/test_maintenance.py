@@ -16,12 +16,14 @@ from governance.namespaces import halts, pauses
 from governance.operations import ledger
 from orbit import interrupts, queue
 from orbit.interrupts import WorkerState
-from orbit.models import ClusterNode, CronTick, CycleRun
+from orbit.models import ClusterNode, CronTick, CycleRun, EndpointSnapshot
 from orbit_site.processes import maintenance
 from orbit_site.processes.maintenance import Maintenance, PeriodicTask
+from orbit_site.processes.postgres import Server
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import rows
+from tests.support.pipeline import configure_endpoints, rows
 from tests.support.polling import until
+from tests.support.read_only import read_only
 
 
 @pytest.fixture
@@ -56,6 +58,71 @@ def test_one_run_writes_the_schedules_the_heartbeat_the_due_tick_and_the_wake_up
     assert not CronTick.objects.exists()
     periodic.run_due(101.1)
     assert CronTick.objects.get().outcome == "due"
+
+
+def test_a_lost_schedule_comes_again_and_ticks(periodic: Maintenance) -> None:
+    periodic.run_due(100.0)
+    Row.objects.all().delete()
+    periodic.run_due(100.0 + maintenance.RECONCILE_SECONDS)
+    Row.objects.filter(name="cycles").update(next_run=datetime.now(UTC) - timedelta(seconds=1))
+    periodic.run_due(102.0 + maintenance.RECONCILE_SECONDS)
+    assert CronTick.objects.get().outcome == "due"
+
+
+def test_a_lost_endpoint_comes_again(periodic: Maintenance, settings: Any) -> None:
+    configure_endpoints(settings, one="http://127.0.0.1:1/")
+    periodic.run_due(100.0)
+    EndpointSnapshot.objects.all().delete()
+    periodic.run_due(100.0 + maintenance.MINUTE)
+    assert EndpointSnapshot.objects.exists()
+
+
+def test_of_two_configurations_the_newest_clusters_counts_and_they_take_no_turns(
+    periodic: Maintenance, settings: Any
+) -> None:
+    periodic.run_due(100.0)
+    settings.ORBIT_CRON_SCHEDULE = "0 6 * * *"
+    newer = Maintenance(uuid7(), os.getpid())
+    newer.run_due(200.0)
+    settings.ORBIT_CRON_SCHEDULE = "0 0 * * *"
+    periodic.run_due(200.0)
+    assert Row.objects.get(name="cycles").cron == "0 6 * * *"
+    ClusterNode.objects.filter(pk=newer.node).delete()
+    periodic.run_due(300.0)
+    assert Row.objects.get(name="cycles").cron == "0 0 * * *"
+
+
+def test_what_was_done_is_done_again_after_a_lost_connection(
+    periodic: Maintenance, committed: str, server: Server
+) -> None:
+    done: list[str] = []
+    periodic.tasks = [
+        PeriodicTask("It reads", 1.0, lambda: rows("SELECT 1")),
+        PeriodicTask("It works", maintenance.HOUR, lambda: done.append("hourly")),
+    ]
+    periodic.run_due(0.0)
+    connections["default"].connection.close()
+    periodic.run_due(1.0)
+    periodic.run_due(2.0)
+    periodic.run_due(3.0)
+    assert done == ["hourly", "hourly"]
+
+
+def test_on_a_read_only_server_the_tasks_wait_and_then_go_on(
+    periodic: Maintenance, committed: str, server: Server
+) -> None:
+    periodic.tasks = [
+        task for task in periodic.tasks if task.every == maintenance.HEARTBEAT_SECONDS
+    ]
+    done: list[str] = []
+    periodic.tasks.append(PeriodicTask("It works", 1.0, lambda: done.append("other")))
+    with read_only(server, committed):
+        for now in range(6):
+            periodic.run_due(float(now))
+        assert (periodic.pause, done) == (maintenance.LONGEST_BACKOFF_SECONDS, [])
+    periodic.run_due(10.0)
+    assert (periodic.pause, done) == (1.0, ["other"])
+    assert ClusterNode.objects.exists()
 
 
 def test_a_late_operation_run_is_woken(periodic: Maintenance) -> None:

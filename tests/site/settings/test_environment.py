@@ -125,6 +125,26 @@ def test_a_database_url_may_name_a_socket_directory() -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "attributes"),
+    [
+        ("postgresql://u:p@one:5432,two:5433/d", "read-write"),
+        ("postgresql://u@/d?host=/tmp/one,/tmp/two", "read-write"),
+        ("postgresql://u:p@one,two/d?target_session_attrs=primary", "primary"),
+        ("postgresql://u:p@one/d", None),
+    ],
+)
+def test_of_several_database_servers_only_the_primary_will_do(
+    url: str, attributes: str | None
+) -> None:
+    result = settings(
+        "o = s.DATABASES['default']['OPTIONS'], s.ORBIT_OWNER_DATABASE['OPTIONS']\n"
+        f"assert [x.get('target_session_attrs') for x in o] == [{attributes!r}] * 2, o",
+        DATABASE_URL=url,
+    )
+    assert result.returncode == 0, result.stderr
+
+
 def test_times_are_written_as_they_sort() -> None:
     code = (
         "import datetime, django; django.setup()\nfrom django.utils import formats\n"

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     """Not in one transaction: the index is built beside running processes."""
 
     atomic = False
-    dependencies = [("orbit", "0003_due_indexes")]
+    dependencies = [("orbit", "0004_record_default_partitions")]
     operations = [
         migrations.RunSQL(
             f"ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS call uuid",

@@ -1,0 +1,68 @@
+"""Tell a database that is away, or the wrong one, from a statement that is wrong."""
+
+import psycopg
+from django.db import InterfaceError, OperationalError, connections
+
+#: True on a standby, and on a primary that was replaced.
+IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
+_READ_ONLY, _UNLOGGED_ON_STANDBY = "25006", "0A000"
+#: Whole classes: connection lost, no resources, shut down or cancelled, failing disk.
+_CLASSES = ("08", "53", "57", "58")
+#: Read-only, an idle transaction ended (25P0x), and a standby that has no unlogged table.
+_STATES = {_READ_ONLY, "25P03", "25P04", _UNLOGGED_ON_STANDBY}
+#: A time limit or a lock ended the statement; the server itself is well.
+_TOO_SLOW = {"57014", "55P03", "40001", "40P01"}
+_BY_CLASS = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+
+
+class ReadOnlyServer(psycopg.OperationalError):
+    """The server accepts no writes: a standby, or a primary that was replaced."""
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Tell whether the same statement may work later, or on another connection."""
+    if isinstance(error, _BY_CLASS):
+        return True
+    state = sqlstate(error)
+    return state in _STATES or state.startswith(_CLASSES)
+
+
+def is_wrong_server(error: BaseException | None) -> bool:
+    """Tell whether a server answered that can't write."""
+    return (
+        sqlstate(error) in {_READ_ONLY, _UNLOGGED_ON_STANDBY}
+        or isinstance(error, ReadOnlyServer)
+        or isinstance(getattr(error, "__cause__", None), ReadOnlyServer)
+    )
+
+
+def explain(error: BaseException | None) -> str:
+    """Return a sentence for callers: what happened, without details of the server."""
+    if is_wrong_server(error):
+        return "The database is read-only now. Try again."
+    if sqlstate(error) in _TOO_SLOW:
+        return "The database didn't finish this in time. Try again."
+    return "The database doesn't answer now. Try again."
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """Return the SQLSTATE of a driver's or Django's error, or ""."""
+    cause = error if isinstance(error, psycopg.Error) else getattr(error, "__cause__", None)
+    return (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Tell whether the connection is of no more use: the next may reach another server."""
+    if not is_away(error):
+        return False
+    state = sqlstate(error)
+    return not state or state.startswith(("08", "57P")) or state in _STATES
+
+
+def drop_connection(error: BaseException | None) -> None:
+    """Close this thread's connections if ``error`` made them useless, outside a transaction."""
+    if not is_lost(error):
+        return
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

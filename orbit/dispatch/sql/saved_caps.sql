@@ -1,0 +1,6 @@
+-- The caps that bind the jobs of endpoints, by the fingerprints of their snapshots.
+-- params: fingerprints text[]
+SELECT s.fingerprint, e.max_concurrency, e.rate_per_second
+FROM orbit_endpointsnapshot s
+JOIN orbit_endpointstate e ON e.id = s.state_id
+WHERE s.fingerprint = ANY(%(fingerprints)s)

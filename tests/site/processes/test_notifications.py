@@ -1,0 +1,70 @@
+"""A listener leaves a server that is silent or accepts no writes."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from governance.kernel.availability import ReadOnlyServer
+from orbit_site.processes import listener as listening
+from orbit_site.processes.listener import Listener
+from orbit_site.processes.postgres import Server
+from tests.support.pipeline import rows
+from tests.support.polling import until
+from tests.support.read_only import read_only
+
+
+@pytest.fixture
+def listener(committed: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    monkeypatch.setattr(listening, "VERIFY_SECONDS", 0.1)
+    monkeypatch.setattr(listening, "DEADLINE_SECONDS", 1.0)
+    listener = Listener("test")
+    yield listener
+    listener.close()
+
+
+def raises(listener: Listener) -> psycopg.Error | None:
+    try:
+        listener.wait(0.05)
+    except psycopg.Error as error:
+        return error
+    return None
+
+
+def test_it_hears_a_notification_of_a_server_that_it_has_verified(listener: Listener) -> None:
+    listener.open()
+    assert not listener.wait(0.2)
+    assert not listener.wait(0.2)
+    rows("SELECT pg_notify('test', '')")
+    assert listener.wait(60)
+
+
+def test_a_server_that_becomes_read_only_is_left(listener: Listener) -> None:
+    listener.open().execute("SET default_transaction_read_only = on")
+    error = until(lambda: raises(listener), "the listener stays")
+    assert isinstance(error, ReadOnlyServer)
+    listener.close()
+    listener.open()  # the next session is another
+
+
+def test_a_read_only_server_is_refused_at_once(
+    listener: Listener, committed: str, server: Server
+) -> None:
+    with read_only(server, committed), pytest.raises(ReadOnlyServer):
+        listener.open()
+    listener.close()
+    listener.open()
+
+
+def test_a_silent_server_is_left_after_a_deadline(listener: Listener) -> None:
+    backend = listener.open().info.backend_pid
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        error = until(lambda: raises(listener), "the listener waits for ever")
+        assert not isinstance(error, ReadOnlyServer)
+        listener.close()
+        assert listener.open().info.backend_pid != backend
+    finally:
+        os.kill(backend, signal.SIGCONT)
