@@ -208,6 +208,23 @@ def test_a_delivery_is_not_claimed_before_its_next_attempt_is_due(settings, limi
     assert len(dispatch.claim_jobs(claimed_cycle)) == 1
 
 
+def test_an_endpoint_that_has_its_share_of_the_senders_gets_no_delivery(settings) -> None:
+    configure_endpoints(settings, full="http://127.0.0.1:9/", other="http://localhost:9/")
+    configure_profiles(r1={"namespace": "a", "distribution_targets": ["full", "other"]})
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    result = claim.claim(
+        claimed_cycle,
+        limit=16,
+        worker="w",
+        endpoints=dispatch.state().endpoints,
+        full=[EndpointState.objects.get(endpoint_key="full").pk],
+    )
+    assert [job.endpoint_key for job in result.jobs] == ["other"] * 3
+    assert result.shared
+
+
 def test_a_process_whose_time_is_over_sends_no_claimed_job(
     settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
