@@ -6,25 +6,28 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import audit, cycles, deliveries, idle, latency, memory, testbed
+from benchmarks import audit, claim, cycles, deliveries, idle, latency, memory, testbed
 from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "deliveries")
+#: Only if named: it fills a database.
+MORE_PARTS = ("claim",)
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
+GOAL_CLAIM = 2
 GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
-def main() -> int:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measures Orbit beside a hand-written baseline."
     )
     parser.add_argument(
         "parts",
         nargs="*",
-        choices=[*PARTS, []],
+        choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
-        help="cycles, latency, idle, audit, deliveries (default: all)",
+        help="cycles, latency, idle, audit, deliveries (default: these), claim",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -49,6 +52,9 @@ def main() -> int:
         help="with deliveries: the workers' memory over 100,000 of them too (some minutes)",
     )
     parser.add_argument(
+        "--due", type=int, default=1_000_000, help="with claim: the most due cycles (1,000,000)"
+    )
+    parser.add_argument(
         "--folder", help="make the temporary folder in here; it should be on the disk that counts"
     )
     options = parser.parse_args()
@@ -59,6 +65,11 @@ def main() -> int:
             f"--cycles must be between 1 and {testbed.NAMESPACES}: "
             "each cycle has a namespace of its own"
         )
+    return options
+
+
+def main() -> int:
+    options = _options()
     parts = options.parts or PARTS
     lines = _load()
     with testbed.prepared(options.folder) as here:
@@ -77,6 +88,8 @@ def main() -> int:
             lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
         if "audit" in parts:
             lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
+        if "claim" in parts:
+            lines += _claim(claim.measure(here, most=options.due))
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
@@ -172,6 +185,21 @@ def _audit(result: audit.Result) -> list[str]:
         f"ratio        {result.ratio:>8.2f}   "
         f"({_met(result.ratio >= GOAL_AUDIT)}: at least {GOAL_AUDIT})",
     ]
+
+
+def _claim(result: claim.Result) -> list[str]:
+    sizes = "".join(f"{f'{size:,} due':>16}" for size in result.sizes)
+    lines = [
+        "",
+        f"Milliseconds of a claim of {claim.LIMIT} cycles, tenth percentile of {claim.CLAIMS}",
+        f"{'':<46}{sizes}",
+    ]
+    for case, took in result.cases.items():
+        ratio = result.ratio(case)
+        columns = "".join(f"{value:>16.2f}" for value in took)
+        met = _met(ratio <= GOAL_CLAIM)
+        lines.append(f"{case:<46}{columns}   ratio {ratio:.1f} ({met}: at most {GOAL_CLAIM})")
+    return lines
 
 
 def _deliveries(result: deliveries.Result, count: int) -> list[str]:

@@ -21,7 +21,7 @@ from django_q.conf import Conf
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
-from governance.kernel import sql
+from governance.kernel import clock, sql
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def wake(task: str = ADVANCE, *args: str, at: datetime | None = None) -> None:
     broker = PgBroker(WAKE if task == ADVANCE else QUEUE, at=at)
     async_task(task, *args, broker=broker)
     # Workers poll for the later ones.
-    if at is None or at <= datetime.now(UTC):
+    if at is None or at <= clock.now():
         transaction.on_commit(_notifier.notify)
 
 
@@ -176,7 +176,7 @@ def read(row: int, payload: str) -> dict[str, Any] | None:
         task: dict[str, Any] = core_signing.loads(
             payload, key=Conf.SECRET_KEY, salt=Conf.PREFIX, serializer=_PlainPickles
         )
-        name, waited = task["func"], datetime.now(UTC) - task["started"]
+        name, waited = task["func"], clock.now() - task["started"]
     except Exception as error:
         # Whatever a damaged row holds, it must not end the worker.
         log.error(

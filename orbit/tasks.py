@@ -5,9 +5,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
-from django.utils import timezone
 
-from governance.kernel import availability
+from governance.kernel import availability, clock
 from governance.operations import slices
 from orbit import interrupts, queue
 from orbit.cycles import runner
@@ -41,7 +40,7 @@ def advance() -> None:
             # After a short run the due cycles are those it couldn't claim. Without a pause it
             # would come back at once, again and again.
             was_short = time.monotonic() - began < SHORT_SECONDS
-            queue.wake(at=max(due, timezone.now() + PAUSE) if was_short else due)
+            queue.wake(at=max(due, clock.now() + PAUSE) if was_short else due)
     except (DatabaseError, InterfaceError) as error:
         if not availability.is_away(error):
             raise

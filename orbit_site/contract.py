@@ -23,7 +23,7 @@ A self-hosted control plane for unattended work. The guide is docs/api.md: token
 idempotency, conditional requests, limits. Every answer has an `X-Request-ID`; errors are
 `application/problem+json` with a stable `code`.
 """
-_STATUS = schemas.one_of((health.OK, health.FAILED))
+_STATUS = schemas.one_of((health.OK, health.DEGRADED, health.FAILED))
 _READY = schemas.record(
     status=schemas.one_of(("ready", "not_ready")),
     checks=schemas.record(**dict.fromkeys(health.CHECKS, _STATUS)),

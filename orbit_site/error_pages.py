@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
-from django.utils import timezone
 
 from governance.access.lockout import LockedOut
+from governance.kernel import clock
 from governance.rest import problem
 
 _CONSOLE = "/admin/"
@@ -27,7 +27,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
     """Answer 429 to a locked-out login."""
     answer = _answer(request, 429, locked.code, locked.detail)
-    answer["Retry-After"] = str(max(1, round((locked.until - timezone.now()).total_seconds())))
+    answer["Retry-After"] = str(max(1, round((locked.until - clock.now()).total_seconds())))
     return answer
 
 

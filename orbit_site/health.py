@@ -14,17 +14,20 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from governance.kernel import clock
 from governance.rest import problem, rates
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
+from orbit.records import partitions
 from orbit_site.web import database
 
 #: A hanging database must not hang the request: the checks run on a thread and time out.
 TIMEOUT_SECONDS = 3.0
 #: A check that waits for so long is given up: its connection may be silent for ever.
 GIVEN_UP_SECONDS = 10.0
-OK, FAILED = "ok", "failed"
-CHECKS = ("database", "writable", "migrations", "config", "cluster")
+#: DEGRADED: it works, but an operator should look; the console's banner says at what.
+OK, DEGRADED, FAILED = "ok", "degraded", "failed"
+CHECKS = ("database", "writable", "migrations", "config", "partitions", "clock", "cluster")
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         return problem.not_allowed(request.method, "GET, HEAD")
     checks = probe.results()
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
-    good = all(checks[name] == OK for name in needed)
+    good = all(checks[name] != FAILED for name in needed)
     answer = JsonResponse(
         {"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503
     )
@@ -53,7 +56,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 class Probe:
-    """Runs the checks on one thread; concurrent requests share the result."""
+    """Runs the checks on one thread; concurrent requests share the results."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +67,7 @@ class Probe:
         self._complete: set[tuple[str, str]] = set()
 
     def results(self) -> dict[str, str]:
-        """Return OK or FAILED by check."""
+        """Return OK, DEGRADED or FAILED by check."""
         with self._lock:
             if self._thread is None:
                 # Created on first use, so after any fork.
@@ -81,11 +84,13 @@ class Probe:
             return dict.fromkeys(CHECKS, FAILED)
 
     def _check(self) -> dict[str, str]:
-        checks: dict[str, Callable[[], bool]] = {
+        checks: dict[str, Callable[[], bool | str]] = {
             "database": _database,
             "writable": _writable,
             "migrations": self._migrations,
             "config": _config,
+            "partitions": _partitions,
+            "clock": _clock,
             "cluster": maintenance.cluster_is_alive,
         }
         results: dict[str, str] = {}
@@ -93,8 +98,8 @@ class Probe:
         try:
             for name, check in checks.items():
                 try:
-                    passed = results.get("database") != FAILED and check()
-                    results[name] = OK if passed else FAILED
+                    result = results.get("database") != FAILED and check()
+                    results[name] = result if isinstance(result, str) else _named(result)
                 except (DatabaseError, InterfaceError) as error:
                     logger.warning("not ready: %s: %s", name, str(error).strip())
                     results[name] = FAILED
@@ -125,6 +130,24 @@ def _writable() -> bool:
 
 def _config() -> bool:
     return AppliedFiles.objects.filter(id=1).exclude(sha256="").exists()
+
+
+def _partitions() -> str:
+    states = partitions.states()
+    if not all(state.takes_rows for state in states):
+        return FAILED
+    return OK if all(state.made and not state.default_used for state in states) else DEGRADED
+
+
+def _clock() -> str:
+    clock.refresh()
+    # Nothing is decided by a host's clock, so a wrong one stops nothing.
+    wrong = abs(clock.host_ahead()) > clock.TOLERATED_SECONDS or maintenance.wrong_clocks()
+    return DEGRADED if wrong else OK
+
+
+def _named(passed: bool) -> str:
+    return OK if passed else FAILED
 
 
 probe = Probe()

@@ -78,7 +78,7 @@ def _status_metrics() -> Iterator[Metric]:
 def _work_metrics() -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "orbit_lease_losses",
-        "Leases that expired under a worker, of all cycles that are kept.",
+        "Leases that expired under a worker without progress since, of all cycles that are kept.",
         float(_rows(LEASE_LOSSES)[0][0]),
     )
     [(count, age)] = DUE_CYCLES.rows()

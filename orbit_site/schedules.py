@@ -2,8 +2,8 @@
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils import timezone
 
+from governance.kernel import clock
 from orbit.schedules.cron import CronInvalid, next_after
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
@@ -27,7 +27,7 @@ def table() -> list[Schedule]:
     for variable, schedule in by_variable:
         try:
             if schedule.cron:
-                next_after(schedule.cron, schedule.time_zone, timezone.now())
+                next_after(schedule.cron, schedule.time_zone, clock.now())
         except CronInvalid as error:
             raise ImproperlyConfigured(
                 f"{variable}: {error.detail} "

@@ -8,15 +8,15 @@ from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from governance import audit
 from governance.access import actors
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import SCOPES, Scope
 from governance.audit.actions import Action
+from governance.kernel import clock
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import ApiToken, Namespace
 
@@ -75,7 +75,7 @@ def expiry(days: int | None) -> datetime | None:
         return None
     if not 0 < days <= LONGEST_DAYS:
         raise ExpiryInvalid
-    return timezone.now() + timedelta(days=days)
+    return clock.read() + timedelta(days=days)
 
 
 def create(
@@ -167,7 +167,7 @@ def state(token: ApiToken) -> TokenState:
     """Return the state of ``token`` now."""
     if token.revoked_at is not None:
         return TokenState.REVOKED
-    if token.expires_at is not None and token.expires_at <= timezone.now():
+    if token.expires_at is not None and token.expires_at <= clock.now():
         return TokenState.EXPIRED
     return TokenState.ACTIVE if token.owner.is_active else TokenState.OWNER_INACTIVE
 
@@ -176,7 +176,7 @@ def unused(token: ApiToken) -> bool:
     """Return whether an active token wasn't used for ``UNUSED_DAYS``."""
     last_use = token.last_used_at or token.created_at
     return state(token) == TokenState.ACTIVE and (
-        last_use < timezone.now() - timedelta(days=UNUSED_DAYS)
+        last_use < clock.now() - timedelta(days=UNUSED_DAYS)
     )
 
 
@@ -202,17 +202,17 @@ def authenticate(raw: str) -> tuple[User, Actor] | None:
     """Return the owner and actor of the token ``raw``; None if it doesn't work."""
     if not raw.startswith(PREFIX) or len(raw) > _LONGEST_TOKEN:
         return None
+    not_expired = Q(expires_at__isnull=True) | Q(expires_at__gt=Now())
     token = (
         ApiToken.objects.select_related("owner")
-        .filter(token_hash=digest(raw), revoked_at__isnull=True, owner__is_active=True)
+        .filter(not_expired, token_hash=digest(raw), revoked_at__isnull=True, owner__is_active=True)
         .first()
     )
-    now = timezone.now()
-    if token is None or (token.expires_at is not None and token.expires_at <= now):
+    if token is None:
         return None
     if (
         token.last_used_at is None
-        or (now - token.last_used_at).total_seconds() > _USE_RESOLUTION_SECONDS
+        or (clock.now() - token.last_used_at).total_seconds() > _USE_RESOLUTION_SECONDS
     ):
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=Now())
     return token.owner, _actor(token)

@@ -12,7 +12,7 @@ from django.db import transaction as database
 
 from governance.audit import chain
 from governance.audit.actions import Action
-from governance.kernel import pg_text, request_context
+from governance.kernel import clock, pg_text, request_context
 
 _pending: contextvars.ContextVar[list[chain.Draft] | None] = contextvars.ContextVar(
     "audit_pending", default=None
@@ -40,6 +40,7 @@ def transaction() -> Iterator[None]:
     token = _pending.set(drafts)
     try:
         with database.atomic():
+            clock.refresh()  # for the ids that are made inside
             yield
             # Last, so that the chain's lock is held briefly and no other lock is taken after it.
             if drafts:

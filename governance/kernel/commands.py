@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand
 
-from governance.kernel import reasons
+from governance.kernel import availability, reasons
 from governance.kernel.errors import Kind, OrbitError
 
 EXIT = {
@@ -24,6 +24,9 @@ EXIT = {
     Kind.UNAVAILABLE: 7,
 }
 
+# The answer of a COMMIT may be what was lost.
+_UNKNOWN = "If this command changes something, look whether it did before you repeat it."
+
 
 class OrbitCommand(BaseCommand):
     """A command whose refusals become lines on stderr and an exit code."""
@@ -38,6 +41,11 @@ class OrbitCommand(BaseCommand):
                 if item["detail"] not in error.detail:  # some details name each error already
                     self.stderr.write(f"  {item['pointer'] or '/'}: {item['detail']}")
             sys.exit(EXIT[error.kind])
+        except Exception as error:
+            if not availability.is_away(error):
+                raise
+            self.stderr.write(f"orbit: {availability.explain(error)} {_UNKNOWN}")
+            sys.exit(EXIT[Kind.UNAVAILABLE])
 
     def say(self, text: str) -> None:
         """Print a line."""

@@ -1,19 +1,26 @@
-"""Time-ordered ids: UUID version 7 (RFC 9562, sections 5.7 and 6.2, method 1)."""
+"""Time-ordered ids: UUID version 7 (RFC 9562, sections 5.7 and 6.2, method 1).
+
+Their time is the database's: rows live in the partition of their id, and lists are in its order.
+"""
 
 import itertools
 import os
-import time
 import uuid
 from datetime import datetime
+
+from governance.kernel import clock
 
 _COUNTER_BITS, _TAIL_BITS = 26, 48
 # next() is atomic, so no lock is needed. The counter starts at random and wraps after 67 million.
 _count = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _last_ms = 0
+# A clock that goes back further was wrong before: the ids follow it, so that one wrong reading
+# doesn't spoil all later ids.
+_LARGEST_STEP_BACK_MS = 10_000
 
 
 def uuid7() -> uuid.UUID:
-    """Return a new UUIDv7. The ids of one thread increase, even if the clock goes back."""
+    """Return a new UUIDv7. The ids of one thread increase, even if the clock goes back a bit."""
     return uuid.UUID(int=_number())
 
 
@@ -24,7 +31,10 @@ def uuid7_text() -> str:
 
 def _number() -> int:
     global _last_ms
-    ms = _last_ms = max(_last_ms, time.time_ns() // 1_000_000)
+    ms = int(clock.timestamp() * 1000)
+    if ms < _last_ms <= ms + _LARGEST_STEP_BACK_MS:
+        ms = _last_ms
+    _last_ms = ms
     rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | int.from_bytes(
         os.urandom(6), "big"
     )

@@ -13,6 +13,7 @@ from governance.kernel.errors import Kind, OrbitError
 from governance.models.namespace import NAME_PATTERN
 
 ENSURE_NAMESPACES = sql.load(__name__, "ensure_namespaces")
+COMPLETE_NAMESPACES = sql.load(__name__, "complete_namespaces")
 
 
 class NameInvalid(OrbitError):
@@ -39,6 +40,11 @@ def ensure(names: Iterable[str]) -> list[str]:
         return []
     rows = ENSURE_NAMESPACES.rows(names=unique, external_ids=[uuid.uuid4() for _ in unique])
     return [name for (name,) in rows]
+
+
+def complete() -> int:
+    """Give namespaces of outside tools their settings; return how many."""
+    return COMPLETE_NAMESPACES.execute()
 
 
 def create(name: str, *, actor: Actor) -> None:

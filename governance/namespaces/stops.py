@@ -8,9 +8,8 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from governance.kernel import pg_text, reasons, sql
+from governance.kernel import clock, pg_text, reasons, sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.reasons import ReasonInvalid
 from governance.models import Stop
@@ -61,7 +60,7 @@ def check_until(until: datetime | None) -> None:
     """Raise UntilInvalid unless ``until`` is None or a valid future time."""
     if until is None:
         return
-    now = timezone.now()
+    now = clock.read()
     if until.tzinfo is None or not now < until <= now + FURTHEST:
         raise UntilInvalid(errors=[{"pointer": "/until", "detail": str(UntilInvalid.__doc__)}])
 

@@ -8,12 +8,12 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 
 from governance.access.roles import Scope
 from governance.console import display, filters
 from governance.console.actions import ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.kernel import clock
 from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 from orbit.admin.reruns import RerunAdmin, compare_address, has_ended
@@ -135,7 +135,7 @@ class CycleRunAdmin(RerunAdmin):
             "opts": self.opts,
             "detail": cycle_detail,
             "limit": detail.LIMIT,
-            "overview": overview.sentence(cycle_detail, now=timezone.now()),
+            "overview": overview.sentence(cycle_detail, now=clock.now()),
             "buttons": self.buttons(request, cycle),
             "compare": compare_address(cycle, cycle_detail.reruns),
             "may_trigger": actor.may(Scope.OPERATE),

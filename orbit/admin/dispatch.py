@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
-from django.utils import timezone
 
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin
+from governance.kernel import clock
 from orbit.models import DeliveryReceipt, DispatchJob, EndpointSnapshot, EndpointState
 from orbit.states import Attempt, Job
 
@@ -78,7 +78,7 @@ class EndpointStateAdmin(ReadOnlyAdmin):
     def circuit(self, row: EndpointState) -> str:
         if row.opened_at:
             return display.badge("open")
-        held = row.hold_until is not None and row.hold_until > timezone.now()
+        held = row.hold_until is not None and row.hold_until > clock.now()
         return display.badge("held" if held else "closed")
 
 

@@ -7,12 +7,12 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 
 from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import BoundedPaginator, actor_of
+from governance.kernel import clock
 from governance.kernel.errors import OrbitError
 from governance.rest import queries
 from orbit.schedules import change, explain, listing
@@ -61,7 +61,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
     if name_part := request.GET.get("q", "").strip():
         rows = rows.filter(name__contains=name_part[:200])
     page = BoundedPaginator(rows, _PER_PAGE).get_page(request.GET.get("p"))
-    now = timezone.now()
+    now = clock.now()
     return pages.draw(
         request,
         "console/schedules.html",
@@ -143,7 +143,7 @@ def why_page(request: HttpRequest) -> HttpResponse:
         form = WhyForm(
             initial={
                 "run_profile_id": request.GET["run_profile_id"],
-                "at": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}",
+                "at": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}",
             }
         )
     if form.is_bound and form.is_valid():
@@ -167,7 +167,7 @@ def _find(request: HttpRequest, name: str) -> ScheduleSummary:
     except ScheduleUnknown:
         raise Http404 from None
     rows = listing.schedules(actor_of(request)).filter(name=name)
-    return listing.summarize(rows[0], timezone.now())
+    return listing.summarize(rows[0], clock.now())
 
 
 def _ask(

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
+from governance.kernel import clock
 from governance.rest import pages, parsing, queries
 from governance.rest.fields import page_of
 from governance.rest.resources import Resource, operation
@@ -55,7 +55,7 @@ class CycleDetailView(Resource):
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """Its verdict, stages, tiers, items, jobs, receipts, dead letters and records."""
         cycle = detail.read(cycle_id, actor=self.actor)
-        verdict = overview.sentence(cycle, now=timezone.now())
+        verdict = overview.sentence(cycle, now=clock.now())
         return Response(CYCLE_DETAIL.of(cycle, verdict=verdict))
 
 

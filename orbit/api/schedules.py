@@ -1,9 +1,9 @@
 """``/schedules``: schedules, their ticks, and why a run profile ran or didn't."""
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.kernel import clock
 from governance.rest import pages, queries
 from governance.rest.fields import Fields, field, nullable, page_of
 from governance.rest.resources import Resource, operation
@@ -93,7 +93,7 @@ class ScheduleList(Resource):
     )
     def get(self, request: Request) -> Response:
         """Each with its cron, its next five due times and its last tick."""
-        now = timezone.now()
+        now = clock.now()
         return pages.respond(
             request,
             listing.schedules(self.actor),

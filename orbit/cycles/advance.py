@@ -28,7 +28,7 @@ from orbit.dispatch import attempt, claim, dead_letters, loop, receipts
 from orbit.dispatch.attempt import SendersHung
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
-from orbit.records import execution, fence
+from orbit.records import execution, fence, partitions
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 #: A cycle that is resumed so often in a row without progress ends as parked.
 MAX_RESUMES = 5
 _AWAY_PAUSE_SECONDS, _COLLISION_PAUSE_SECONDS = 0.2, 1.0
+_PARTITION_WAIT_SECONDS = 5.0
 
 COUNT_RESUME = sql.load(__name__, "count_resume")
 CLOSE_ABANDONED_RECEIPTS = sql.load(__name__, "close_abandoned_receipts", locked=fence.LOCKED)
@@ -107,9 +108,7 @@ class _Run:
         except (Fenced, SendersHung, *fence.AWAY):
             raise
         except Exception as exc:
-            logger.error("cycle %s failed", self.cycle.id, exc_info=exc)
-            finish.give_up(self.cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
-            return None
+            wait = self._fail(exc)
         return None if wait is None else _give_back(self.cycle, wait)
 
     def _advance(self) -> float | None:
@@ -121,6 +120,16 @@ class _Run:
         is_new = cycle.token == 1
         state = CycleProgress(cycle) if is_new else progress.load(cycle, self.dispatch.endpoints)
         return _advance(state, dispatch=self.dispatch, worker=self.worker)
+
+    def _fail(self, exc: Exception) -> float | None:
+        """Give the cycle up; return seconds to wait if it isn't the cycle's fault."""
+        if partitions.is_missing(exc):
+            # It waits until maintenance has made the partition. That is no resume.
+            logger.error("cycle %s waits: %s", self.cycle.id, " ".join(str(exc).split()))
+            return _PARTITION_WAIT_SECONDS
+        logger.error("cycle %s failed", self.cycle.id, exc_info=exc)
+        finish.give_up(self.cycle, reason="error", message=f"{type(exc).__name__}: {exc}")
+        return None
 
     def _stop(self) -> None:
         """Close what was begun and not sent, and record why the cycle stops."""

@@ -71,6 +71,7 @@ def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = 
     if state.final:
         # It had ended before: only give the lease back.
         write.rows["finishes"] = [_row(cycle, None)]
+        write.ends = True
         counts = {"delivered": jobs.delivered, "dead": jobs.dead}
         write.records.append(Record("dispatch", "late_deliveries_ended", data=counts))
         return
@@ -85,6 +86,7 @@ def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = 
     status = progress.final_status(results)
     stages = [result.to_dict() for result in results]
     write.rows["finishes"] = [_row(cycle, status, stages=stages, wait=wait)]
+    write.ends = True
     write.rows["ledger"] = _ledger(cycle, jobs.delivered)
     write.checkpoints += [Checkpoint.DISPATCH_COMPLETE, Checkpoint.CYCLE_FINISHED]
     if wait is not None:  # jobs outlive the dispatch deadline: the cycle stays due for them
@@ -150,6 +152,7 @@ def give_up(cycle: ClaimedCycle, *, reason: str, message: str) -> None:
         cycle,
         GIVE_UP.text,
         rows={"finishes": [row], "ledger": [] if final else _ledger(cycle, None)},
+        ends=True,
     )
     write.records.append(Record("cycle", "given_up", message, "error", {"reason": reason}))
     if not final:

@@ -46,6 +46,7 @@ CLAIM = sql.load(
     __name__,
     "claim",
     oldest_due=sql.fragment(__name__, "oldest_due", pause=gate.PAUSE),
+    oldest_in_namespace=sql.fragment(__name__, "oldest_in_namespace", alone_from=ALONE_FROM),
     is_claimable=_IS_CLAIMABLE,
     take_leases=_TAKE_LEASES,
     alone_from=ALONE_FROM,
@@ -93,6 +94,7 @@ def claim(limit: int, *, cursor: Cursor | None = None) -> list[ClaimedCycle]:
         return []
     cursor = cursor or Cursor()
     cursor.begin()
+    from_the_first = cursor.after == 0
     for _ in range(_MOST_LOOKS):
         since, since_id = cursor.since
         parameters = {
@@ -111,8 +113,9 @@ def claim(limit: int, *, cursor: Cursor | None = None) -> list[ClaimedCycle]:
             after=after,
         )
         cycles = [_claimed(row[_LOOKED:]) for row in rows if row[_LOOKED] is not None]
-        if cycles or after is None:
+        if cycles or (after is None and from_the_first):
             return cycles
+        from_the_first = from_the_first or after is None  # once more, from the first namespace
     return []
 
 

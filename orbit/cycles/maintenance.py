@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from governance.kernel import sql
+from governance.kernel import clock, sql
 from governance.namespaces import gate
 from orbit import queue
 from orbit.cycles import lease
@@ -29,7 +29,6 @@ COUNT_FORGOTTEN = sql.load(
     pause=gate.PAUSE,
 )
 LATE_OPERATIONS = sql.load(__name__, "late_operations")
-ENSURE_PARTITIONS = sql.load(__name__, "ensure_partitions")
 PRUNE_ANSWERS = sql.load(__name__, "prune_answers")
 PRUNE_LOGIN_ATTEMPTS = sql.load(__name__, "prune_login_attempts")
 PRUNE_REQUEST_COUNTS = sql.load(__name__, "prune_request_counts")
@@ -58,11 +57,6 @@ def wake_operations() -> int:
     return len(late)
 
 
-def ensure_partitions() -> int:
-    """Create the partitions ahead; return how many were missing."""
-    return _count(ENSURE_PARTITIONS.one())
-
-
 def prune(*, limit: int = 10_000) -> None:
     """Delete expired rows, at most ``limit`` of each kind."""
     queue.prune_failures(limit=limit)
@@ -76,11 +70,13 @@ def heartbeat(
     node: UUID, *, host: str, pid: int, release: str, workers: int, draining: bool
 ) -> None:
     """Write the cluster's row, by the database's clock."""
+    clock.refresh()
     state = {
         "workers": workers,
         "paused": gate.paused_here(),
         "draining": draining,
         "seen_at": Now(),
+        "clock_ahead_seconds": clock.host_ahead(),
     }
     ClusterNode.objects.update_or_create(
         id=node,
@@ -118,6 +114,17 @@ def paused_hosts() -> list[str]:
         ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, paused=True)
         .order_by("host")
         .values_list("host", flat=True)
+        .distinct()[:_MOST_HOSTS]
+    )
+
+
+def wrong_clocks() -> list[tuple[str, float]]:
+    """Return the hosts of living clusters with a wrong clock, and by how much, at most 20."""
+    return list(
+        ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER)
+        .exclude(clock_ahead_seconds__range=(-clock.TOLERATED_SECONDS, clock.TOLERATED_SECONDS))
+        .order_by("host")
+        .values_list("host", "clock_ahead_seconds")
         .distinct()[:_MOST_HOSTS]
     )
 

@@ -4,8 +4,10 @@ from collections import Counter
 from datetime import datetime
 
 from orbit.cycles.detail import CycleDetail
+from orbit.records.fence import ALONE_FROM
 from orbit.states import ACTIVE, Cycle, Job, Tier
 
+_ALONE = "it was resumed without progress and runs alone, after others of its kind"
 _OPENING = {
     Cycle.QUEUED: "Queued",
     Cycle.PENDING: "Pending: no worker has taken it yet",
@@ -121,6 +123,8 @@ def _waits(detail: CycleDetail, now: datetime) -> list[str]:
         if cycle.lease_expires_at >= now:
             return []  # a worker runs it right now
         since = f"{cycle.lease_expires_at:%H:%M:%S}"
+        if cycle.resumes >= ALONE_FROM:
+            return [f"its worker has been silent since {since}; {_ALONE}"]
         return [f"its worker has been silent since {since}; another one will take over"]
     if later and len(later) == len(due):
         return [f"the next retry is due in {max(1, round((min(later) - now).total_seconds()))} s"]
@@ -137,7 +141,7 @@ def _waits(detail: CycleDetail, now: datetime) -> list[str]:
             return [
                 f"waiting for {', '.join(held)} (down or at its limit); next check in {until} s"
             ]
-    return ["it waits for a worker"]
+    return [f"it waits: {_ALONE}" if cycle.resumes >= ALONE_FROM else "it waits for a worker"]
 
 
 def _times(number: int, singular: str, plural: str) -> str:

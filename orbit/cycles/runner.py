@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
+from governance.kernel import clock
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
@@ -150,8 +151,9 @@ class _Runner:
         free = self._free_slots()
         claimed_at = interrupts.now()
         try:
+            clock.refresh()  # the slots give their rows ids of this time
             if time.monotonic() >= ends and not self._may_claim_longer():
-                self.due = datetime.now(UTC)
+                self.due = clock.now()
                 return False
             if free <= 0:
                 return True
@@ -162,7 +164,7 @@ class _Runner:
             self.worker.log.report("claiming stops", exc)
             connection.close()
             self.worker.claim_unknown = True
-            self.due = datetime.now(UTC) + timedelta(seconds=1)
+            self.due = clock.now() + timedelta(seconds=1)
             return False
         for cycle in cycles:
             self._start(cycle, claimed_at)
@@ -222,7 +224,7 @@ class _Runner:
         for number, wait in finished:
             self.running.pop(number, None)
             if wait is not None:
-                self._is_due(datetime.now(UTC) + timedelta(seconds=wait))
+                self._is_due(clock.now() + timedelta(seconds=wait))
 
     def _renew(self) -> None:
         # A third of a lease leaves time for another try.

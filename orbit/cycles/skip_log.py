@@ -30,7 +30,7 @@ def record_skips(skips: Sequence[Skip], *, trigger: Trigger) -> None:
     """Record triggers that active cycles blocked."""
     first = {skip.namespace: skip for skip in reversed(skips)}
     numbers = Counter(skip.namespace for skip in skips)
-    with transaction.atomic():  # or in the caller's
+    with transaction.atomic(savepoint=False):  # or in the caller's
         notices = NOTE_SKIPS.rows(namespaces=list(numbers), numbers=list(numbers.values()))
         execution.write_all(
             [

@@ -6,7 +6,6 @@ Errors show no token, no secret, and of a url only its host.
 import functools
 import json
 import ssl
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
-from governance.kernel import canonical, schemas, strict_json
+from governance.kernel import canonical, clock, schemas, strict_json
 from governance.kernel.errors import Kind, OrbitError
 from orbit.outbound import addresses, client, connections, redaction, signing
 
@@ -190,7 +189,7 @@ def build_request(
         {f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value}
     )
     if endpoint.signing_secret:
-        timestamp = int(time.time() if now is None else now)
+        timestamp = int(clock.timestamp() if now is None else now)
         headers["webhook-timestamp"] = str(timestamp)
         headers["webhook-signature"] = signing.sign(
             endpoint.signing_secret, message_id=delivery.delivery_id, timestamp=timestamp, body=body

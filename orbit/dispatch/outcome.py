@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from governance.kernel import backoff
+from governance.kernel import backoff, clock
 from orbit.outbound.client import Response
 from orbit.states import Attempt, Job
 
@@ -164,5 +164,5 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
     # "-0000" parses without a zone, but means UTC (RFC 5322, section 3.3).
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    seconds = (moment - (now or clock.now())).total_seconds()
     return seconds if seconds > 0 else None

@@ -355,7 +355,7 @@ def _write_late_success(
 ) -> None:
     about = {name: attempt[name] for name in ("job_id", "endpoint_key", "attempt")}
     data = {**about, "status_code": attempt["status_code"], **ended}
-    write = fence.FencedWrite(cycle, RECORD_LATE_SUCCESS.text)
+    write = fence.FencedWrite(cycle, RECORD_LATE_SUCCESS.text, ends=True)
     write.records.append(Record(STAGE, "delivered_late", data=data))
     write.events.append(
         Event(
@@ -365,4 +365,4 @@ def _write_late_success(
             metadata={**about, "late": True},
         )
     )
-    fence.run(write.sql, write.parameters())
+    fence.execute(write)

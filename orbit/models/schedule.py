@@ -55,6 +55,8 @@ class ClusterNode(models.Model):
     draining = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
+    #: By which its host's clock is ahead of the database's; negative: behind.
+    clock_ahead_seconds = models.FloatField(default=0.0, db_default=0.0)
 
     class Meta:
         ordering = ["-seen_at"]

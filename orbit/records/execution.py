@@ -1,15 +1,20 @@
 """Execution records: one line of what happened, append-only."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+
+from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
 
 from governance.kernel import pg_text, sql
 from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``records``.
 RECORDS = sql.fragment(__name__, "records")
+
+logger = logging.getLogger(__name__)
 
 WRITE = sql.load(__name__, "write_records")
 
@@ -52,11 +57,27 @@ def write(record: Record, *, namespace: str | None, cycle_id: UUID | None = None
 
 
 def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None:
-    """Write records, each with its namespace and cycle, without a fence."""
+    """Write records, each with its namespace and cycle, without a fence.
+
+    What they report happens all the same: if they can't be written, that is logged.
+    """
     if not records:
         return
     rows = [
         row(record, cycle_id=None if cycle_id is None else str(cycle_id), namespace=namespace)
         for record, namespace, cycle_id in records
     ]
-    WRITE.execute(records=pg_text.dumps(rows))
+    try:
+        _write(pg_text.dumps(rows))
+    except (OperationalError, InternalError):
+        raise  # the server is away, which the caller has to know
+    except DatabaseError as error:
+        logger.error("records can't be written: %s: %s", " ".join(str(error).split()), rows)
+
+
+def _write(records: str) -> None:
+    if not connection.in_atomic_block:
+        WRITE.execute(records=records)
+        return
+    with transaction.atomic():  # a savepoint: after a failure the transaction goes on
+        WRITE.execute(records=records)

@@ -9,6 +9,7 @@ If the answer of a write is lost, it may have happened, or still happen. Take a 
 
 import functools
 import json
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +21,13 @@ import psycopg
 from django.conf import settings
 from django.db import (
     DEFAULT_DB_ALIAS,
+    DatabaseError,
     IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
     connections,
+    transaction,
 )
 
 from governance.kernel import pg_text, sql
@@ -35,6 +38,8 @@ from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from telemetry import emit
 from telemetry.emit import Event
+
+logger = logging.getLogger(__name__)
 
 #: The outcome is unknown: the server is away, read-only, or ended an idle transaction; or rows
 #: collided (``Collided``).
@@ -120,6 +125,8 @@ class FencedWrite:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    #: It ends a cycle or a delivery: its records, too, only report.
+    ends: bool = False
 
     def blob(self, data: bytes) -> int:
         """Add ``data`` to ``blobs``, the same object once; return its number."""
@@ -198,7 +205,7 @@ def collisions() -> Iterator[None]:
 
 def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     """Commit ``write``; return its rows. Raises Fenced if the token is stale."""
-    rows = run(write.sql, write.parameters())
+    rows = execute(write)
     if not rows:
         raise Fenced
     # A statement of its own, because the first one may update this row. If it is lost, the next
@@ -207,6 +214,35 @@ def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
         run(FORGET_RESUMES.text, {"id": write.cycle.id, "token": write.cycle.token})
         write.cycle.resumes = 0
     return rows
+
+
+def execute(write: FencedWrite) -> list[tuple[Any, ...]]:
+    """Run ``write``; return its rows. What only reports and can't be written is left out."""
+    parameters = write.parameters()
+    reports = [("events",), ("events", "records", "checkpoints")] if write.ends else [("events",)]
+    for parts in reports:
+        try:
+            return _run_whole(write.sql, parameters)
+        except AWAY:
+            raise
+        except DatabaseError as error:
+            # The server refused the statement as a whole. If something else is wrong with it, the
+            # last try says so.
+            logger.error(
+                "cycle %s: tried again without its %s: %s",
+                write.cycle.id,
+                ", ".join(parts),
+                " ".join(str(error).split()),
+            )
+            parameters |= dict.fromkeys(parts, "[]")
+    return _run_whole(write.sql, parameters)
+
+
+def _run_whole(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    if not connections[DEFAULT_DB_ALIAS].in_atomic_block:
+        return run(sql, parameters)
+    with transaction.atomic():  # a savepoint: after a failure the transaction goes on
+        return run(sql, parameters)
 
 
 def reclaim(cycle: ClaimedCycle) -> bool:

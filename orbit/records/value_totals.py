@@ -9,11 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.utils import timezone
-
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.kernel import sql
+from governance.kernel import clock, sql
 from governance.kernel.errors import Kind, OrbitError
 
 LIMIT = 10_000
@@ -82,7 +80,7 @@ def totals(
 ) -> Totals:
     """Return totals of what ``actor`` sees in a range. Raises RangeInvalid."""
     actor.require(Scope.READ)
-    until = until or timezone.now()
+    until = until or clock.now()
     since = since or max(until - USUAL[period], datetime(1970, 1, 1, tzinfo=UTC))
     if not timedelta(0) < until - since <= LONGEST[period]:
         raise RangeInvalid(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -11,6 +11,7 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import clock
 from governance.kernel.errors import Kind, OrbitError
 from orbit.models import RunProfile
 from orbit.schedules import rows, sync
@@ -51,7 +52,7 @@ def set_cron(name: str, *, cron: str, actor: Actor, reason: str) -> bool:
         fields = " ".join(cron.split())
         try:
             if fields:
-                next_after(fields, configured.time_zone, datetime.now(UTC))
+                next_after(fields, configured.time_zone, clock.now())
         except CronInvalid as error:
             raise CronInvalid(
                 error.detail, errors=[{"pointer": "/cron", "detail": error.detail}]

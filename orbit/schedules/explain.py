@@ -7,10 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.utils import timezone
 
 from governance.access.actors import Actor
-from governance.kernel import reasons
+from governance.kernel import clock, reasons
 from governance.states import Stopped
 from orbit import queue
 from orbit.errors import RunProfileUnknown
@@ -91,7 +90,7 @@ def explain(
     if run_profile is None or not actor.sees(run_profile.namespace_id):
         raise RunProfileUnknown(f"There is no run profile {run_profile_id!r}.")
     at = min(max(at, _EARLIEST), _LATEST)
-    now, revision = now or timezone.now(), stop_history.run_profile_revision(run_profile, at)
+    now, revision = now or clock.now(), stop_history.run_profile_revision(run_profile, at)
     case = _Case(run_profile, at, now, revision, workspace=actor.namespaces is None)
     if not actor.sees(case.namespace):
         case.revision, case.elsewhere = None, True

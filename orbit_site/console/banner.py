@@ -1,5 +1,6 @@
 """The banners on every page: stops, and what is missing or down."""
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.kernel import reasons
+from governance.kernel import clock, reasons
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, pauses
 from governance.states import Mode
@@ -18,6 +19,7 @@ from orbit.cycles import maintenance
 from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
+from orbit.records import partitions
 
 _LISTED = 5
 _MODES = {
@@ -38,7 +40,7 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. At most nine queries."""
+    """Return the banners for ``actor``, the most severe first. At most eleven queries."""
     banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
         banners.append(
@@ -64,6 +66,9 @@ def active(actor: Actor) -> list[Banner]:
                 "the database is used. See Config drift.",
             )
         )
+    if actor.namespaces is None:
+        banners += [Banner("bad", text) for text in _partition_problems()]
+        banners += [Banner("part", text) for text in _wrong_clocks()]
     down: list[EndpointState] = []
     if actor.namespaces is None:
         open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
@@ -124,6 +129,20 @@ def _stopped(actor: Actor) -> list[Banner]:
     if len(stopped) > _LISTED:
         banners.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
     return banners
+
+
+def _partition_problems() -> list[str]:
+    return [
+        f"{problem} Maintenance of a cluster makes partitions; see operations.md."
+        for problem in partitions.problems()
+    ]
+
+
+def _wrong_clocks() -> list[str]:
+    clock.refresh()
+    hosts = {**dict(maintenance.wrong_clocks()), socket.gethostname(): clock.host_ahead()}
+    differences = [clock.describe_difference(host, ahead) for host, ahead in sorted(hosts.items())]
+    return [f"{text} Set it; Orbit goes by the database's." for text in differences if text]
 
 
 def _period(since: datetime, until: datetime | None) -> str:

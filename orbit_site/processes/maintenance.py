@@ -20,10 +20,11 @@ import orbit_site
 from governance.audit import head
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
-from governance.namespaces import gate, halts, pauses
+from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.dispatch import enqueue
+from orbit.records import partitions
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
@@ -36,6 +37,8 @@ SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 RECONCILE_SECONDS = 10.0
 RUN_PROFILES_SECONDS = 2.0
 HEARTBEAT_SECONDS = 5.0
+# Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
+PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
 SLICE_SECONDS = 0.2
 # A signal to the process group may reach this process before the supervisor sets its phase.
@@ -116,16 +119,18 @@ class Maintenance:
     def _periodic_tasks(self) -> list[PeriodicTask]:
         rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
         follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
+        ensure_partitions = partial(partitions.ensure, self._log.report)
         newest, profiles = self._if_newest, RUN_PROFILES_SECONDS
         close, promote = halt_certificates.close_abandoned, namespace_queue.promote_waiting
         # fmt: off
         return [
             # First: the others look which cluster is the newest.
             PeriodicTask("Can't write the heartbeat", HEARTBEAT_SECONDS, self.heartbeat),
+            PeriodicTask("Can't complete namespaces", HEARTBEAT_SECONDS, registry.complete),
             PeriodicTask("Can't update the schedules", RECONCILE_SECONDS, newest(_sync)),
             PeriodicTask("Can't update run profiles' schedules", profiles, newest(follow)),
             PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
-            PeriodicTask("Can't create partitions", HOUR, maintenance.ensure_partitions),
+            PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),

@@ -40,7 +40,7 @@ HEAD_MILLISECONDS = 15_000
 SWITCH_SECONDS = 0.001
 STAMP_SECONDS = 1.0
 # No statement of a request may take as long as the pipeline's, nor wait long for a lock.
-LIMITS = "-c statement_timeout=10s -c lock_timeout=3s"
+LIMITS = "-c statement_timeout=10s -c lock_timeout=5s"
 
 
 def serve() -> None:

@@ -187,7 +187,8 @@ def _answer(
     answer = Answer()
     chunks = application(environment, answer.start)
     answer.close = getattr(chunks, "close", answer.close)
-    answer.chunks = iter(chunks)
+    # The answer to a HEAD has no body, however long making it would take.
+    answer.chunks = iter(() if environment["REQUEST_METHOD"] == "HEAD" else chunks)
     piece, more = answer.next_piece()
     return answer, piece, more
 

@@ -11,7 +11,7 @@ from orbit_site.web.pools import Size
 ORDINARY, STOPS, CANCELS, READY, HEALTH = "ordinary", "stops", "cancels", "ready", "health"
 
 SIZES = {
-    ORDINARY: Size(threads=8, wait=5, work=30, proof=1),
+    ORDINARY: Size(threads=8, wait=5, work=60, proof=1),
     STOPS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),
     # Apart from the stops: a cancellation may wait for a worker's write.
     CANCELS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),

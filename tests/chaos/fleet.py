@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -36,16 +36,24 @@ def until(
 
 
 class Member:
-    """A running ``manage.py cluster`` in a process group of its own. It writes to ``log``."""
+    """A running ``manage.py cluster`` in a process group of its own. It writes to ``log``.
+
+    ``program`` is what runs ``command``.
+    """
 
     def __init__(
-        self, project: Path, environment: Mapping[str, str], log: Path, command: str = "cluster"
+        self,
+        project: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        command: str = "cluster",
+        program: Sequence[str] = ("manage.py",),
     ) -> None:
         self.log = log
         self._family: set[int] = set()
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", command],
+                [sys.executable, *program, command],
                 cwd=project,
                 env=dict(environment),
                 start_new_session=True,

@@ -11,7 +11,7 @@ from types import FrameType
 
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
-from tests.chaos import answers, deaths, disk, drains, poison, rows, storms, sweep, zombies
+from tests.chaos import answers, clocks, deaths, disk, drains, poison, rows, storms, sweep, zombies
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late
 from tests.chaos.report import Result
@@ -49,6 +49,7 @@ SCENARIOS: dict[str, Scenario] = {
     "queue-rows": Scenario(rows.doubled_late_deleted),
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),
+    "clock-jump": Scenario(clocks.jump, seconds=240),
     "full-disk": Scenario(disk.full, VOLUME, 180),
 }
 

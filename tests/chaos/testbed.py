@@ -4,7 +4,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -135,7 +135,12 @@ class Testbed:
         return cycle
 
     def cluster(
-        self, *, project: Path = database.PROJECT, command: str = "cluster", **variables: str
+        self,
+        *,
+        project: Path = database.PROJECT,
+        command: str = "cluster",
+        program: Sequence[str] = ("manage.py",),
+        **variables: str,
     ) -> Member:
         """Start a cluster; its log is kept in the testbed's folder."""
         folder = self.folder / f"cluster-{len(self.members)}"
@@ -162,7 +167,7 @@ class Testbed:
             "ORBIT_WORKERS": "1",
             **variables,
         }
-        member = Member(project, environment, folder / "log", command)
+        member = Member(project, environment, folder / "log", command, program)
         self.members.append(member)
         return member
 

@@ -1,5 +1,7 @@
 """/health and /ready."""
 
+import socket
+import time
 from contextlib import closing
 from typing import Any
 
@@ -12,9 +14,12 @@ from django.test.utils import CaptureQueriesContext
 
 from governance.kernel.identifiers import uuid7
 from orbit.models import AppliedFiles, ClusterNode
+from orbit.records import partitions
 from orbit_site import health
 from orbit_site.processes.postgres import Server
 from tests.support import project
+from tests.support.callers import console, create_user
+from tests.support.pipeline import rows
 from tests.support.polling import until
 from tests.support.silent_proxy import SilentProxy
 
@@ -55,6 +60,8 @@ def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: C
                 "writable": "ok",
                 "migrations": "ok",
                 "config": "failed",
+                "partitions": "ok",
+                "clock": "ok",
                 "cluster": "failed",
             },
         },
@@ -133,3 +140,50 @@ def test_a_check_whose_connection_falls_silent_is_given_up(
 def test_a_503_of_ready_is_not_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     assert client.get("/ready?cluster=1").status_code == 503
     assert caplog.records == []
+
+
+def test_partitions_that_are_missing_are_told_and_refuse_only_without_a_default(
+    fresh: Client, server: Server, committed: str
+) -> None:
+    AppliedFiles.objects.update(sha256="0" * 64)
+    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+        day = "SELECT 'telemetry_telemetryevent_p' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')"
+        owner.execute(f"DROP TABLE {owner.execute(day).fetchone()[0]}")
+        answer = fresh.get("/ready")
+        assert (answer.status_code, answer.json()["checks"]["partitions"]) == (200, "degraded")
+        owner.execute("DROP TABLE telemetry_telemetryevent_default")
+        answer = fresh.get("/ready")
+        assert (answer.status_code, answer.json()["checks"]["partitions"]) == (503, "failed")
+    partitions.ensure()
+    assert fresh.get("/ready").json()["checks"]["partitions"] == "ok"
+
+
+def test_a_default_with_rows_and_wrong_clocks_show_in_ready_and_in_a_banner(
+    fresh: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AppliedFiles.objects.update(sha256="0" * 64)
+    browser, confined = (
+        console(create_user("ann")),
+        console(create_user("bob", "Operator", "eu")),
+    )
+    assert fresh.get("/ready").json()["checks"]["clock"] == "ok"
+    node = uuid7()
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - 70 * 86400)
+    health.maintenance.heartbeat(node, host="w-7", pid=7, release="1", workers=2, draining=False)
+    monkeypatch.setattr(time, "time", right)
+    rows(
+        "INSERT INTO telemetry_telemetryevent (id, occurred_at, name)"
+        " VALUES (gen_random_uuid(), '2019-01-02Z', 'e') RETURNING 1"
+    )
+    answer = fresh.get("/ready")
+    assert answer.status_code == 200
+    assert {answer.json()["checks"][name] for name in ("partitions", "clock")} == {"degraded"}
+    banners = browser.get("/admin/banners/").content.decode()
+    assert "The clock of w-7 is 70 days behind the database" in banners
+    assert "telemetry_telemetryevent_default holds rows" in banners
+    assert "w-7" not in confined.get("/admin/banners/").content.decode()
+    monkeypatch.setattr(time, "time", lambda: right() + 400 * 86400)
+    assert f"The clock of {socket.gethostname()} is 400 days ahead" in (
+        browser.get("/admin/banners/").content.decode()
+    )

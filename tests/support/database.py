@@ -32,6 +32,7 @@ SOURCES = (
     "*/apps.py",
     "*/access/roles.py",
     "*/kernel/append_only.py",
+    "*/kernel/partitions.py",
     "orbit_site/management/commands/migrate.py",
     "requirements.txt",
 )

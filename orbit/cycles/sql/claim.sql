@@ -29,20 +29,19 @@ namespaces AS MATERIALIZED (
     ORDER BY s.namespace_id
     LIMIT {{namespaces}}
 ),
+heads AS MATERIALIZED (   -- the namespaces whose oldest cycles are the oldest
+    SELECT namespaces.name, oldest.next_due_at, oldest.id
+    FROM namespaces
+    CROSS JOIN LATERAL ({{oldest_in_namespace(namespaces.name)}} LIMIT 1) AS oldest
+    ORDER BY oldest.next_due_at, oldest.id
+    LIMIT %(limit)s
+),
 behind AS MATERIALIZED (
     SELECT c.id, c.lease_owner IS NOT NULL AS ran_out
     FROM (
         SELECT oldest.id, oldest.next_due_at
-        FROM namespaces
-        CROSS JOIN LATERAL (
-            SELECT c.id, c.next_due_at
-            FROM orbit_cyclerun c
-            WHERE c.namespace = namespaces.name
-              AND c.next_due_at <= now()
-              AND c.resumes < {{alone_from}}
-            ORDER BY c.next_due_at, c.id
-            LIMIT %(limit)s
-        ) AS oldest
+        FROM heads
+        CROSS JOIN LATERAL ({{oldest_in_namespace(heads.name)}} LIMIT %(limit)s) AS oldest
         ORDER BY oldest.next_due_at, oldest.id
         LIMIT {{looks}}
     ) AS oldest

@@ -45,6 +45,9 @@ class Command(migrate.Command):
                 with connection.cursor() as cursor:
                     # All later queries queue behind a migration that waits for a lock: give up.
                     cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
+                    # A third of a lease ends other idle transactions. A migration computes in
+                    # between, on a busy machine for longer.
+                    cursor.execute("SET idle_in_transaction_session_timeout = 0")
                 super().handle(*args, **options)
                 if not options.get("plan") and not options.get("check_unapplied"):
                     _grant(settings.ORBIT_DATABASE_SCHEMA)

@@ -57,12 +57,24 @@ FROM edge)
 AND NOT s.halt
 AND s.namespace_id > %(after)s
 ORDER BY s.namespace_id
-LIMIT 100), behind AS MATERIALIZED (SELECT c.id, c.lease_owner IS NOT NULL AS ran_out
-FROM (SELECT oldest.id, oldest.next_due_at
+LIMIT 100), heads AS MATERIALIZED (SELECT namespaces.name, oldest.next_due_at, oldest.id
 FROM namespaces CROSS
 JOIN LATERAL (SELECT c.id, c.next_due_at
 FROM orbit_cyclerun c
 WHERE c.namespace = namespaces.name
+AND (c.next_due_at, c.id) >= (%(since)s::timestamptz, %(since_id)s::uuid)
+AND c.next_due_at <= now()
+AND c.resumes < 2
+ORDER BY c.next_due_at, c.id
+LIMIT 1) AS oldest
+ORDER BY oldest.next_due_at, oldest.id
+LIMIT %(limit)s), behind AS MATERIALIZED (SELECT c.id, c.lease_owner IS NOT NULL AS ran_out
+FROM (SELECT oldest.id, oldest.next_due_at
+FROM heads CROSS
+JOIN LATERAL (SELECT c.id, c.next_due_at
+FROM orbit_cyclerun c
+WHERE c.namespace = heads.name
+AND (c.next_due_at, c.id) >= (%(since)s::timestamptz, %(since_id)s::uuid)
 AND c.next_due_at <= now()
 AND c.resumes < 2
 ORDER BY c.next_due_at, c.id

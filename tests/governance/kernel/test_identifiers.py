@@ -1,13 +1,13 @@
 """Time-ordered identifiers."""
 
 import os
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 
+from governance.kernel import clock
 from governance.kernel.identifiers import uuid7, uuid7_floor
 
 
@@ -16,10 +16,10 @@ def milliseconds(value: uuid.UUID) -> int:
 
 
 def test_an_id_is_a_version_7_of_this_moment() -> None:
-    before = time.time()
+    before = clock.timestamp()
     identifier = uuid7()
     assert (identifier.version, identifier.variant) == (7, "specified in RFC 4122")
-    assert before - 0.002 <= milliseconds(identifier) / 1000 <= time.time()
+    assert before - 0.001 <= milliseconds(identifier) / 1000 <= clock.timestamp()
 
 
 def test_ids_of_one_thread_increase_and_those_of_many_are_distinct() -> None:
@@ -32,13 +32,23 @@ def test_ids_of_one_thread_increase_and_those_of_many_are_distinct() -> None:
     assert len({identifier for ids in batches for identifier in ids}) == 80_000
 
 
-def test_a_clock_that_goes_back_makes_no_smaller_id(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_goes_back_a_bit_makes_no_smaller_id(monkeypatch: pytest.MonkeyPatch) -> None:
     first = uuid7()
-    back = time.time_ns() - 5_000_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: back)
+    back = clock.timestamp() - 5
+    monkeypatch.setattr(clock, "timestamp", lambda: back)
     later = uuid7()
     assert later > first
     assert milliseconds(later) >= milliseconds(first)
+
+
+@pytest.mark.parametrize("days", [400, -70], ids=["ahead", "behind"])
+def test_one_wrong_reading_does_not_spoil_later_ids(
+    monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    right = clock.timestamp()
+    for reading in (right + days * 86400, right):
+        monkeypatch.setattr(clock, "timestamp", lambda reading=reading: reading)
+        assert milliseconds(uuid7()) == pytest.approx(reading * 1000, abs=1)
 
 
 def test_a_forked_child_makes_other_ids_than_its_parent() -> None:

@@ -151,6 +151,17 @@ def test_a_cycle_started_when_it_was_claimed_first() -> None:
     assert CycleRun.objects.get().started_at == started_at
 
 
+def test_the_end_of_a_lease_is_not_when_the_next_free_cycle_is_due() -> None:
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    start_cycle("r1")
+    claim()
+    assert lease.next_due() is None
+    free = start_cycle("r2")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    CycleRun.objects.filter(pk=free).update(next_due_at=later)
+    assert lease.next_due() == later
+
+
 def test_the_cycle_that_is_due_for_longest_is_claimed_first() -> None:
     configure_profiles(**{f"r{n}": {"namespace": f"n{n}"} for n in range(3)})
     ids = [start_cycle(f"r{n}") for n in range(3)]

@@ -8,7 +8,8 @@ import pytest
 from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
-from governance.namespaces import halts
+from governance.models import Namespace
+from governance.namespaces import halts, registry
 from orbit import interrupts
 from orbit.cycles import lease
 from orbit.cycles.cursor import Cursor
@@ -76,6 +77,30 @@ def test_it_is_found_among_thousands_of_open_namespaces_without_work() -> None:
     backlog.add_cycles(1, open_[-1:], age=1)
     backlog.halt(stopped)
     assert [cycle.namespace for cycle in lease.claim(8)] == open_[-1:]
+
+
+def test_namespaces_take_turns_and_the_last_turn_is_followed_by_the_first() -> None:
+    stopped = backlog.add_namespaces(1, "a")
+    open_ = backlog.add_namespaces(3 * lease.NAMESPACES, "b")
+    backlog.add_cycles(10 * lease.LOOKS, stopped)
+    backlog.add_cycles(2, [open_[0], open_[-1]], age=1)
+    backlog.halt(stopped)
+    cursor = Cursor()
+    cycles = [cycle for _ in range(2) for cycle in lease.claim(1, cursor=cursor)]
+    assert {cycle.namespace for cycle in cycles} == {open_[0], open_[-1]}
+    backlog.add_cycles(1, open_[:1], age=1)  # behind the cursor's namespace
+    assert [cycle.namespace for cycle in lease.claim(1, cursor=cursor)] == open_[:1]
+
+
+def test_a_namespace_that_an_outside_tool_created_is_found_too() -> None:
+    stopped = backlog.add_namespaces(1, "a")
+    backlog.add_cycles(2 * lease.LOOKS, stopped)
+    Namespace.objects.create(name="outside")
+    backlog.add_cycles(1, ["outside"], age=1)
+    backlog.halt(stopped)
+    assert registry.complete() == 1
+    assert [cycle.namespace for cycle in lease.claim(8)] == ["outside"]
+    assert registry.complete() == 0
 
 
 def test_the_oldest_of_the_open_ones_come_first_behind_a_backlog() -> None:

@@ -6,13 +6,15 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from governance.access.actors import SYSTEM
 from orbit.cycles import compare
 from orbit.cycles.rerun import single
+from orbit.dispatch import dead_letters
 from orbit.errors import CycleUnknown
-from orbit.models import CycleRun
+from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
 from orbit.states import Trigger
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import OK, Receiver, http
@@ -79,6 +81,23 @@ def test_a_rerun_beside_the_cycle_that_it_repeats(settings: Any) -> None:
     assert facts["Tier 1: outcome"] == ("success", "success (taken over)")
     # The re-run's delivery counts for the first cycle, as on its own page.
     assert facts["default-endpoint: delivered"] == ("3", "1")
+
+
+def test_a_delivery_with_any_success_counts_as_delivered_whatever_became_of_its_copies(
+    settings: Any,
+) -> None:
+    with Receiver(OK, OK, http("410 Gone"), OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        first, second = run_cycle(start_cycle()), run_cycle(start_cycle())
+        letter = DeadLetterDispatch.objects.get()
+        copy = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
+    # As a late success leaves them.
+    ended = {"next_attempt_at": None, "finished_at": Now()}
+    DispatchJob.objects.filter(pk=letter.job_id).update(status="delivered", **ended)
+    DispatchJob.objects.filter(pk=copy).update(status="cancelled", **ended)
+    facts = differing_facts(first, second)
+    assert not [name for name in facts if name.startswith("default-endpoint: ")]
 
 
 def test_cycles_that_the_user_may_not_see_are_unknown(settings: Any) -> None:

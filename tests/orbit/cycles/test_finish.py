@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel, finish, lease
+from orbit.cycles import advance, cancel, finish, lease
 from orbit.dispatch import attempt, dead_letters, receipts
 from orbit.dispatch.claim import ClaimedJob
 from orbit.errors import CycleFinished
@@ -262,6 +262,9 @@ def test_a_cycle_that_is_given_up_does_not_meter_its_requeued_deliveries(setting
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
         (copy,) = dispatch.claim_jobs(claimed_cycle)
         receipts.save(claimed_cycle, [attempt.resolve(copy, YES)])
+        # Nor does a worker that takes the cycle over count them for its outcome.
+        jobs = dispatch.load_progress(claimed_cycle).jobs
+        assert (jobs.delivered, jobs.dead, jobs.total) == (1, 1, 3)
         finish.give_up(claimed_cycle, reason="parked", message="no progress")
     assert DispatchJob.objects.filter(cycle_id=cycle_id, status="delivered").count() == 2
     assert rows("SELECT quantity FROM orbit_valueledgerentry WHERE tag = 'deliveries'") == [(1,)]
@@ -283,3 +286,22 @@ def test_attempts_that_had_an_answer_keep_it_if_the_cycle_is_given_up(settings: 
         ("unknown", 2),
     ]
     assert rows("SELECT status_code FROM orbit_deliveryreceipt WHERE status = 'failed'") == [(500,)]
+
+
+def test_an_attempt_that_got_its_answer_meanwhile_is_not_closed_as_unknown(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        first, *_ = dispatch.claim_jobs(claimed_cycle)
+        expire_leases()
+        (successor,) = lease.claim(1)
+        progress = dispatch.load_progress(successor)
+    progress.abandoned, progress.abandoned_receipts = [], [first.receipt_id]
+    receipts.save_late_successes(claimed_cycle, [attempt.resolve(first, YES)])
+    advance.close_abandoned(progress)
+    assert rows("SELECT status FROM orbit_deliveryreceipt WHERE id = %s", first.receipt_id) == [
+        ("delivered",)
+    ]

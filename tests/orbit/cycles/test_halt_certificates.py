@@ -18,11 +18,11 @@ from governance.access.actors import SYSTEM
 from governance.models import Stop
 from governance.namespaces import halts, pauses, status
 from orbit import interrupts
-from orbit.cycles import cancel, detail, halt_certificates, lease
+from orbit.cycles import advance, cancel, detail, halt_certificates, lease
 from orbit.dispatch import loop
 from orbit.dispatch.loop import Finished
 from orbit.interrupts import Interrupted, Slot, WorkerState
-from orbit.models import CycleRun, DeliveryReceipt, DispatchJob
+from orbit.models import CycleRun, DeliveryReceipt, DispatchJob, EndpointState
 from orbit_site.processes.gate_monitor import GateMonitor
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -121,6 +121,43 @@ def test_nothing_is_certified_while_a_worker_holds_a_cycle_without_an_attempt(
     assert halt_certificates.certify() == 1
 
 
+def test_work_in_another_namespace_does_not_delay_a_certificate(settings) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        assert len(dispatch.claim_jobs(claimed_cycle)) == 3
+        halts.halt("default", actor=SYSTEM)
+        age_stops()
+        assert halt_certificates.certify() == 1
+
+
+def test_a_halt_that_has_expired_gets_no_certificate_any_more() -> None:
+    halts.halt("default", actor=SYSTEM)
+    age_stops()
+    Stop.objects.update(until=datetime.now(UTC) - timedelta(seconds=1))
+    assert halt_certificates.certify() == 0
+
+
+def test_an_attempt_that_was_never_sent_is_no_delivery_after_the_command(settings) -> None:
+    with Receiver(OK) as receiver:
+        abandon_under_halt(settings, receiver.url)
+        age_stops()
+        unsent = DeliveryReceipt.objects.first()
+        assert unsent is not None
+        DeliveryReceipt.objects.filter(pk=unsent.pk).update(
+            status="unsent", started_at=datetime.now(UTC), finished_at=datetime.now(UTC)
+        )
+        halt_certificates.close_abandoned()
+        assert halt_certificates.certify() == 1
+    certificate = status.find("a", actor=SYSTEM).certificate
+    assert certificate is not None
+    assert (certificate["in_flight_count"], certificate["started_after_command"]) == (3, 0)
+    assert certificate["last_delivery_started_at"] < certificate["commanded_at"]
+
+
 def test_abandoned_attempts_of_a_running_namespace_are_left_to_the_next_claim(settings) -> None:
     with Receiver(OK) as receiver:
         abandon_under_halt(settings, receiver.url)
@@ -178,6 +215,23 @@ def test_a_pause_is_quiet_once_nothing_is_in_flight_anywhere(settings) -> None:
         assert pause.quiet
         assert pause.certificate is not None
         assert pause.certificate["in_flight_count"] == 3
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_no_delivery_is_claimed_after_a_halt_or_a_pause(settings, limited: bool) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles()
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    EndpointState.objects.update(max_concurrency=2 if limited else None)
+    halts.halt("a", actor=SYSTEM)
+    assert dispatch.claim_jobs(claimed_cycle) == []
+    halts.resume("a", actor=SYSTEM, reason="r")
+    pauses.pause(actor=SYSTEM, reason="a fire")
+    assert dispatch.claim_jobs(claimed_cycle) == []
+    pauses.unpause(actor=SYSTEM, reason="it is out")
+    assert len(dispatch.claim_jobs(claimed_cycle)) == (2 if limited else 3)
 
 
 def test_a_halted_cycle_can_be_cancelled(settings) -> None:
@@ -276,6 +330,19 @@ def test_a_cycle_that_was_halted_in_mid_delivery_goes_on_at_resume(
         # A delivery that was stopped before it was sent has spent no retry.
         assert set(DispatchJob.objects.values_list("spent", flat=True)) <= {0, 1}
         assert DispatchJob.objects.filter(status="delivered").count() == 60
+
+
+def test_a_worker_that_ends_while_the_namespace_drains_records_no_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "process", WorkerState())
+    configure_profiles(tiers={"1": {"transformer": "http", "options": {"url": "http://x.test/"}}})
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    halts.drain("a", actor=SYSTEM, reason="a release")
+    interrupts.process.drain(0)
+    assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") == 0.0
+    assert rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'stopped'") == [(0,)]
 
 
 def test_a_halted_cycle_does_not_end_by_its_stages_time(

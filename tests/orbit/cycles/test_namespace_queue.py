@@ -14,6 +14,7 @@ from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
+from orbit import queue
 from orbit.cycles import (
     cancel,
     detail,
@@ -100,8 +101,10 @@ def test_a_cycle_that_is_cancelled_gives_the_next_its_turn_and_a_queued_one_give
     first, second, third = start_three_cycles()
     cancel.cancel(second, actor=SYSTEM, reason="not today")
     assert statuses() == ["pending", "cancelled", "queued"]
+    rows("DELETE FROM django_q_ormq RETURNING id")
     cancel.cancel(first, actor=SYSTEM, reason="nor this")
     assert statuses() == ["cancelled", "cancelled", "pending"]
+    assert queue.ready_wakeups() == 1
     assert CycleRun.objects.get(pk=third).next_due_at is not None
     assert rows(
         "SELECT before->>'status' FROM governance_audittrailentry"
@@ -125,6 +128,8 @@ def test_nothing_is_promoted_under_a_halt_or_a_drain_and_maintenance_promotes_af
     rows(HALT, halt, mode)
     cancel.cancel(first, actor=SYSTEM, reason="stop")
     assert (statuses(), namespace_queue.promote_waiting()) == (["cancelled", "queued", "queued"], 0)
+    # Stopped namespaces take no place in the batch of those that could go on.
+    assert namespace_queue.WAITING.rows(most=1) == []
     rows(HALT, False, "running")
     assert (namespace_queue.promote_waiting(), statuses()) == (
         1,

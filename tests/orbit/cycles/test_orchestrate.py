@@ -67,6 +67,7 @@ def test_a_run_profile_that_cannot_start_says_why_and_stops_no_other() -> None:
         [profile(), profile("off", state="disabled")],
         [
             run_profile("a-off", "off"),
+            run_profile("a-off-and-halted", "off", namespace="halted"),
             run_profile("b-halted", namespace="halted"),
             run_profile("c-busy", namespace="busy"),
             run_profile("d-draining", namespace="draining"),
@@ -81,6 +82,7 @@ def test_a_run_profile_that_cannot_start_says_why_and_stops_no_other() -> None:
     results = orchestrate_all()
     assert outcomes(results) == {
         "a-off": "disabled",
+        "a-off-and-halted": "disabled",
         "b-halted": "halted",
         "c-busy": "skipped",
         "d-draining": "halted",

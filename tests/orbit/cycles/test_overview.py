@@ -128,6 +128,11 @@ OK3 = ("success",) * 3
         ),
         (sentence("running"), "Running: it waits for a worker."),
         (
+            sentence("running", resumes=2),
+            "Running: it waits: it was resumed without progress and runs alone, after others of its"
+            " kind.",
+        ),
+        (
             sentence(
                 "success",
                 tiers=tiers_with(*OK3),

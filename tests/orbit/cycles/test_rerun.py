@@ -116,6 +116,16 @@ def test_a_rerun_sends_only_what_was_not_delivered(settings: Any) -> None:
     ]
 
 
+def test_the_first_worker_of_a_rerun_reads_what_it_has(settings: Any) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        old = run_cycle(start_cycle())
+    new = single.start(old.pk, actor=SYSTEM, reason="r", source=Trigger.REST)
+    # A cycle with the token 1 is taken for a new one, which has nothing to read.
+    assert [(cycle.id, cycle.token) for cycle in lease.claim(1)] == [(new, 2)]
+
+
 def test_a_rerun_reuses_input_tiers_and_items(settings: Any) -> None:
     run = rerun_for_mended_endpoint(settings)
     old, new = run.old, run.new

@@ -10,6 +10,7 @@ from governance.access.roles import Scope
 from governance.models import AuditTrailEntry
 from governance.namespaces import halts, pauses
 from governance.namespaces.gate import GloballyPaused, NamespaceDraining, NamespaceHalted
+from orbit import queue
 from orbit.cycles import lease, trigger
 from orbit.errors import (
     CycleActive,
@@ -111,7 +112,7 @@ def test_a_paused_process_refuses_and_claims_nothing(settings) -> None:
     settings.ORBIT_GLOBAL_PAUSE = True
     with pytest.raises(GloballyPaused):
         begin()
-    assert lease.claim(1) == []
+    assert (lease.claim(1), lease.next_due()) == ([], None)
 
 
 def test_a_halt_stops_the_very_next_claim() -> None:
@@ -138,8 +139,10 @@ def test_the_same_trigger_resumes_a_cycle_whose_worker_is_gone() -> None:
     configure_profiles()
     cycle_id = start_cycle(body=b'{"n":1}')
     lose_worker(cycle_id)
+    rows("DELETE FROM django_q_ormq RETURNING id")
     same = begin(run_profile_id="r1", payload=Payload(b'{"n":1}', "application/json"))
     assert (same.cycle_id, same.resumed) == (cycle_id, True)
+    assert queue.ready_wakeups() == 1
     assert begin(run_profile_id="r1").resumed
     assert [
         entry.after["resumed"]
@@ -180,6 +183,14 @@ def test_skips_are_recorded_at_once_and_then_once_a_minute_with_their_number() -
     ) == [(0,), (4,)]
 
 
+def test_a_refused_tick_is_in_the_ledger_of_ticks_and_not_on_record_again() -> None:
+    configure_profiles(r1={"namespace": "a"})
+    halts.halt("a", actor=SYSTEM, reason="a flood")
+    with pytest.raises(NamespaceHalted):
+        trigger.start(namespace=None, source=Trigger.CRON, actor=SYSTEM, run_profile_id="r1")
+    assert not ExecutionRecord.objects.exists()
+
+
 def test_a_refusal_by_the_gate_is_recorded_at_once_and_then_once_a_minute() -> None:
     configure_profiles(r1={"namespace": "a"})
     halts.halt("a", actor=SYSTEM, reason="a flood")
@@ -192,8 +203,6 @@ def test_a_refusal_by_the_gate_is_recorded_at_once_and_then_once_a_minute() -> N
     pauses.pause(actor=SYSTEM, reason="a fire")
     with pytest.raises(GloballyPaused):
         trigger.start(namespace=None, source=Trigger.REST, actor=SYSTEM, run_profile_id="r1")
-    with pytest.raises(GloballyPaused):
-        trigger.start(namespace=None, source=Trigger.CRON, actor=SYSTEM, run_profile_id="r1")
     assert ExecutionRecord.objects.filter(stage="governance").count() == 2
     with pytest.raises(GloballyPaused):
         begin(namespace="x" * 200)

@@ -163,6 +163,20 @@ def test_a_run_stops_by_itself_when_ten_of_its_jobs_die_one_after_the_other() ->
     assert Counter(outcome for outcome, _ in results(run)) == {"succeeded": 11, None: 49}
 
 
+def test_a_death_is_counted_once_while_an_older_job_is_still_open() -> None:
+    create_dead_letters(30)
+    run_id = delivered_canary(30, rate=4)
+    run_batches(run_id)
+    oldest, *younger = DispatchJob.objects.filter(status="pending").order_by("requeue_of")
+    for job in younger:
+        DispatchJob.objects.filter(pk=job.pk).update(
+            status="dead", next_attempt_at=None, finished_at=Now()
+        )
+    counts = [run_batches(run_id).progress["dead"] for _ in range(3)]
+    assert counts == [len(younger)] * 3
+    assert DispatchJob.objects.get(pk=oldest.pk).status == "pending"
+
+
 def test_deliveries_between_deaths_keep_a_run_going() -> None:
     create_dead_letters(60)
     run_id = delivered_canary(60)

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
+from orbit import queue
 from orbit.cycles import lease
 from orbit.dispatch import dead_letters
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
@@ -51,12 +52,18 @@ def test_a_requeue_delivers_under_the_same_key_and_leaves_the_cycle_s_status(
     with Receiver(OK) as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         first, second, _ = letters()
+        rows("DELETE FROM django_q_ormq RETURNING id")
         job = dead_letters.requeue(first.pk, actor=SYSTEM, reason="it is back", endpoint="current")
         fresh = dead_letters.requeue(
             second.pk, actor=SYSTEM, reason="it is back", endpoint="current", new_key=True
         )
+        assert queue.ready_wakeups() > 0
         assert run_cycle(dead.pk).status == "partial_success"
         keys = {request.headers["idempotency-key"] for request in receiver.requests}
+    assert rows(
+        "SELECT data ->> 'delivered', data ->> 'dead' FROM orbit_executionrecord"
+        " WHERE event = 'late_deliveries_ended'"
+    ) == [("2", "3")]
     jobs = {row.pk: row for row in DispatchJob.objects.all()}
     assert {jobs[job].status, jobs[fresh].status} == {"delivered"}
     assert jobs[job].delivery_id == jobs[first.job_id].delivery_id

@@ -1,14 +1,18 @@
 """Before a delivery whose outcome is unknown is sent again, its receiver is asked."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
+from governance.namespaces import halts
+from orbit import interrupts
 from orbit.cycles import lease
 from orbit.dispatch import dead_letters
+from orbit.interrupts import WorkerState
 from orbit.models import DeadLetterDispatch
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -16,8 +20,10 @@ from tests.support.pipeline import (
     configure_profiles,
     rows,
     run_cycle,
+    run_due,
     start_cycle,
 )
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, close, http
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -72,6 +78,29 @@ def test_a_delivery_that_the_receiver_does_not_have_is_sent_again_under_the_same
     assert len({request.headers["idempotency-key"] for request in receiver.requests}) == 1
     assert (len(receiver.requests), len(inquiry_desk.requests)) == (2, 1)
     assert attempts() == [("unknown",), ("delivered",)]
+
+
+def test_a_halt_during_the_inquiry_keeps_the_delivery_from_being_sent(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "process", WorkerState())
+
+    def halted(sock: socket.socket) -> None:
+        halts.halt("a", actor=SYSTEM)
+        connection.close()
+        for slot in interrupts.process.slots:
+            slot.saw(is_open=False, read_at=interrupts.now())
+        sock.sendall(http("404 No"))
+
+    with Receiver(close, OK) as receiver, Receiver(halted, http("404 No")) as inquiry_desk:
+        configure_inquiry(settings, receiver.url, inquiry_desk.url)
+        cycle_id = start_cycle(body=BODY)
+        until(lambda: (run_due(seconds=0.2), inquiry_desk.requests)[1], "nobody asked")
+        assert len(receiver.requests) == 1
+        assert attempts() == [("unknown",), ("unsent",)]
+        halts.resume("a", actor=SYSTEM, reason="it is dry")
+        assert run_cycle(cycle_id).status == "partial_success"
+    assert len(receiver.requests) == 2
 
 
 def test_without_a_usable_answer_the_delivery_is_sent_again(settings: Any) -> None:

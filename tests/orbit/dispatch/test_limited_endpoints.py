@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -100,6 +101,20 @@ def test_a_changed_cap_binds_jobs_of_older_snapshots_too(settings: Any) -> None:
     assert rows("SELECT count(*) FROM orbit_endpointsnapshot WHERE state_id = %s", state.pk) == [
         (2,)
     ]
+
+
+def test_changed_caps_void_the_turns_that_were_given_out_and_the_same_caps_keep_them(
+    settings: Any,
+) -> None:
+    url, later = "http://127.0.0.1:9/", datetime.now(UTC) + timedelta(hours=1)
+    configure_endpoint(settings, url, max_concurrency=1)
+    enqueue.save_configured()
+    EndpointState.objects.update(next_turn_at=later)
+    enqueue.save_configured()
+    assert EndpointState.objects.get().next_turn_at == later
+    configure_endpoint(settings, url, max_concurrency=2)
+    enqueue.save_configured()
+    assert EndpointState.objects.get().next_turn_at is None
 
 
 def open_circuit(settings: Any, receiver: Receiver, *, cycles: int = 4) -> list[Any]:
@@ -387,6 +402,34 @@ def test_an_inquiry_that_the_receiver_answers_closes_its_circuit(settings: Any) 
         assert {run_cycle(cycle).status for cycle in ids} == {"success"}
     assert (len(receiver.requests), len(desk.requests)) == (12, 12)
     assert EndpointState.objects.get().opened_at is None
+
+
+def test_an_inquiry_that_another_host_answers_says_nothing_about_the_endpoint(
+    settings: Any,
+) -> None:
+    with Receiver(close) as receiver, Receiver(OK) as desk:
+        elsewhere = desk.url.replace("127.0.0.1", "localhost")
+        configure_endpoint(settings, receiver.url, inquiry_url=f"{elsewhere}/{{id}}")
+        settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+        configure_profiles()
+        cycle_id = start_cycle()
+        enqueue.save_configured()
+        execute("UPDATE orbit_endpointstate SET failures = 5")
+        assert run_cycle(cycle_id).status == "success"
+    assert len(desk.requests) == 3
+    assert EndpointState.objects.get().failures == 8  # five, and three that were closed
+
+
+def test_a_success_that_is_no_probe_looks_for_no_waiting_cycles(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(claim, "wake_waiting_cycles", calls.append)
+    with Receiver(OK) as receiver:
+        configure_endpoint(settings, receiver.url, max_concurrency=2)
+        configure_profiles()
+        assert run_cycle(start_cycle()).status == "success"
+    assert calls == []
 
 
 def test_waking_waiting_cycles_that_fails_loses_no_answer(

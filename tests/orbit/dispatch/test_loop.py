@@ -2,17 +2,25 @@
 
 import socket
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts
 from orbit.cycles import cancel, lease
 from orbit.dispatch import claim, loop
-from orbit.models import DeadLetterDispatch, DeliveryReceipt, DispatchJob, EndpointSnapshot
+from orbit.models import (
+    DeadLetterDispatch,
+    DeliveryReceipt,
+    DispatchJob,
+    EndpointSnapshot,
+    EndpointState,
+)
 from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
@@ -183,6 +191,62 @@ def test_a_worker_that_wakes_after_its_lease_sends_no_claimed_job(
         lease.give_back([claimed_cycle], wait=0)
         assert run_cycle(cycle_id).status == "success"
     assert len(receiver.requests) == 3
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_delivery_is_not_claimed_before_its_next_attempt_is_due(settings, limited: bool) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    configure_profiles()
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    EndpointState.objects.update(max_concurrency=9 if limited else None)
+    later = DispatchJob.objects.order_by("id")[:2]
+    DispatchJob.objects.filter(pk__in=[job.pk for job in later]).update(
+        next_attempt_at=Now() + timedelta(minutes=1)
+    )
+    assert len(dispatch.claim_jobs(claimed_cycle)) == 1
+
+
+def test_an_endpoint_that_has_its_share_of_the_senders_gets_no_delivery(settings) -> None:
+    configure_endpoints(settings, full="http://127.0.0.1:9/", other="http://localhost:9/")
+    configure_profiles(r1={"namespace": "a", "distribution_targets": ["full", "other"]})
+    start_cycle()
+    (claimed_cycle,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed_cycle)
+    result = claim.claim(
+        claimed_cycle,
+        limit=16,
+        worker="w",
+        endpoints=dispatch.state().endpoints,
+        full=[EndpointState.objects.get(endpoint_key="full").pk],
+    )
+    assert [job.endpoint_key for job in result.jobs] == ["other"] * 3
+    assert result.shared
+
+
+def test_a_process_whose_time_is_over_sends_no_claimed_job(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "process", interrupts.WorkerState())
+    real = claim.claim_unlimited
+
+    def drained_behind_the_claim(*args, **kwargs):
+        batch = real(*args, **kwargs)
+        interrupts.process.drain(0)
+        return batch
+
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        cycle_progress = dispatch.enqueue_deliveries(claimed_cycle)
+        monkeypatch.setattr(claim, "claim_unlimited", drained_behind_the_claim)
+        with pytest.raises(interrupts.Interrupted):
+            loop.run(claimed_cycle, cycle_progress.jobs, state=dispatch.state(), worker="w")
+        assert receiver.requests == []
+    assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unsent"}
 
 
 def _slowly(sock: socket.socket) -> None:

@@ -114,3 +114,24 @@ def test_a_requeued_job_in_flight_of_a_cancelled_cycle_is_a_dead_letter_once_its
         cursor.execute("UPDATE orbit_cyclerun SET next_due_at = now()")
     assert run_cycle(cycle_id).status == "cancelled"
     assert_can_be_requeued(settings, "cancelled", "the worker that sent it was lost")
+
+
+def test_a_job_that_was_requeued_after_the_cancel_is_sent_again_if_its_worker_is_lost(
+    running: tuple[UUID, UUID], settings: Any
+) -> None:
+    cycle_id, _ = running
+    cancel.cancel(cycle_id, actor=SYSTEM, reason="stop")
+    letter = DeadLetterDispatch.objects.get(status="open")
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        again = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="yes", endpoint="current")
+        (cycle,) = lease.claim(1)
+        assert [job.job_id for job in dispatch.claim_jobs(cycle, worker="dies")] == [again]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orbit_cyclerun SET lease_expires_at = now(), next_due_at = now()"
+            )
+        settings.ORBIT_DISPATCH_BACKOFF_BASE = settings.ORBIT_DISPATCH_BACKOFF_CAP = 0.05
+        assert run_cycle(cycle_id).status == "cancelled"
+    assert DispatchJob.objects.get(pk=again).status == "delivered"
+    assert not DeadLetterDispatch.objects.filter(status="open").exists()

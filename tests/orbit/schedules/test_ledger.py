@@ -214,6 +214,10 @@ def test_times_that_no_calendar_holds_stop_nothing() -> None:
         "due",
     }
     assert not CronTick.objects.filter(schedule="future").exists()
+    # A missed tick is decided: it gets no task.
+    enqueued = {tick_id for row in OrmQ.objects.all() for tick_id in row.task["args"]}
+    due = CronTick.objects.filter(outcome="due").values_list("id", flat=True)
+    assert enqueued == {str(tick_id) for tick_id in due}
 
 
 @pytest.mark.django_db
@@ -227,6 +231,8 @@ def test_a_tick_whose_task_was_lost_is_enqueued_again_every_ten_seconds() -> Non
         ledger.enqueue_lost(now + timedelta(seconds=seconds)) for seconds in (11, 12, 20, 22)
     ] == [1, 0, 0, 1]
     assert {row.task["args"] for row in OrmQ.objects.all()} == {(str(CronTick.objects.get().id),)}
+    CronTick.objects.update(outcome="started")
+    assert ledger.enqueue_lost(now + timedelta(seconds=60)) == 0
 
 
 @pytest.mark.django_db

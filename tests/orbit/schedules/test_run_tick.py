@@ -31,12 +31,12 @@ def verdict() -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.django_db
 def test_without_run_profiles_the_tick_starts_one_raw_cycle_in_default_once() -> None:
-    cron_tick = tick()
+    cron_tick = tick(missed=3)  # what the ledger has noted stays
     for _ in range(3):
         run_tick.run(cron_tick)
     cycle = CycleRun.objects.get()
     assert (cycle.namespace_id, cycle.trigger, cycle.run_profile_id) == ("default", "cron", None)
-    assert verdict() == ("started", {"cycle_run_id": str(cycle.id)})
+    assert verdict() == ("started", {"missed": 3, "cycle_run_id": str(cycle.id)})
     assert CronTick.objects.get().decided_at is not None
 
 

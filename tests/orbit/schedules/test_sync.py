@@ -136,6 +136,18 @@ def test_each_enabled_run_profile_with_a_cron_has_a_schedule_of_its_own(
 
 
 @pytest.mark.django_db
+def test_a_profile_that_is_disabled_switches_off_the_schedules_of_its_run_profiles(
+    follower: RunProfileSchedules,
+) -> None:
+    store_profiles([profile()], [run_profile("a", **cron())])
+    follower.follow()
+    assert of("a").repeats == -1
+    store_profiles([profile(state="disabled")], [])  # the run profile itself doesn't change
+    follower.follow()
+    assert of("a").repeats == 0
+
+
+@pytest.mark.django_db
 def test_rows_follow_hot_and_history_stays(follower: RunProfileSchedules) -> None:
     store_profiles([profile()], [run_profile("a", **cron())])
     follower.follow()

@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from orbit_site.processes.postgres import Server
 from tests.support import backups, database
 from tests.support.pipeline import configure_profiles, start_cycle
+
+# Rows without a partition.
+IN_DEFAULT = """
+INSERT INTO telemetry_telemetryevent (id, occurred_at, name)
+VALUES (gen_random_uuid(), '2019-02-03Z', 'e');
+INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
+VALUES (orbit_uuid_floor('2019-02-03Z'), 'cycle_started', 1);
+INSERT INTO orbit_executionrecord (id, partition_key, stage, event)
+SELECT id, id, 's', 'e' FROM orbit_uuid_floor('2019-02-03Z') AS id;
+"""
 
 
 @pytest.fixture
@@ -32,6 +43,8 @@ def used(committed: str) -> str:
     for n in range(3):
         start_cycle(f"r{n}", b'{"a": "\xc3\xa4\\\\n\\\\."}')
     User.objects.create_user("ann")
+    with connection.cursor() as cursor:
+        cursor.execute(IN_DEFAULT)
     return committed
 
 

@@ -37,7 +37,9 @@ def test_tables_rules_functions_and_grants_are_the_same_afterwards(
         "auth_user",
         "auth_permission",
         "orbit_executionrecord",
-        "telemetry_telemetryevent",
+        "orbit_executionrecord_default",
+        "orbit_cyclecheckpoint_default",
+        "telemetry_telemetryevent_default",
         "django_q_ormq",
     ):
         query = f"SELECT t::text FROM {table} t ORDER BY 1"
@@ -75,6 +77,8 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
             "telemetry_ensure_partitions('2040-01-01', '2040-01-02')"
         )
         assert partitions.fetchone() == (4, 2)
+        moved = app.execute("SELECT orbit_empty_default(), telemetry_empty_default()")
+        assert moved.fetchone() == (2, 1)
         app.execute(
             "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) "
             "VALUES (orbit_uuid_floor('2040-01-15'), 'cycle_started', 1), "

@@ -211,6 +211,19 @@ def test_an_idle_connection_stays_for_longer_than_nginx_keeps_it(address: tuple[
         assert client.recv(1) == b""  # and is closed then
 
 
+def test_head_has_the_length_of_get_and_no_body(address: tuple[str, int]) -> None:
+    lengths = []
+    for method in ("GET", "HEAD"):
+        connection = http.client.HTTPConnection(*address, timeout=60)
+        connection.request(method, "/admin/login/", headers={"Host": "localhost"})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert (answer.status, bool(body)) == (200, method == "GET")
+        lengths.append(answer.headers["Content-Length"])
+        connection.close()
+    assert lengths[0] == lengths[1] != "0"
+
+
 def test_clients_that_do_not_hang_up_delay_no_other(
     address: tuple[str, int],
 ) -> None:

@@ -277,6 +277,19 @@ def test_a_stream_that_nobody_takes_or_that_fails_is_never_marked_as_complete(
     assert hung_up == [("127.0.0.1", "1")] * 2
 
 
+def test_the_body_of_a_head_request_is_never_made() -> None:
+    made: list[int] = []
+
+    def body() -> Iterator[bytes]:
+        for number in range(3):
+            made.append(number)
+            yield b"x" * 300_000
+
+    client = Client("/export", "HEAD")
+    serve(lambda environment: body(), client)
+    assert (client.status, client.body, client.complete, made) == (200, b"", True, [])
+
+
 def test_the_request_id_reaches_django_unless_it_could_forge_a_line() -> None:
     ours, forged = Client("/x", x_request_id="order-4711"), Client("/x", x_request_id="a b")
     for client in (ours, forged):

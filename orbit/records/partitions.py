@@ -1,0 +1,97 @@
+"""The partitions of events, records and checkpoints: made ahead.
+
+A row without a partition goes to its table's DEFAULT partition.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import OperationalError, connection
+from psycopg.errors import CheckViolation, LockNotAvailable
+
+from governance.kernel import sql
+
+#: So many slices of a DEFAULT partition are moved at once.
+_MOST_SLICES = 50
+
+MISSING = sql.load(__name__, "missing_partitions")
+STATES = sql.load(__name__, "partition_states")
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A partitioned table, by the database's clock."""
+
+    table: str
+    #: A row of now has a partition.
+    made: bool
+    #: There is a DEFAULT partition.
+    has_default: bool
+    #: It holds rows.
+    default_used: bool
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether a row of now can be written."""
+        return self.made or self.has_default
+
+
+def states() -> list[TableState]:
+    """Return the state of each partitioned table. One query."""
+    return [TableState(*row) for row in STATES.rows()]
+
+
+def problems() -> list[str]:
+    """Return a sentence for each table that isn't as it should be. One query."""
+    sentences = []
+    for state in states():
+        if not state.takes_rows:
+            sentences.append(f"{state.table} has no partition for rows of now: they are refused.")
+        elif not state.made:
+            sentences.append(
+                f"{state.table} has no partition for rows of now: {state.table}_default takes them."
+            )
+        elif state.default_used:
+            sentences.append(f"{state.table}_default holds rows that need partitions of their own.")
+    return sentences
+
+
+def ensure(report: Callable[[str, object], None] = lambda what, error: None) -> int:
+    """Make the missing partitions, empty the DEFAULT ones; return how many were made.
+
+    Each one is a transaction of its own. While a dump or another long reader holds the
+    DEFAULT partition, those that are due are made later, which ``report`` is told. No writer waits
+    for them.
+    """
+    missing = MISSING.rows()
+    made = 0
+    for app in ("telemetry", "orbit"):
+        try:
+            for number in _make(app, [day for owner, day in missing if owner == app]):
+                made += number
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            report(f"partitions of {app} are made later", error)
+    return made
+
+
+def _make(app: str, days: list[date]) -> Iterator[int]:
+    with connection.cursor() as cursor:
+        for day in days:
+            cursor.execute(f"SELECT {app}_ensure_partitions(%s, %s)", [day, day])
+            yield int(cursor.fetchone()[0])
+        for _ in range(_MOST_SLICES):
+            cursor.execute(f"SELECT {app}_empty_default()")
+            made = int(cursor.fetchone()[0])
+            if not made:
+                return
+            yield made
+
+
+def is_missing(error: Exception) -> bool:
+    """Tell whether ``error`` is about a row without a partition."""
+    cause = error.__cause__
+    # A violated constraint would have a name.
+    return isinstance(cause, CheckViolation) and not cause.diag.constraint_name

@@ -1,0 +1,3 @@
+-- Of each partitioned table: whether now has a partition, whether there is a DEFAULT partition,
+-- and whether that one holds rows.
+SELECT parent, made, has_default, default_used FROM orbit_partition_states()

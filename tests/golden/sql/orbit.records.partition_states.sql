@@ -1,0 +1,2 @@
+SELECT parent, made, has_default, default_used
+FROM orbit_partition_states()
