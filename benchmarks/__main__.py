@@ -191,7 +191,7 @@ def _claim(result: claim.Result) -> list[str]:
     sizes = "".join(f"{f'{size:,} due':>16}" for size in result.sizes)
     lines = [
         "",
-        f"Milliseconds of a claim of {claim.LIMIT} cycles, tenth percentile of {claim.CLAIMS}",
+        f"PostgreSQL's CPU time for a claim of {claim.LIMIT} cycles, in milliseconds",
         f"{'':<46}{sizes}",
     ]
     for case, took in result.cases.items():

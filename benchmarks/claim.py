@@ -1,14 +1,12 @@
-"""Milliseconds of a claim as the backlog grows, whatever is halted: ``make bench claim``.
+"""The CPU time of a claim as the backlog grows, whatever is halted: ``make bench claim``.
 
 ``python -m benchmarks.claim COUNT`` measures one backlog in Orbit's environment and prints JSON.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +15,12 @@ from typing import Any
 import django
 import psycopg
 
+from benchmarks.meters import cpu_seconds
 from benchmarks.testbed import Testbed
 
 NAMESPACES = 10_000
 CLAIMS, LIMIT = 100, 8  # fewer than the least backlog
+ROUNDS = 5
 # So many are claimed, without a vacuum and beside an old transaction, in the last case.
 CLAIMED = 100_000
 OPEN = "zz-open"  # claims find it last
@@ -58,7 +58,7 @@ HALTED = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Milliseconds of a claim by case, for each backlog."""
+    """Milliseconds of PostgreSQL's CPU time for a claim, by case and backlog."""
 
     sizes: list[int]
     cases: dict[str, list[float]]
@@ -121,20 +121,24 @@ def main() -> None:
 
 
 def _milliseconds(owner: "psycopg.Connection[Any]") -> float:
-    """Return the tenth percentile of claims, then make their cycles due again."""
+    """Return the server's CPU time for a claim. Wall time would measure a busy machine."""
+    from django.db import connection
+
     from orbit.cycles import lease
     from orbit.cycles.cursor import Cursor
 
-    cursor, times = Cursor(), []
-    for _ in range(CLAIMS):
-        began = time.perf_counter()
-        cycles = lease.claim(LIMIT, cursor=cursor)
-        times.append((time.perf_counter() - began) * 1000)
-        if not cycles:
-            raise RuntimeError("no cycle was found")
-    owner.execute(AGAIN)
-    # Not the median: on a busy machine that measures the others.
-    return statistics.quantiles(times, n=10)[0]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    used = 0.0
+    for _ in range(ROUNDS):
+        position, before = Cursor(), cpu_seconds(pid)
+        for _ in range(CLAIMS):
+            if not lease.claim(LIMIT, cursor=position):
+                raise RuntimeError("no cycle was found")
+        used += cpu_seconds(pid) - before
+        owner.execute(AGAIN)
+    return used * 1000 / (ROUNDS * CLAIMS)
 
 
 def _add(owner: "psycopg.Connection[Any]", namespace: str, age: str, count: int) -> None:
