@@ -104,3 +104,16 @@ def test_a_refusal_frees_its_key_and_no_other() -> None:
     again = ann.post("/cycles/trigger", {"payload": bodies[0]}, Idempotency_Key="one")
     assert again.json() == started
     assert CycleRun.objects.count() == IdempotentRequest.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_same_key_of_two_users_has_an_answer_for_each() -> None:
+    clients, answers = [api(create_user(name)) for name in ("ann", "bea")], []
+    for client in clients:
+        answer = client.post("/cycles/trigger", {"payload": 1}, Idempotency_Key="one").json()
+        answers.append(answer)
+        cancel.cancel(UUID(answer["cycle_run_id"]), actor=SYSTEM, reason="make room")
+    assert answers[0] != answers[1]
+    for client, answer in zip(clients, answers, strict=True):
+        again = client.post("/cycles/trigger", {"payload": 1}, Idempotency_Key="one")
+        assert again.json() == answer

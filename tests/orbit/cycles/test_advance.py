@@ -101,6 +101,8 @@ def test_a_worker_whose_lease_was_taken_writes_nothing() -> None:
     assert (
         rows("SELECT count(*) FROM orbit_cyclecheckpoint")
         == rows("SELECT count(*) FROM orbit_initiation")
+        == rows("SELECT count(*) FROM orbit_executionrecord")
+        == rows("SELECT count(*) FROM telemetry_telemetryevent")
         == [(0,)]
     )
     assert lease.renew([zombie]) == set()

@@ -260,8 +260,10 @@ def test_a_cycle_that_is_given_up_does_not_meter_its_requeued_deliveries(setting
         finish.save_results(progress, answers)
         letter = DeadLetterDispatch.objects.get()
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
+        takeover = dispatch.load_progress(claimed_cycle)
         (copy,) = dispatch.claim_jobs(claimed_cycle)
-        receipts.save(claimed_cycle, [attempt.resolve(copy, YES)])
+        finish.save_results(takeover, [attempt.resolve(copy, YES)])
+        assert (takeover.jobs.delivered, takeover.jobs.dead) == (1, 1)
         # Nor does a worker that takes the cycle over count them for its outcome.
         jobs = dispatch.load_progress(claimed_cycle).jobs
         assert (jobs.delivered, jobs.dead, jobs.total) == (1, 1, 3)
@@ -305,3 +307,24 @@ def test_an_attempt_that_got_its_answer_meanwhile_is_not_closed_as_unknown(setti
     assert rows("SELECT status FROM orbit_deliveryreceipt WHERE id = %s", first.receipt_id) == [
         ("delivered",)
     ]
+
+
+def test_a_late_success_outlives_a_successor_that_closes_its_attempt_as_unknown(
+    settings: Any,
+) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        start_cycle()
+        (claimed_cycle,) = lease.claim(1)
+        dispatch.enqueue_deliveries(claimed_cycle)
+        first, *_ = dispatch.claim_jobs(claimed_cycle)
+        expire_leases()
+        (successor,) = lease.claim(1)
+        progress = dispatch.load_progress(successor)  # it sees three open attempts
+    receipts.save_late_successes(claimed_cycle, [attempt.resolve(first, YES)])
+    finish.save_results(progress, [attempt.abandon(job) for job in progress.abandoned])
+    assert dict(rows("SELECT status, count(*) FROM orbit_deliveryreceipt GROUP BY 1")) == {
+        "delivered": 1,
+        "unknown": 2,
+    }

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.postgres.functions import TransactionNow
 from django.db.models.functions import Now
 from django_q.models import OrmQ
 
@@ -80,7 +81,9 @@ def test_a_halted_cycle_and_a_paused_process_wake_nothing(settings: Any) -> None
 def test_a_cycle_that_has_just_become_due_is_left_to_its_own_wakeup() -> None:
     cycle = active_cycle()
     # In the test's transaction now() stands still: it is due for 0 s, however slow this is.
-    CycleRun.objects.filter(pk=cycle.pk).update(next_due_at=Now(), lease_owner=None)
+    CycleRun.objects.filter(pk=cycle.pk).update(
+        next_due_at=TransactionNow(), lease_owner=None, lease_expires_at=None
+    )
     assert maintenance.rescue(2) == 0
     CycleRun.objects.filter(pk=cycle.pk).update(next_due_at=Now() - timedelta(seconds=1))
     assert maintenance.rescue(2) == 1

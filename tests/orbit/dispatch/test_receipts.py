@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -208,3 +209,16 @@ def test_a_failure_that_is_retried_is_audited_and_leaves_no_letter(settings) -> 
         "jobs": [str(failed.job_id)],
         "causes": [{"endpoint_key": "default-endpoint", "cause": "status_500"}],
     }
+
+
+def test_a_dead_letter_says_when_its_delivery_failed_first_and_last(settings) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 2
+    with Receiver(http("500 No")) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        run_cycle(start_cycle())
+    for letter in DeadLetterDispatch.objects.all():
+        ends = DeliveryReceipt.objects.filter(job=letter.job_id).order_by("attempt")
+        first, _, last = ends.values_list("finished_at", flat=True)
+        assert letter.first_failed_at == first
+        assert letter.last_failed_at >= last - timedelta(seconds=1)

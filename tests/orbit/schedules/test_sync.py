@@ -42,6 +42,16 @@ def test_a_schedule_is_made_as_the_environment_asks_and_gets_its_next_run_later(
 
 
 @pytest.mark.django_db
+def test_a_row_of_another_program_that_has_the_same_name_is_left_alone() -> None:
+    theirs = Row.objects.create(name=CYCLES, func="other.task", schedule_type="O", cron="1 1 * * *")
+    sync([configured()])
+    sync([configured("0 13 * * *")])
+    assert the_row()[:2] == ("0 13 * * *", -1)
+    theirs.refresh_from_db()
+    assert (theirs.func, theirs.cron) == ("other.task", "1 1 * * *")
+
+
+@pytest.mark.django_db
 def test_the_change_of_a_user_stays_until_the_environment_changes() -> None:
     sync([configured()])
     Row.objects.update(cron="5 5 * * *", repeats=0)
