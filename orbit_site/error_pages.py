@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
-from governance.access.lockout import LockedOut
+from governance.access.lockout import LockedOut, LoginsBusy
 from governance.kernel import clock
 from governance.rest import problem
 
@@ -28,6 +28,13 @@ def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:
     """Answer 429 to a locked-out login."""
     answer = _answer(request, 429, locked.code, locked.detail)
     answer["Retry-After"] = str(max(1, round((locked.until - clock.now()).total_seconds())))
+    return answer
+
+
+def logins_busy(request: HttpRequest, busy: LoginsBusy) -> HttpResponse:
+    """Answer 503 to a login that found no turn."""
+    answer = _answer(request, 503, busy.code, busy.detail)
+    answer["Retry-After"] = "2"
     return answer
 
 

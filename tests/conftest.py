@@ -13,7 +13,8 @@ from orbit import tasks
 from orbit.cycles.runner import WorkerProcess
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
-from tests.support import database
+from tests.support import database, idle_transactions
+from tests.support.idle_transactions import Watch
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.reuse import Pool
 
@@ -92,6 +93,21 @@ def committed(
             tasks.worker = None
             _point(server, before)
             pool.give(name)
+
+
+@pytest.fixture(scope="session")
+def transactions() -> Iterator[Watch]:
+    """The watch over the transactions of this process."""
+    with idle_transactions.watched() as watch:
+        yield watch
+
+
+@pytest.fixture(autouse=True)
+def no_transaction_idles(transactions: Watch) -> Iterator[None]:
+    """Fail a test in which a transaction works between its statements."""
+    transactions.findings.clear()
+    yield
+    assert not transactions.findings
 
 
 @pytest.fixture

@@ -4,13 +4,16 @@ An attempt is counted before its password is checked: parallel guesses can't pas
 crash counts as a failure.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
@@ -27,6 +30,7 @@ from governance.models import LoginAttempt
 LIMIT = 5
 MINUTES = 15
 _LOCKOUT_LEVEL = 2
+_LONGEST_NAME, _LONGEST_PASSWORD = 150, 4_096
 
 COUNT_ATTEMPT = sql.load(__name__, "count_attempt")
 REPORT_FAILURE = sql.load(__name__, "report_failure")
@@ -47,10 +51,61 @@ class LockedOut(OrbitError):
         self.until = until
 
 
+class LoginsBusy(OrbitError):
+    """Too many logins are checked at once. Try again in a moment."""
+
+    code, kind = "logins_busy", Kind.UNAVAILABLE
+
+
 class NotLocked(OrbitError):
     """No login under this name failed lately."""
 
     code, kind = "not_locked", Kind.MISSING
+
+
+class LoginTurns:
+    """Lets few logins hash their password at once: each takes a core for half a second.
+
+    One address has one turn, so that it can't take all. The same for names that nobody has, which
+    are hashed too.
+    """
+
+    def __init__(self, *, running: int, waiting: int, seconds: float) -> None:
+        self._running, self._waiting, self._seconds = running, waiting, seconds
+        self._changed = threading.Condition()
+        self._addresses: list[str] = []
+        self._waiters = 0
+
+    @contextmanager
+    def of(self, address: str) -> Iterator[None]:
+        """Wait for a turn of ``address``. Raises LoginsBusy."""
+        with self._changed:
+            if not self._is_free(address):
+                self._wait(address)
+            self._addresses.append(address)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._addresses.remove(address)
+                self._changed.notify_all()
+
+    def _is_free(self, address: str) -> bool:
+        return len(self._addresses) < self._running and address not in self._addresses
+
+    def _wait(self, address: str) -> None:
+        if self._waiters >= self._waiting:
+            raise LoginsBusy
+        self._waiters += 1
+        try:
+            if not self._changed.wait_for(lambda: self._is_free(address), self._seconds):
+                raise LoginsBusy
+        finally:
+            self._waiters -= 1
+
+
+#: Of this process.
+TURNS = LoginTurns(running=2, waiting=6, seconds=1.0)
 
 
 class GuardedBackend(ModelBackend):
@@ -63,12 +118,20 @@ class GuardedBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> User | None:
-        """Return the user, or None if the password is wrong. Raises LockedOut."""
+        """Return the user, or None if the password is wrong. Raises LockedOut, LoginsBusy."""
         # Without a request there is no address to count by.
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
+        if len(username) > _LONGEST_NAME or len(password) > _LONGEST_PASSWORD:
+            return None  # nobody has these
+        # The cheap check first: what is locked hashes nothing.
         attempt = _Attempt.begin(username, origin.address(request))
-        user = super().authenticate(request, username=username, password=password, **kwargs)
+        try:
+            with TURNS.of(attempt.address):
+                user = super().authenticate(request, username=username, password=password, **kwargs)
+        except LoginsBusy:
+            attempt.give_back()
+            raise
         attempt.failed() if user is None else attempt.succeeded()
         return user
 
@@ -95,6 +158,11 @@ class _Attempt:
         if failures > LIMIT:
             raise LockedOut(ends_at)
         return cls(user, name, address)
+
+    def give_back(self) -> None:
+        """Don't count it: no password was checked."""
+        attempts = LoginAttempt.objects.filter(name=self.name, address=self.address)
+        attempts.filter(failures__gt=0).update(failures=F("failures") - 1)
 
     def succeeded(self) -> None:
         LoginAttempt.objects.filter(name=self.name, address=self.address).delete()

@@ -14,7 +14,7 @@ from governance import audit
 from governance.access import users
 from governance.access.roles import ROLES, Scope
 from governance.audit.actions import Action
-from governance.console.base import BoundedPaginator, ReadOnlyAdmin, actor_of
+from governance.console.base import BoundedChangeList, BoundedPaginator, ReadOnlyAdmin, actor_of
 from governance.models import NamespaceGrant, WorkspaceGrant
 
 admin.site.unregister(User)
@@ -71,6 +71,7 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
     """Users: created, changed, deactivated. Each change is audited."""
 
     list_display = ("username", "roles", "is_active", "is_superuser", "last_login")
+    sortable_by = ()
     list_filter = ("is_active",)
     search_fields = ("username",)
     ordering = ("username",)
@@ -87,6 +88,9 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
     )
     form = _UserForm
     actions: Any = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return _administers(request)

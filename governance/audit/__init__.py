@@ -23,6 +23,11 @@ class OutsideTransaction(RuntimeError):
     """record() was called outside of transaction()."""
 
 
+def stored(value: Any) -> chain.Stored:
+    """Return a large value for ``record``. Make it before the transaction."""
+    return chain.Stored(value)
+
+
 @contextmanager
 def transaction() -> Iterator[None]:
     """Open a transaction or savepoint; the outermost appends the entries at its end."""

@@ -1,6 +1,7 @@
 """The hash chain: SHA-256 over an entry's RFC 8785 JSON, which includes the previous hash."""
 
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,14 @@ from governance.models import AuditTrailEntry
 APPEND = sql.load(__name__, "append")
 
 _SAFE_INTEGER = 2**53 - 1
+
+
+class Stored:
+    """A large value, made storable and canonical before its transaction."""
+
+    def __init__(self, value: Any) -> None:
+        """Take time by the size of ``value``."""
+        self.canonical = canonical_json(storable(value)).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,8 @@ def draft_of(entry: AuditTrailEntry) -> Draft:
 
 def storable(value: Any) -> Any:
     """Return ``value`` as jsonb keeps it, so that its hash can be recomputed."""
+    if isinstance(value, Stored):
+        return value
     if isinstance(value, dict):
         return {pg_text.clean(str(key)): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -82,7 +93,7 @@ def append(drafts: list[Draft]) -> None:
     # One statement, because all other writers wait for the head: the database adds time, number and
     # previous hash to JSON that is made here.
     pieces = [_pieces(draft) for draft in drafts]
-    appended = APPEND.execute(
+    appended = APPEND.send(
         actors=[draft.actor for draft in drafts],
         actions=[draft.action for draft in drafts],
         object_types=[draft.object_type for draft in drafts],
@@ -97,18 +108,25 @@ def append(drafts: list[Draft]) -> None:
         until_hash=[piece[2] for piece in pieces],
         until_end=[piece[3] for piece in pieces],
     )
-    if appended != 1:
+    if not appended:
         raise RuntimeError("The audit trail has no head. Run manage.py migrate.")
 
 
 def _jsonb(value: Any) -> Jsonb | None:
+    if isinstance(value, Stored):
+        return Jsonb(value, dumps=lambda stored: stored.canonical)
     return None if value is None else Jsonb(value)
+
+
+def _canonical(value: Any) -> str:
+    return value.canonical if isinstance(value, Stored) else canonical_json(value).decode()
 
 
 def _pieces(draft: Draft) -> tuple[str, str, str, str]:
     """Return the JSON of ``fields``, cut where time, number and previous hash belong."""
     # RFC 8785 sorts members by name, so their order is fixed.
-    values = {name: canonical_json(value).decode() for name, value in asdict(draft).items()}
+    # Not asdict(), which copies documents.
+    values = {member.name: _canonical(getattr(draft, member.name)) for member in fields_of(draft)}
     return (
         '{{"action":{action},"actor":{actor},"after":{after},"at":"'.format(**values),
         '","before":{before},"id":'.format(**values),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BinaryField, JSONField, Model, Q, QuerySet
@@ -41,6 +42,22 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return len(rows[:COUNTED]) if isinstance(rows, list) else int(rows[:COUNTED].count())
 
 
+class BoundedChangeList(ChangeList):
+    """Sorts only by the columns that the list offers: others have no index."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        if not self.sortable_by:
+            self.params.pop(ORDER_VAR, None)
+        return list(super().get_ordering(request, queryset))
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return (
+            super().get_ordering_field(field_name)
+            if field_name in (self.sortable_by or ())
+            else None
+        )
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A table to look at."""
 
@@ -65,6 +82,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         super().__init__(model, admin_site)
         for name in self._json_fields:
             setattr(self, f"{name}_shown", _json_column(name))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BoundedChangeList
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

@@ -7,13 +7,16 @@
     SELECT c.id FROM orbit_cyclerun c WHERE {{gate_is_open(c.namespace)}} LIMIT %(limit)s
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from psycopg.types.array import ListBinaryDumper
 
 PROJECT = Path(__file__).resolve().parents[2]
 _HEADER = re.compile(r"--\s*(params|args):\s*(.*)")
@@ -66,6 +69,10 @@ class Statement:
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
+    def send(self, **values: Any) -> list[tuple[Any, ...]]:
+        """Run the statement with the values beside its text, for large ones; return all rows."""
+        return send(self.text, self.bind(values) or {})
+
     def execute(self, **values: Any) -> int:
         """Run the statement; return the number of affected rows."""
         parameters = self.bind(values)
@@ -79,6 +86,27 @@ class Statement:
             raise TypeError(f"{self.name} takes {sorted(self.params)}, not {sorted(values)}")
         # With None the driver doesn't parse placeholders, so a literal % needs no doubling.
         return values or None
+
+
+@functools.cache
+def _numbered(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return ``text`` with $1, $2, ... as parameters, and their names."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+    return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text), names
+
+
+def send(text: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a prepared statement on this thread's connection; return the rows, if it has any."""
+    # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
+    # plan, per connection.
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    numbered, names = _numbered(text)
+    with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
+        # Written as text, an array of a few megabytes takes seconds of CPU.
+        cursor.adapters.register_dumper(list, ListBinaryDumper)
+        cursor.execute(numbered, [parameters[name] for name in names], prepare=True)
+        return cursor.fetchall() if cursor.description else []
 
 
 def load(module: str, name: str, **fragments: "Fragment | str | int | float") -> Statement:

@@ -14,8 +14,11 @@ from governance.kernel.errors import Kind, OrbitError
 # The closing quote is optional: otherwise an unclosed string is tried again from each of its
 # quotes, in quadratic time.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{},:]|[^\s"\[\]{},:]+', re.DOTALL)
-_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
+# What the database or a reader can't hold is only written as an escape.
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# The place of an error is looked for up to here: it takes Python a microsecond a token.
+_SEARCHED = 16 * 1024
 
 
 class StrictJsonError(OrbitError):
@@ -25,11 +28,14 @@ class StrictJsonError(OrbitError):
 
 
 class _Wrong(Exception):
-    """Something that the slow scan has to locate."""
+    """What the parser lets pass; the text says what it is, if its place isn't found."""
 
 
 def loads(data: bytes, *, max_depth: int = 64) -> Any:
-    """Parse a JSON document. Raises StrictJsonError with the pointer of the innermost value."""
+    """Parse a JSON document.
+
+    Raises StrictJsonError; for an error at the beginning with the pointer of the innermost value.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -37,29 +43,39 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
     try:
         return _parse(text, max_depth)
     except (_Wrong, ValueError, RecursionError) as error:
-        # Slow, so only after a failure.
-        pointer, detail, offset = _locate(text, max_depth)
-        if not detail:
-            detail, offset = (
-                (error.msg, error.pos)
-                if isinstance(error, json.JSONDecodeError)
-                else ("This can't be read", 0)
-            )
-            pointer = _locate(text[:offset], max_depth)[0]
-        line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
-        raise _refusal(pointer, f"{detail} (line {line}, column {column}).") from None
+        raise _located(text, max_depth, error) from None
+
+
+def _located(text: str, max_depth: int, error: Exception) -> StrictJsonError:
+    # Slow, so only after a failure and only at the beginning.
+    start = text[:_SEARCHED]
+    pointer, detail, offset = _locate(start, max_depth)
+    if not detail and isinstance(error, json.JSONDecodeError):
+        detail, offset = error.msg, error.pos
+        pointer = _locate(text[:offset], max_depth)[0] if offset <= _SEARCHED else ""
+    elif not detail:
+        return _refusal("", f"{error}." if isinstance(error, _Wrong) else "This can't be read.")
+    line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+    return _refusal(pointer, f"{detail} (line {line}, column {column}).")
 
 
 def _parse(text: str, max_depth: int) -> Any:
-    if _deeper(text, max_depth):
-        raise _Wrong
-    value = json.loads(
-        text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
-    )
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
+    except RecursionError:
+        raise _Wrong(f"Nested deeper than {max_depth}") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        raise _Wrong("A number is too long") from None
+    if text.count("[") + text.count("{") > max_depth and _deeper(value, max_depth):
+        raise _Wrong(f"Nested deeper than {max_depth}")
     # Only an escape can make NUL or a lone surrogate: the parser refuses a raw NUL, UTF-8 a raw
     # surrogate.
-    if "\\u" in text and _has_bad_character(value):
-        raise _Wrong
+    if _ESCAPED.search(text) and _has_bad_character(value):
+        raise _Wrong("NUL and half a surrogate pair are refused")
     return value
 
 
@@ -70,33 +86,31 @@ def _refusal(pointer: str, detail: str) -> StrictJsonError:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Wrong
+        raise _Wrong("Duplicate key")
     return members
 
 
 def _constant(name: str) -> Any:
-    raise _Wrong
+    raise _Wrong(f"{name} is no JSON number")
 
 
 def _float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise _Wrong
+        raise _Wrong("A number is out of range")
     return number
 
 
-def _deeper(text: str, max_depth: int) -> bool:
-    if text.count("[") + text.count("{") <= max_depth:
-        return False
-    depth = 0
-    for match in _BRACKET.finditer(text):
-        if match[1]:
-            depth += 1
-            if depth > max_depth:
-                return True
-        elif match[2]:
-            depth -= 1
-    return False
+def _deeper(value: Any, max_depth: int) -> bool:
+    level = [value]
+    for _ in range(max_depth):
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _bad(text: str) -> bool:

@@ -2,12 +2,16 @@
 
 The key is inserted first, in the transaction of the work: an equal request waits, and after a crash
 the work and its answer are both there, or neither.
+
+Work of several transactions (``get_or_continue``) commits the key before, with the id of the call:
+an equal request, also after a crash, goes on with the same call.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
@@ -22,6 +26,9 @@ _MAX_LENGTH = 255
 CLAIM_KEY = sql.load(__name__, "claim_key")
 READ_KEY = sql.load(__name__, "read_key")
 STORE_ANSWER = sql.load(__name__, "store_answer")
+CLAIM_CALL = sql.load(__name__, "claim_call")
+READ_CALL = sql.load(__name__, "read_call")
+STORE_CALL = sql.load(__name__, "store_call")
 RELEASE_KEY = sql.load(__name__, "release_key")
 
 #: The header, for an operation that honours it.
@@ -72,6 +79,31 @@ class IdempotencyKey:
         text = json.dumps(answer, cls=DjangoJSONEncoder)
         STORE_ANSWER.execute(**self._row, status=status, answer=text)
 
+    def call(self) -> tuple[UUID, dict[str, Any] | None]:
+        """Return the call that this key stands for, and its answer if it has ended.
+
+        Raises KeyReused.
+        """
+        CLAIM_CALL.execute(**self._row, sha256=self._sha256, call=str(uuid4()))
+        stored = READ_CALL.one(**self._row)
+        if stored is None:
+            return self.call()  # an equal request was refused just now, and gave it up
+        sha256, call, answer = stored
+        if sha256 != self._sha256:
+            raise KeyReused
+        return call, None if answer is None else json.loads(answer)
+
+    def store_call(self, call: UUID, status: int, answer: dict[str, Any]) -> dict[str, Any]:
+        """Store the answer of a call, unless it has one; return what is stored."""
+        text = json.dumps(answer, cls=DjangoJSONEncoder)
+        stored = STORE_CALL.one(
+            **self._row, sha256=self._sha256, call=str(call), status=status, answer=text
+        )
+        if stored is not None:
+            return answer
+        _, other = self.call()
+        return answer if other is None else other
+
     def release(self) -> None:
         """Free the key, so that the next request with it runs."""
         RELEASE_KEY.execute(**self._row)
@@ -109,3 +141,23 @@ def get_or_run(
             key.store(status, answer)
             return answer
     raise refusal
+
+
+def get_or_continue(
+    key: IdempotencyKey | None, run: Callable[[UUID | None], dict[str, Any]], *, status: int
+) -> dict[str, Any]:
+    """Return the answer stored under ``key``, or that of ``run``, which takes the call's id.
+
+    ``run`` must do nothing twice under the same id, and nothing before it refuses.
+    """
+    if key is None:
+        return run(None)
+    call, answer = key.call()
+    if answer is not None:
+        return answer
+    try:
+        answer = run(call)
+    except OrbitError:
+        key.release()  # refusals aren't stored
+        raise
+    return key.store_call(call, status, answer)

@@ -38,13 +38,14 @@ _FAULT = record(
 )
 PROBLEM = record(
     "Problem",
-    optional=("errors",),
+    optional=("errors", "errors_left_out"),
     type={"const": "about:blank"},
     title=TEXT,
     status={"type": "integer"},
     detail={"type": "string", "description": "what happened and what to do"},
     code={"type": "string", "description": "the refusal: stable, for programs"},
     errors=many(_FAULT),
+    errors_left_out={"type": "integer", "description": "how many more were found"},
     request_id=TEXT,
 )
 #: The refusals of every operation, by status and code.

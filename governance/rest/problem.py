@@ -15,7 +15,7 @@ from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from governance.kernel import availability
+from governance.kernel import availability, schemas
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import request_id
 
@@ -70,7 +70,10 @@ def body(
     status: int, code: str, detail: str, *, errors: list[dict[str, str]] | None = None, **extra: Any
 ) -> dict[str, Any]:
     """Return a problem document; ``extra`` are additional members."""
-    faults = {"errors": errors} if errors else {}
+    listed = (errors or [])[: schemas.MOST_LISTED]
+    faults: dict[str, Any] = {"errors": listed} if listed else {}
+    if errors and len(errors) > len(listed):
+        faults["errors_left_out"] = len(errors) - len(listed)
     title = http.HTTPStatus(status).phrase
     return {
         **extra,

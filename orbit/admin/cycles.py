@@ -18,12 +18,14 @@ from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 from orbit.admin.reruns import RerunAdmin, compare_address, has_ended
 from orbit.cycles import cancel, detail, orchestrate, overview, trigger
-from orbit.cycles.orchestrate import ProfileOutcome
+from orbit.cycles.orchestrate import Call, ProfileOutcome
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, RunProfile, SkipNotice
 from orbit.states import Cycle, ProfileState, Trigger
 
 _MAX_OFFERED = 500
+# Less than the time that the web server gives a request.
+_SECONDS = 20.0
 _MAX_OUTCOMES = 500
 #: Not a valid id of a run profile.
 _ALL = "*"
@@ -174,7 +176,9 @@ class CycleRunAdmin(RerunAdmin):
     def _trigger(self, request: HttpRequest, values: dict[str, Any]) -> HttpResponse:
         actor, reason = actor_of(request), values["reason"]
         if values["run_profile_id"] == _ALL:
-            outcomes = orchestrate.all_enabled(source=Trigger.ADMIN, actor=actor, reason=reason)
+            outcomes = orchestrate.all_enabled(
+                source=Trigger.ADMIN, actor=actor, reason=reason, call=Call(seconds=_SECONDS)
+            )
             return self._outcomes(request, outcomes)
         started = trigger.start(
             namespace=values["namespace"] or None,

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
+from governance.kernel.errors import Kind, OrbitError
 from governance.rest import idempotency, parsing
 from governance.rest.fields import Fields, field, optional
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import TEXT, many, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import orchestrate
-from orbit.cycles.orchestrate import OUTCOMES, ProfileOutcome
+from orbit.cycles.orchestrate import OUTCOMES, Call, ProfileOutcome, Unfinished
 from orbit.errors import RunProfileUnknown
 from orbit.profiles import visible
 from orbit.states import Trigger
@@ -29,7 +31,17 @@ _OUTCOME = Fields(
     detail=optional(field(TEXT, lambda outcome: outcome.detail or None)),
 )
 _OUTCOMES = record(results=many(_OUTCOME.schema))
-_REFUSALS = (RunProfileUnknown, idempotency.KeyInvalid, idempotency.KeyReused)
+#: Less than the time that the web server gives a request.
+SECONDS = 20.0
+
+
+class StillStarting(OrbitError):
+    """Not all are started yet. Send the same request with the same Idempotency-Key to go on."""
+
+    code, kind = "still_starting", Kind.UNAVAILABLE
+
+
+_REFUSALS = (StillStarting, RunProfileUnknown, idempotency.KeyInvalid, idempotency.KeyReused)
 
 
 class RunProfileTriggerAll(Resource):
@@ -59,10 +71,14 @@ class RunProfileTriggerAll(Resource):
         body = self.body()
         names, reason = body.get("run_profile_ids"), body.get("reason", "")
 
-        def start() -> list[ProfileOutcome]:
+        def start(call: Call) -> list[ProfileOutcome]:
             if names is None:
-                return orchestrate.all_enabled(source=Trigger.REST, actor=self.actor, reason=reason)
-            return orchestrate.selected(names, source=Trigger.REST, actor=self.actor, reason=reason)
+                return orchestrate.all_enabled(
+                    source=Trigger.REST, actor=self.actor, reason=reason, call=call
+                )
+            return orchestrate.selected(
+                names, source=Trigger.REST, actor=self.actor, reason=reason, call=call
+            )
 
         return _respond(request, ROUTE, start)
 
@@ -82,18 +98,25 @@ class RunProfileTrigger(Resource):
             raise RunProfileUnknown
         reason = self.body().get("reason", "")
 
-        def start() -> list[ProfileOutcome]:
+        def start(call: Call) -> list[ProfileOutcome]:
             return orchestrate.selected(
-                [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason
+                [run_profile_id], source=Trigger.REST, actor=self.actor, reason=reason, call=call
             )
 
         # The body doesn't name the run profile, so the key's route must.
         return _respond(request, f"{ROUTE}:{run_profile_id}", start)
 
 
-def _respond(request: Request, route: str, start: Callable[[], list[ProfileOutcome]]) -> Response:
-    def run() -> dict[str, Any]:
-        return {"results": [_OUTCOME.of(outcome) for outcome in start()]}
+def _respond(
+    request: Request, route: str, start: Callable[[Call], list[ProfileOutcome]]
+) -> Response:
+    def run(call: UUID | None) -> dict[str, Any]:
+        outcomes = start(Call(call, seconds=SECONDS))
+        return {"results": [_OUTCOME.of(outcome) for outcome in outcomes]}
 
     key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
-    return Response(idempotency.get_or_run(key, run, status=ACCEPTED), status=ACCEPTED)
+    try:
+        answer = idempotency.get_or_continue(key, run, status=ACCEPTED)
+    except Unfinished:
+        raise StillStarting from None
+    return Response(answer, status=ACCEPTED)

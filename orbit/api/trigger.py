@@ -75,6 +75,7 @@ class CycleTrigger(Resource):
         """
         body = self.body()
         payload = _payload(body)
+        ahead = trigger.read_ahead(body.get("run_profile_id"), actor=self.actor)
 
         def start() -> dict[str, Any]:
             started = trigger.start(
@@ -83,6 +84,7 @@ class CycleTrigger(Resource):
                 actor=self.actor,
                 run_profile_id=body.get("run_profile_id"),
                 payload=payload,
+                ahead=ahead,
             )
             return _STARTED.of(started)
 

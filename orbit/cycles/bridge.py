@@ -1,15 +1,19 @@
 """Freeze a run profile as the context of a cycle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from governance.access.actors import Actor
+from governance.kernel import sql
 from governance.kernel.canonical import canonical_json, sha256_hex
 from orbit.errors import Disabled, RunProfileUnknown
 from orbit.models import RunProfile
 from orbit.profiles import instruction
-from orbit.profiles.instruction import Instruction
+from orbit.profiles.instruction import Instruction, ProfilePart
 from orbit.states import ProfileState
+
+CURRENT = sql.load(__name__, "current_revisions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,11 @@ def context_for(run_profile_id: str, *, actor: Actor) -> CycleContext:
     return context_of(run_profile)
 
 
-def context_of(run_profile: RunProfile) -> CycleContext:
-    """Return a run profile's context. Raises Disabled and ValueError."""
+def context_of(run_profile: RunProfile, part: ProfilePart | None = None) -> CycleContext:
+    """Return a run profile's context. Raises Disabled and ValueError.
+
+    ``part`` is its profile's share; by default it is made here.
+    """
     profile = run_profile.profile  # read with it: no query
     if run_profile.state != ProfileState.ENABLED:
         raise Disabled(
@@ -66,8 +73,27 @@ def context_of(run_profile: RunProfile) -> CycleContext:
         run_profile_id=run_profile.run_profile_id,
         run_profile_revision=run_profile.revision,
         # ValueError if a document has no canonical form
-        instruction=instruction.synthesize(run_profile.document, profile.document),
+        instruction=instruction.synthesize(run_profile.document, part or profile.document),
     )
+
+
+def current(contexts: Sequence[CycleContext]) -> set[str | None]:
+    """Return the run profiles whose contexts still are what is configured.
+
+    Call it in the transaction that starts the cycles, after ``creation.hold_configuration``.
+    """
+    rows = CURRENT.rows(
+        run_profiles=[context.run_profile_id for context in contexts],
+        revisions=[context.run_profile_revision for context in contexts],
+        profiles=[context.profile_id for context in contexts],
+        profile_revisions=[context.profile_revision for context in contexts],
+    )
+    return {run_profile_id for (run_profile_id,) in rows}
+
+
+def is_current(context: CycleContext) -> bool:
+    """Tell the same of one context; a raw one always is."""
+    return context.run_profile_id is None or bool(current([context]))
 
 
 def raw_context(namespace: str) -> CycleContext:

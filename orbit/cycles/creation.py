@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from governance.kernel import sql
 from governance.kernel.canonical import sha256_hex
@@ -18,12 +17,12 @@ from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
 
 # Limits of one statement: its text must fit into a message, and into memory several times over.
-MOST_ROWS, MOST_BYTES = 2_000, 32 * 1024 * 1024
+MOST_ROWS, MOST_BYTES = 1_000, 4 * 1024 * 1024
 
-INSERT = sql.fragment(__name__, "insert_cycles")  # with as many rows as there are cycles
+INSERT = sql.load(__name__, "insert_cycles")
+OF_CALL = sql.load(__name__, "cycles_of_call")
 INSERT_RERUN = sql.load(__name__, "insert_rerun")
 ACTIVE = sql.load(__name__, "active_cycles")
-_ROW = "(" + ", ".join(["%s"] * 15) + ", CASE WHEN %s THEN now() END)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,19 @@ class NewCycle:
     trigger: Trigger
     by: str
     payload: Payload | None = None
+    #: The call or tick that creates at most one cycle for each run profile, if it may be repeated.
+    call: UUID | None = None
     id: UUID = field(default_factory=uuid7)
 
     @property
     def input(self) -> bytes:
         """The bytes that it runs on."""
         return self.context.input if self.payload is None else self.payload.body
+
+    @property
+    def size(self) -> int:
+        """How many bytes of documents it brings."""
+        return len(self.context.input) + (0 if self.payload is None else len(self.payload.body))
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -53,7 +59,8 @@ class NewCycle:
             "run_profile_id": context.run_profile_id,
             "run_profile_revision": context.run_profile_revision,
             "instruction_id": context.instruction.instruction_id if context.instruction else None,
-            "context": Jsonb(context.document),
+            # The instruction's own bytes: no JSON is made of a document in a transaction.
+            "context": context.input,
             "initiation_hash": bridge.initiation_hash(context),
         }
 
@@ -68,6 +75,7 @@ class ActiveCycle:
     run_profile_id: str | None
     input_sha256: str
     abandoned: bool  # it was started, and its lease ran out
+    call: UUID | None
 
     def is_resumed_by(self, run_profile_id: str | None, payload: Payload | None = None) -> bool:
         """Tell whether this trigger resumes it: it is abandoned, and the same started it."""
@@ -94,11 +102,29 @@ def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
     # Transactions wait for each other at the unique index: one order for all, against deadlocks.
     in_order = sorted(cycles, key=lambda cycle: (cycle.context.namespace, cycle.id))
     for part in split(in_order):
-        values = [value for cycle in part for value in _values(cycle, status)]
-        with connection.cursor() as cursor:
-            cursor.execute(INSERT.render("insert_cycles", [", ".join([_ROW] * len(part))]), values)
-            inserted.update(row[0] for row in cursor.fetchall())
+        rows = INSERT.send(
+            status=str(status),
+            ids=[cycle.id for cycle in part],
+            namespaces=[cycle.context.namespace for cycle in part],
+            payloads=[None if cycle.payload is None else cycle.payload.body for cycle in part],
+            content_types=[
+                "application/json" if cycle.payload is None else cycle.payload.content_type
+                for cycle in part
+            ],
+            sha256s=[sha256_hex(cycle.input) for cycle in part],
+            calls=[cycle.call for cycle in part],
+            **_columns([cycle.origin for cycle in part]),
+        )
+        inserted.update(cycle_id for (cycle_id,) in rows)
     return inserted
+
+
+def of_call(call: UUID) -> dict[str, tuple[UUID, str, str]]:
+    """Return id, namespace and status of the cycles that ``call`` created, by run profile."""
+    return {
+        run_profile_id: (cycle_id, namespace, status)
+        for run_profile_id, cycle_id, namespace, status in OF_CALL.rows(call=call)
+    }
 
 
 def insert_rerun(cycle: NewCycle, *, rerun_of: UUID) -> bool:
@@ -132,24 +158,14 @@ def split(cycles: Sequence[NewCycle]) -> Iterator[list[NewCycle]]:
     part: list[NewCycle] = []
     size = 0
     for cycle in cycles:
-        if part and (len(part) == MOST_ROWS or size + len(cycle.input) > MOST_BYTES):
+        if part and (len(part) == MOST_ROWS or size + cycle.size > MOST_BYTES):
             yield part
             part, size = [], 0
         part.append(cycle)
-        size += len(cycle.input)
+        size += cycle.size
     if part:
         yield part
 
 
-def _values(cycle: NewCycle, status: Cycle) -> list[Any]:
-    content_type = "application/json" if cycle.payload is None else cycle.payload.content_type
-    return [
-        cycle.id,
-        cycle.context.namespace,
-        str(status),
-        *cycle.origin.values(),
-        cycle.input,
-        content_type,
-        sha256_hex(cycle.input),
-        status == Cycle.PENDING,
-    ]
+def _columns(origins: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {f"{name}_column": [origin[name] for origin in origins] for name in origins[0]}

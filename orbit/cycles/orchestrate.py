@@ -1,40 +1,44 @@
 """Start cycles for many run profiles, each with its own outcome.
 
-Everything is one transaction, of a dozen statements for any number of run profiles.
+Documents are read and put together outside of transactions. A slice is one short transaction: it
+checks that its documents are still current, reads the gate, and inserts. A call with an id can be
+repeated after a crash: the unique index (call, run profile) lets it create no cycle twice.
 """
 
-import logging
+import math
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.db.models import Q
 
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel.errors import OrbitError
+from governance.kernel.constraints import violated
 from governance.namespaces import gate
-from orbit import interrupts, queue
-from orbit.cycles import bridge, creation, skip_log
-from orbit.cycles.creation import NewCycle
+from orbit import queue
+from orbit.cycles import bridge, creation, run_profile_slices, skip_log
+from orbit.cycles.creation import ActiveCycle, NewCycle
+from orbit.cycles.run_profile_slices import Listed, Slice, SliceReader
 from orbit.cycles.skip_log import Skip
-from orbit.errors import Disabled, RunProfileUnknown
+from orbit.errors import RunProfileUnknown
 from orbit.models import RunProfile
 from orbit.states import Cycle, ProfileState, Trigger
-
-log = logging.getLogger(__name__)
 
 #: What may become of a run profile.
 OUTCOMES = ("started", "queued", "skipped", "halted", "paused", "disabled", "invalid")
 # A wake-up lets a runner fill all its slots, and maintenance adds what is missing.
 _MOST_WAKEUPS = 4
 _MOST_AUDITED = 100
-_STAMP_EVERY = 50
 # If a cycle that blocks a namespace ends meanwhile, all of that namespace is tried once more.
 _TRIES = 2
+# How often a run profile is read again because it was edited since.
+_READS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +51,60 @@ class ProfileOutcome:
     detail: str = ""
 
 
+class Unfinished(Exception):
+    """The time is up, or somebody else is at it: the same call has to be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How long a call may take, and whether it may be made again and then goes on."""
+
+    #: None: it can't go on, so what it doesn't reach in time is skipped.
+    id: UUID | None = None
+    #: Asked first in each slice's transaction; False ends the call as Unfinished.
+    may_go_on: Callable[[], bool] = lambda: True
+    #: After this many seconds it ends; at least one slice is done.
+    seconds: float | None = None
+
+
 def all_enabled(
-    *, source: Trigger, actor: Actor, own_cron: bool = True, reason: str = ""
+    *,
+    source: Trigger,
+    actor: Actor,
+    own_cron: bool = True,
+    reason: str = "",
+    call: Call | None = None,
 ) -> list[ProfileOutcome]:
-    """Start or queue a cycle for each enabled run profile that ``actor`` may see."""
+    """Start or queue a cycle for each enabled run profile that ``actor`` may see.
+
+    With ``call`` it may raise Unfinished. Don't call it in a transaction.
+    """
+    return _Orchestration(_enabled(own_cron), source, actor, reason, call).run()
+
+
+def any_enabled(*, own_cron: bool) -> bool:
+    """Tell whether ``all_enabled`` would find a run profile."""
+    return RunProfile.objects.filter(_enabled(own_cron), hidden=False).exists()
+
+
+def _enabled(own_cron: bool) -> Q:
     chosen = Q(state=ProfileState.ENABLED)
     if not own_cron:  # leave out those with a cron of their own
         chosen &= Q(document__execution_policy__cron__isnull=True)
-    return _orchestrate(chosen, None, source=source, actor=actor, reason=reason)
+    return chosen
 
 
 def selected(
-    run_profile_ids: Sequence[str], *, source: Trigger, actor: Actor, reason: str = ""
+    run_profile_ids: Sequence[str],
+    *,
+    source: Trigger,
+    actor: Actor,
+    reason: str = "",
+    call: Call | None = None,
 ) -> list[ProfileOutcome]:
     """Do the same for named run profiles, also disabled ones. Raises RunProfileUnknown."""
-    ids = sorted(set(run_profile_ids))
-    return _orchestrate(Q(run_profile_id__in=ids), ids, source=source, actor=actor, reason=reason)
+    chosen = Q(run_profile_id__in=sorted(set(run_profile_ids)))
+    return _Orchestration(chosen, source, actor, reason, call).run(required=run_profile_ids)
 
 
 def counts(outcomes: Sequence[ProfileOutcome]) -> dict[str, int]:
@@ -75,35 +117,118 @@ def to_dict(outcome: ProfileOutcome) -> dict[str, str]:
     return {name: str(value) for name, value in asdict(outcome).items() if value}
 
 
-def _orchestrate(
-    chosen: Q, ids: list[str] | None, *, source: Trigger, actor: Actor, reason: str
-) -> list[ProfileOutcome]:
-    actor.require(Scope.OPERATE)
-    with audit.transaction():
-        creation.hold_configuration()
-        run_profiles = list(
-            RunProfile.objects.filter(chosen, actor.filter(), hidden=False)
-            .order_by("run_profile_id")
-            .prefetch_related("profile")
-        )
-        missing = set(ids or ()) - {run_profile.run_profile_id for run_profile in run_profiles}
-        if missing:
+class _Orchestration:
+    """One call. What a slice decided is kept here after its commit."""
+
+    def __init__(
+        self, chosen: Q, source: Trigger, actor: Actor, reason: str, call: Call | None
+    ) -> None:
+        self.chosen, self.source, self.actor, self.reason = chosen, source, actor, reason
+        self.call = call
+        self.outcomes: dict[str, ProfileOutcome] = {}  # by run profile id
+        self.taken: set[str] = set()  # namespaces where this call has created cycles
+        self.busy: dict[str, ActiveCycle] = {}  # namespaces where another cycle ran before
+        self.stopped: set[str] = set()
+
+    def run(self, required: Iterable[str] = ()) -> list[ProfileOutcome]:
+        self.actor.require(Scope.OPERATE)
+        ends_at = self._ends_at()
+        listed = run_profile_slices.listed(self.chosen, self.actor)
+        self._remember_created()
+        self._ensure_known(set(required) - {row.name for row in listed})
+        self._read_gate(listed)
+        reader = SliceReader(self.source, self.actor.name, self.call.id if self.call else None)
+        for _ in range(_READS):
+            waiting = self._undecided(listed)
+            for part in reader.slices(_in_order(waiting), wanted=self._is_wanted):
+                self._write(part)
+                if time.monotonic() > ends_at and (left := self._undecided(waiting)):
+                    return self._end_early(left)
+            if not (waiting := self._undecided(waiting)):
+                break
+            # Edited since they were read. One that is gone doesn't belong to the call any more.
+            again = self.chosen & Q(run_profile_id__in=[row.name for row in waiting])
+            listed = run_profile_slices.listed(again, self.actor)
+        for row in self._undecided(listed):
+            self._set(row.name, "invalid", detail="It is edited all the time. Trigger it again.")
+        return [self.outcomes[name] for name in sorted(self.outcomes)]
+
+    def _end_early(self, left: Sequence[Listed]) -> list[ProfileOutcome]:
+        if self.call and self.call.id:
+            raise Unfinished
+        for row in left:
+            self._set(row.name, "skipped", detail="The call's time was up. Trigger it again.")
+        return [self.outcomes[name] for name in sorted(self.outcomes)]
+
+    def _ends_at(self) -> float:
+        seconds = self.call.seconds if self.call else None
+        return math.inf if seconds is None else time.monotonic() + seconds
+
+    def _remember_created(self) -> None:
+        if self.call is None or self.call.id is None:
+            return
+        for name, (cycle_id, namespace, status) in creation.of_call(self.call.id).items():
+            self.taken.add(namespace)
+            self._set(name, "queued" if status == Cycle.QUEUED else "started", cycle_id)
+
+    def _ensure_known(self, missing: set[str]) -> None:
+        missing -= self.outcomes.keys()
+        if not missing:
+            return
+        if not self.outcomes:
             names = ", ".join(repr(name) for name in sorted(missing)[:10])
             raise RunProfileUnknown(f"There is no run profile {names}.")
-        outcomes = _Orchestration(run_profiles, source, actor).run()
-        if source != Trigger.CRON:  # those are in the tick ledger
-            _audit(run_profiles, outcomes, source=source, actor=actor, reason=reason)
-        return outcomes
+        for name in missing:  # others were started before a crash
+            self._set(name, "invalid", detail="It was removed meanwhile.")
+
+    def _read_gate(self, listed: Sequence[Listed]) -> None:
+        # Only a hint: each transaction reads the gate again.
+        namespaces = {row.namespace for row in listed}
+        if namespaces:
+            self.stopped = set(gate.refusals(namespaces))
+
+    def _undecided(self, listed: Sequence[Listed]) -> list[Listed]:
+        return [row for row in listed if row.name not in self.outcomes]
+
+    def _is_wanted(self, row: Listed) -> bool:
+        return row.disabled or not (row.namespace in self.busy or row.namespace in self.stopped)
+
+    def _set(self, name: str, outcome: str, cycle_id: UUID | None = None, detail: str = "") -> None:
+        self.outcomes[name] = ProfileOutcome(name, outcome, cycle_id, detail)
+
+    def _write(self, part: Slice) -> None:
+        decisions = _Decisions(self, part)
+        try:
+            with audit.transaction():
+                if self.call and not self.call.may_go_on():
+                    raise Unfinished
+                decisions.make()
+        except IntegrityError as error:
+            if violated(error) != "one_cycle_per_call":
+                raise
+            self._remember_created()  # the same call is made beside us
+            return
+        self.outcomes |= decisions.outcomes
+        self.taken |= decisions.taken
+        self.busy |= decisions.busy
+        self.stopped -= part.namespaces - decisions.stopped
 
 
-class _Orchestration:
-    def __init__(self, run_profiles: list[RunProfile], source: Trigger, actor: Actor) -> None:
-        self.run_profiles, self.source, self.actor = run_profiles, source, actor
-        self.outcomes: dict[str, ProfileOutcome] = {}  # by run profile id
+class _Decisions:
+    """What becomes of the run profiles of a slice, in its transaction."""
+
+    def __init__(self, of: _Orchestration, part: Slice) -> None:
+        self.of, self.part = of, part
+        self.outcomes: dict[str, ProfileOutcome] = {}
+        self.taken: set[str] = set()
+        self.busy: dict[str, ActiveCycle] = {}
+        self.stopped: set[str] = set()
+        self.skips: list[Skip] = []
         self.wakeups = 0
 
-    def run(self) -> list[ProfileOutcome]:
-        cycles = self._new_cycles()
+    def make(self) -> None:
+        creation.hold_configuration()
+        cycles = self._open()
         for _ in range(_TRIES):
             if cycles:
                 self._start(cycles)
@@ -112,39 +237,35 @@ class _Orchestration:
             self._set(
                 cycle, "skipped", detail=f"A cycle in {cycle.context.namespace} is about to end."
             )
+        if self.skips:
+            skip_log.record_skips(self.skips, trigger=self.of.source)
         for _ in range(min(self.wakeups, _MOST_WAKEUPS)):
             queue.wake()
-        return [self.outcomes[run_profile.run_profile_id] for run_profile in self.run_profiles]
+        if self.outcomes and self.of.source != Trigger.CRON:  # those are in the tick ledger
+            self._audit()
 
-    def _new_cycles(self) -> list[NewCycle]:
-        """Return the cycles that may start; decide the others."""
+    def _open(self) -> list[NewCycle]:
+        """Return the cycles that may start; decide what is stopped, refused or busy."""
         paused = gate.everything_paused()
-        namespaces = {run_profile.namespace_id for run_profile in self.run_profiles}
-        stops = {} if paused or not namespaces else gate.refusals(namespaces)
-        cycles = []
-        for number, run_profile in enumerate(self.run_profiles):
-            if number % _STAMP_EVERY == 0:
-                # A tick runs in a worker's main thread, whose supervisor expects heartbeats.
-                interrupts.process.stamp()
-            stop = paused or stops.get(run_profile.namespace_id)
-            disabled = ProfileState.DISABLED in {run_profile.state, run_profile.profile.state}
-            name = run_profile.run_profile_id
-            if stop is not None and not disabled:
-                self.outcomes[name] = ProfileOutcome(
-                    name, "paused" if paused else "halted", detail=stop.detail
-                )
-                continue
-            try:
-                cycles.append(
-                    NewCycle(bridge.context_of(run_profile), self.source, self.actor.name)
-                )
-            except Disabled as error:
-                self.outcomes[name] = ProfileOutcome(name, "disabled", detail=error.detail)
-            except Exception as error:
-                # Whatever is wrong with one of them, it must not stop the others.
-                log.exception("The run profile %s can't be started.", name)
-                self.outcomes[name] = ProfileOutcome(name, "invalid", detail=_message(error))
-        return cycles
+        stops = {} if paused else gate.refusals(self.part.namespaces)
+        self.stopped = self.part.namespaces if paused else set(stops)
+
+        def is_open(row: Listed) -> bool:
+            stop = paused or stops.get(row.namespace)
+            if stop is not None:
+                outcome = "paused" if paused else "halted"
+                self.outcomes[row.name] = ProfileOutcome(row.name, outcome, detail=stop.detail)
+            return stop is None
+
+        for row, outcome, detail in self.part.refused:
+            if outcome == "disabled" or is_open(row):
+                self.outcomes[row.name] = ProfileOutcome(row.name, outcome, detail=detail)
+        for row in self.part.unread:
+            if is_open(row) and (active := self.of.busy.get(row.namespace)) is not None:
+                self._skip(row.name, active)
+        cycles = [cycle for row, cycle in self.part.cycles if is_open(row)]
+        current = bridge.current([cycle.context for cycle in cycles]) if cycles else set()
+        return [cycle for cycle in cycles if cycle.context.run_profile_id in current]
 
     def _start(self, cycles: Sequence[NewCycle]) -> None:
         # The first of each namespace, by id, starts and the others queue behind it. If a cycle was
@@ -153,43 +274,47 @@ class _Orchestration:
         for cycle in cycles:
             first.setdefault(cycle.context.namespace, cycle)
         started = creation.insert(list(first.values()), Cycle.PENDING)
-        behind = [
-            cycle
-            for cycle in cycles
-            if cycle.id not in started and first[cycle.context.namespace].id in started
-        ]
-        creation.insert(behind, Cycle.QUEUED)
-        for cycle in cycles:
+        for cycle in first.values():
             if cycle.id in started:
                 self.wakeups += 1
+                self.taken.add(cycle.context.namespace)
                 self._set(cycle, "started", cycle.id)
+        self._queue(self._undecided(cycles), self.taken | self.of.taken)
+        self._resume_or_skip(self._undecided(cycles))
+
+    def _queue(self, cycles: Sequence[NewCycle], namespaces: set[str]) -> None:
+        behind = [cycle for cycle in cycles if cycle.context.namespace in namespaces]
+        if behind:
+            creation.insert(behind, Cycle.QUEUED)
         for cycle in behind:
             namespace = cycle.context.namespace
             self._set(cycle, "queued", cycle.id, f"It waits for its turn in {namespace}.")
-        self._resume_or_skip(self._undecided(cycles))
 
     def _resume_or_skip(self, blocked: Sequence[NewCycle]) -> None:
         if not blocked:
             return
         active_cycles = creation.active_cycles({cycle.context.namespace for cycle in blocked})
-        skips = []
+        call = self.of.call and self.of.call.id
         for cycle in blocked:
             active = active_cycles.get(cycle.context.namespace)
-            run_profile_id = cycle.context.run_profile_id
             if active is None:
                 continue  # it has just ended: try once more
-            if active.is_resumed_by(run_profile_id):
+            if call is not None and active.call == call:
+                # The same call is made beside us.
+                self.taken.add(active.namespace)
+                self._queue([cycle], self.taken)
+                continue
+            self.busy[active.namespace] = active
+            if active.is_resumed_by(cycle.context.run_profile_id):
                 self.wakeups += 1
                 self._set(cycle, "started", active.id, "resumed")
             else:
-                skips.append(Skip(active.namespace, str(active.id), run_profile_id))
-                self._set(
-                    cycle,
-                    "skipped",
-                    detail=creation.refusal(active.namespace, active).detail,
-                )
-        if skips:
-            skip_log.record_skips(skips, trigger=self.source)
+                self._skip(str(cycle.context.run_profile_id), active)
+
+    def _skip(self, name: str, active: ActiveCycle) -> None:
+        self.skips.append(Skip(active.namespace, str(active.id), name))
+        detail = creation.refusal(active.namespace, active).detail
+        self.outcomes[name] = ProfileOutcome(name, "skipped", detail=detail)
 
     def _undecided(self, cycles: Sequence[NewCycle]) -> list[NewCycle]:
         return [cycle for cycle in cycles if str(cycle.context.run_profile_id) not in self.outcomes]
@@ -200,35 +325,36 @@ class _Orchestration:
         name = str(cycle.context.run_profile_id)
         self.outcomes[name] = ProfileOutcome(name, outcome, cycle_id, detail)
 
-
-def _audit(
-    run_profiles: Sequence[RunProfile],
-    outcomes: Sequence[ProfileOutcome],
-    *,
-    source: Trigger,
-    actor: Actor,
-    reason: str,
-) -> None:
-    # One entry for the call, however many run profiles it has.
-    namespaces = {run_profile.namespace_id for run_profile in run_profiles}
-    audit.record(
-        Action.CYCLE_TRIGGERED,
-        actor=actor.name,
-        object_type="run_profile",
-        object_id=run_profiles[0].run_profile_id
-        if len(run_profiles) == 1
-        else f"{len(run_profiles)} run profiles",
-        namespace=namespaces.pop() if len(namespaces) == 1 else None,
-        after={
-            "trigger": str(source),
-            "outcomes": counts(outcomes),
-            "results": [to_dict(outcome) for outcome in outcomes[:_MOST_AUDITED]],
-        },
-        reason=reason,
-    )
+    def _audit(self) -> None:
+        # One entry for the transaction, however many run profiles it has.
+        outcomes = [self.outcomes[name] for name in sorted(self.outcomes)]
+        namespaces = self.part.namespaces
+        audit.record(
+            Action.CYCLE_TRIGGERED,
+            actor=self.of.actor.name,
+            object_type="run_profile",
+            object_id=outcomes[0].run_profile_id
+            if len(outcomes) == 1
+            else f"{len(outcomes)} run profiles",
+            namespace=next(iter(namespaces)) if len(namespaces) == 1 else None,
+            after={
+                "trigger": str(self.of.source),
+                "outcomes": counts(outcomes),
+                "results": [to_dict(outcome) for outcome in outcomes[:_MOST_AUDITED]],
+            },
+            reason=self.of.reason,
+        )
 
 
-def _message(error: Exception) -> str:
-    if isinstance(error, OrbitError):
-        return error.detail
-    return f"{type(error).__name__}: {error}"[:500]
+def _in_order(listed: Sequence[Listed]) -> Iterator[Listed]:
+    """Yield the first run profile of each namespace, then the others by namespace and id."""
+    # So each namespace starts early, however many slices there are.
+    others: list[Listed] = []
+    seen: set[str] = set()
+    for row in sorted(listed, key=lambda row: (row.namespace, row.name)):
+        if row.namespace in seen:
+            others.append(row)
+        else:
+            seen.add(row.namespace)
+            yield row
+    yield from others

@@ -10,6 +10,7 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from orbit import queue
 from orbit.cycles import bridge, creation, skip_log
@@ -42,10 +43,12 @@ def start(
     run_profile_id: str | None = None,
     payload: Payload | None = None,
     reason: str = "",
+    ahead: CycleContext | None = None,
 ) -> Triggered:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
 
-    Raises the gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch,
+    ``ahead`` is what ``read_ahead`` returned, if this is called in a transaction. Raises the
+    gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch,
     PayloadTooLarge, and CycleActive with the active cycle's id.
     """
     actor.require(Scope.OPERATE)
@@ -53,11 +56,13 @@ def start(
         raise PayloadTooLarge(
             f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are accepted."
         )
-    context: CycleContext | None = None
+    # Made outside of the transaction, because a document may be large.
+    context = _context(namespace, run_profile_id, actor, ahead)
     try:
         with audit.transaction():
             creation.hold_configuration()
-            context = _context(namespace, run_profile_id, actor)
+            if not bridge.is_current(context):
+                context = _context(namespace, run_profile_id, actor)  # edited just now
             gate.ensure_may_start(context.namespace)
             cycle = NewCycle(context, source, actor.name, payload)
             # The unique index accepts one of many triggers at once. Insert again if the active one
@@ -87,19 +92,32 @@ def start(
         )
         raise
     except (gate.GloballyPaused, gate.NamespaceHalted, gate.NamespaceDraining) as exc:
-        if context is not None and source != Trigger.CRON:  # those are in the tick ledger
+        if source != Trigger.CRON:  # those are in the tick ledger
             skip_log.record_refusal(
                 context.namespace, exc, trigger=source, run_profile_id=run_profile_id
             )
         raise
 
 
-def _context(namespace: str | None, run_profile_id: str | None, actor: Actor) -> CycleContext:
+def read_ahead(run_profile_id: str | None, *, actor: Actor) -> CycleContext | None:
+    """Return a run profile's context, for a ``start`` in a transaction; None if it is refused."""
+    try:
+        return bridge.context_for(run_profile_id, actor=actor) if run_profile_id else None
+    except OrbitError:
+        return None  # ``start`` says why
+
+
+def _context(
+    namespace: str | None,
+    run_profile_id: str | None,
+    actor: Actor,
+    ahead: CycleContext | None = None,
+) -> CycleContext:
     if run_profile_id is None:
         name = DEFAULT_NAMESPACE if namespace is None else namespace
         actor.require_namespace(name)
         return bridge.raw_context(name)
-    context = bridge.context_for(run_profile_id, actor=actor)
+    context = ahead or bridge.context_for(run_profile_id, actor=actor)
     if namespace is not None and namespace != context.namespace:
         raise NamespaceMismatch(
             f"The run profile {run_profile_id} runs in {context.namespace}, not in {namespace}. "

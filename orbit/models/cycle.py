@@ -21,6 +21,8 @@ class CycleRun(models.Model):
     )
     status = models.CharField(max_length=16)
     trigger = models.CharField(max_length=10)
+    # The tick or the request with an Idempotency-Key that created it with many others, in slices.
+    call = models.UUIDField(null=True)
     triggered_by = models.CharField(max_length=200, default="", db_default="")
     profile_id = models.CharField(max_length=100, null=True)  # noqa: DJ001 - raw: none
     profile_revision = models.PositiveIntegerField(null=True)
@@ -69,6 +71,11 @@ class CycleRun(models.Model):
                 fields=["namespace"],
                 condition=models.Q(status__in=[str(s) for s in ACTIVE]),
                 name="one_active_cycle_per_namespace",
+            ),
+            models.UniqueConstraint(
+                fields=["call", "run_profile_id"],
+                condition=models.Q(call__isnull=False),
+                name="one_cycle_per_call",
             ),
             models.CheckConstraint(
                 condition=models.Q(

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
+from governance.kernel import schemas
 from orbit.outbound import addresses, client
 from orbit.pipeline.contract import (
     MAX_OUTPUT,
@@ -76,13 +77,17 @@ def _check_template(options: Mapping[str, Any]) -> list[dict[str, str]]:
             }
         ]
     choices = ", ".join(f"${name}" for name in _VARIABLES)
+    # Not get_identifiers(): it compares each name with each other one.
+    names = dict.fromkeys(
+        match["named"] or match["braced"] for match in template.pattern.finditer(template.template)
+    )
+    unknown = [name for name in names if name is not None and name not in _VARIABLES]
     return [
         {
             "pointer": "/template",
             "detail": f"${name} is unknown. Choose from: {choices}.",
         }
-        for name in template.get_identifiers()
-        if name not in _VARIABLES
+        for name in unknown[: schemas.MOST_LISTED]
     ]
 
 
@@ -141,7 +146,8 @@ def _check_http(options: Mapping[str, Any]) -> list[dict[str, str]]:
 _CONTENT_TYPE = {
     "type": "string",
     "maxLength": 200,
-    "pattern": "^[!-~]+/[!-~]+(?:;[ -~]*)?$",
+    # Parts that can't match the same text: otherwise a long one is tried in quadratic time.
+    "pattern": "^[!-.0-~]+/[!-:<-~]+(?:;[ -~]*)?$",
     "description": "a content type such as text/html; charset=utf-8",
 }
 

@@ -12,15 +12,13 @@ from django.db import connection
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.kernel import json_diff, sql
+from governance.kernel import json_diff
 from governance.kernel.json_diff import ABSENT
 from governance.kernel.schemas import pointer
 from orbit.models import AppliedFiles
 from orbit.profiles import files, reload, revisions
 from orbit.profiles.files import Documents
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
-
-SAVED_VERSION = sql.load(__name__, "saved_version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def both_changed() -> bool:
     # Invalid files don't count: the drift page lists their problems.
     if in_files is None or not applied or in_files == applied:
         return False
-    version = SAVED_VERSION.one()
+    version = revisions.version()
     in_database = _digest_of_database(str(connection.settings_dict["NAME"]), version)
     return in_database not in {in_files, applied}
 
@@ -119,5 +117,5 @@ def _digest_of_files(folder: Path, versions: tuple[Any, ...]) -> str | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _digest_of_database(database: str, version: tuple[Any, ...]) -> str:
+def _digest_of_database(database: str, version: tuple[Any, ...] | None) -> str:
     return reload.digest_of(revisions.current())

@@ -63,13 +63,18 @@ def save(
     ``actor`` doesn't see all its namespaces.
     """
     actor.require(Scope.CONFIGURE)
+    # Whoever may not save it causes no work on the document.
+    before = _row_to_replace(kind, name, actor=actor, expected=expected)
     problems = _problems(kind, name, document)
+    change = _Change(kind, name, before, document) if not problems else None
     with audit.transaction():
         revisions.lock()
-        row = _row_to_replace(kind, name, actor=actor, expected=expected)
+        row = _row_to_replace(kind, name, actor=actor, expected=expected, read=False)
         _ensure_valid(kind, [*problems, *_reference_problems(kind, document, problems, actor)])
         _ensure_current(kind, row, expected)
-        return _write(kind, name, row, document, actor=actor, source=source, reason=reason)
+        assert change is not None  # noqa: S101 - there are no problems
+        changed = change.write(row, actor=actor, source=source, reason=reason)
+    return change.result(row, changed)
 
 
 def check(kind: AnyKind, name: str, document: Any, *, actor: Actor) -> Problems:
@@ -151,21 +156,36 @@ def set_state(
     Raises as ``save`` does.
     """
     actor.require(Scope.CONFIGURE)
+    row = kind.find(name, actor=actor)
+    change, problems = _with_state(kind, name, row, state, actor)
     with audit.transaction():
         revisions.lock()
-        row = kind.find(name, actor=actor)
+        row = kind.find(name, actor=actor, document=False)
         _ensure_not_elsewhere(row, actor)
         _ensure_current(kind, row, expected)
-        document = {**row.document, "state": str(state)}
-        # A document with problems can still be disabled.
-        if state == ProfileState.ENABLED:
-            _ensure_valid(kind, check(kind, name, document, actor=actor))
-        return _write(kind, name, row, document, actor=actor, source=source, reason=reason)
+        if change.revision != row.revision:  # edited just now
+            change, problems = _with_state(kind, name, row, state, actor)
+        _ensure_valid(kind, problems)
+        changed = change.write(row, actor=actor, source=source, reason=reason)
+    return change.result(row, changed)
 
 
-def _row_to_replace(kind: AnyKind, name: str, *, actor: Actor, expected: Expected) -> AnyRow | None:
-    """Return the row, or None if ``actor`` may create it."""
-    row = kind.lookup(name, actor=actor)
+def _with_state(
+    kind: AnyKind, name: str, row: AnyRow, state: ProfileState, actor: Actor
+) -> tuple["_Change", Problems]:
+    """Return the change of the row's state, and what is wrong with it."""
+    document = {**row.document, "state": str(state)}
+    # A document with problems can still be disabled.
+    enabled = state == ProfileState.ENABLED
+    problems = check(kind, name, document, actor=actor) if enabled else []
+    return _Change(kind, name, row, document), problems
+
+
+def _row_to_replace(
+    kind: AnyKind, name: str, *, actor: Actor, expected: Expected, read: bool = True
+) -> AnyRow | None:
+    """Return the row, or None if ``actor`` may create it; ``read`` it with its document."""
+    row = kind.lookup(name, actor=actor, document=read)
     if row is not None:
         _ensure_not_elsewhere(row, actor)
         return row
@@ -262,33 +282,54 @@ def _ensure_current(kind: AnyKind, row: AnyRow | None, expected: Expected) -> No
     )
 
 
-def _write(
-    kind: AnyKind,
-    name: str,
-    row: AnyRow | None,
-    document: dict[str, Any],
-    *,
-    actor: Actor,
-    source: Source,
-    reason: str,
-) -> EditResult:
-    saved = revisions.save(
-        **{f"{kind.noun}s": [document]}, source=source, actor=actor, reason=reason
-    )
-    changes = saved.profiles if kind is PROFILE else saved.run_profiles
-    changed = bool(changes.created or changes.changed)
-    current = kind.rows.objects.get(**{kind.key: name})
-    if changed:
-        audit.record(
-            kind.changed,
-            actor=actor.name,
-            object_id=name,
-            namespace=_audited_namespace(row, document),
-            before=None if row is None else row.document,
-            after=current.document,
+class _Change:
+    """A change of a document. What takes long with a large one is done before the transaction."""
+
+    def __init__(
+        self, kind: AnyKind, name: str, row: AnyRow | None, document: dict[str, Any]
+    ) -> None:
+        self._kind, self._name, self._document = kind, name, document
+        self._texts = revisions.texts([document])
+        self._after = audit.stored(document)
+        self._before = None if row is None else audit.stored(row.document)
+        #: What it replaces.
+        self.revision = None if row is None else row.revision
+
+    def write(self, row: AnyRow | None, *, actor: Actor, source: Source, reason: str) -> bool:
+        """Write it over ``row`` in the caller's transaction; tell whether it differs."""
+        if row is not None and row.revision != self.revision:  # edited just now
+            self._before = audit.stored(row.document)
+        is_profile = self._kind is PROFILE
+        profiles, run_profiles = ([self._document], []) if is_profile else ([], [self._document])
+        saved = revisions.save(
+            profiles=profiles,
+            run_profiles=run_profiles,
+            source=source,
+            actor=actor,
             reason=reason,
+            made=(self._texts, []) if is_profile else ([], self._texts),
         )
-    return EditResult(current.document, current.revision, row is None, changed)
+        changes = saved.profiles if is_profile else saved.run_profiles
+        changed = bool(changes.created or changes.changed)
+        if changed:
+            audit.record(
+                self._kind.changed,
+                actor=actor.name,
+                object_id=self._name,
+                namespace=_audited_namespace(row, self._document),
+                before=self._before,
+                after=self._after,
+                reason=reason,
+            )
+        rows = self._kind.rows.objects.defer("document")
+        self._saved = rows.get(**{self._kind.key: self._name})
+        return changed
+
+    def result(self, row: AnyRow | None, changed: bool) -> EditResult:
+        """Return what ``write`` did, after its transaction."""
+        # As the database keeps it, and of this revision even if there is a newer one.
+        revision = history.latest(self._kind, self._saved)
+        return EditResult(revision.document, revision.number, row is None, changed)
 
 
 def _audited_namespace(row: AnyRow | None, document: dict[str, Any]) -> str | None:

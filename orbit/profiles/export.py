@@ -17,7 +17,7 @@ from orbit.profiles.schema import PROFILES, RUN_PROFILES
 
 
 class Overtaken(OrbitError):
-    """The configuration was reloaded while it was exported. Nothing was written: export again."""
+    """The configuration changed while it was exported. Nothing was written: export again."""
 
     code, kind = "overtaken", Kind.CONFLICT
 
@@ -47,13 +47,17 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
     note = f"export {uuid.uuid4().hex}"
     drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
     try:
+        # Written before the transaction: no edit waits for this disk.
+        version, documents = revisions.version(), revisions.current()
+        contents = (documents.profiles, documents.run_profiles)
+        for draft, content in zip(drafts.values(), contents, strict=True):
+            _write(draft, content)
+        digest = reload.digest_of(documents)
         with audit.transaction():
-            applied, documents = revisions.lock(), revisions.current()
-            if not (applied or documents.profiles or documents.run_profiles):
+            if not (revisions.lock() or documents.profiles or documents.run_profiles):
                 raise NothingToExport
-            contents = (documents.profiles, documents.run_profiles)
-            for draft, content in zip(drafts.values(), contents, strict=True):
-                _write(draft, content)
+            if revisions.version() != version:
+                raise Overtaken
             # Until it is replaced, neither files nor database count as applied.
             reload.remember(note)
         with audit.transaction():
@@ -62,7 +66,6 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             for path, draft in drafts.items():
                 draft.replace(path)
             _sync_folder(folder)  # a rename isn't durable before
-            digest = reload.digest_of(documents)
             reload.remember(digest)
             audit.record(
                 Action.CONFIG_EXPORTED,

@@ -36,15 +36,19 @@ class Kind(Generic[Row, Revision]):
         """The noun in a sentence."""
         return self.noun.replace("_", " ")
 
-    def lookup(self, name: str, *, actor: Actor) -> Row | None:
-        """Return the row ``name`` if ``actor`` sees it, else None."""
+    def lookup(self, name: str, *, actor: Actor, document: bool = True) -> Row | None:
+        """Return the row ``name`` if ``actor`` sees it, else None.
+
+        Without ``document`` that is read when it is looked at.
+        """
         if "\x00" in name:  # PostgreSQL's text can't hold it
             return None
-        return self.visible_to(actor).filter(**{self.key: name}).first()
+        rows = self.visible_to(actor).filter(**{self.key: name})
+        return (rows if document else rows.defer("document")).first()
 
-    def find(self, name: str, *, actor: Actor) -> Row:
+    def find(self, name: str, *, actor: Actor, document: bool = True) -> Row:
         """Return the row ``name``. Raises ``unknown`` if ``actor`` doesn't see it."""
-        row = self.lookup(name, actor=actor)
+        row = self.lookup(name, actor=actor, document=document)
         if row is None:
             raise self.unknown(f"There is no {self.words} {name[:200]!r}.")
         return row

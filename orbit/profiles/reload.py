@@ -56,20 +56,31 @@ def load_at_start() -> None:
     digest = digest_of(documents)
     if AppliedFiles.objects.filter(id=1, sha256=digest).exists():
         return
+    # Digests of all documents take seconds: not under the lock.
+    while not _load(documents, digest):
+        pass
+
+
+def _load(documents: Documents, digest: str) -> bool:
+    """Apply the files if they may be applied; return False if the database changed meanwhile."""
+    version = revisions.version()
+    stored = revisions.current()
+    stored_digest = digest_of(stored)
+    made = _texts(documents)
     with audit.transaction():
         applied = revisions.lock()
         if applied == digest:
-            return  # another process did it meanwhile
-        stored = revisions.current()
-        if digest_of(stored) == digest:
+            return True  # another process did it meanwhile
+        if revisions.version() != version:
+            return False
+        if stored_digest == digest:
             remember(digest)
         # Apply them to an empty database, or to one that wasn't edited since.
-        elif applied == digest_of(stored) or not (
-            applied or stored.profiles or stored.run_profiles
-        ):
+        elif applied == stored_digest or not (applied or stored.profiles or stored.run_profiles):
             _apply(
                 documents,
                 digest,
+                made,
                 source="files",
                 actor=SYSTEM,
                 reason="the files changed" if applied else "first load",
@@ -80,6 +91,11 @@ def load_at_start() -> None:
                 "See `config diff`. `config reload` takes the files, `config export` writes the "
                 "database into them."
             )
+    return True
+
+
+def _texts(documents: Documents) -> tuple[list[str], list[str]]:
+    return revisions.texts(documents.profiles), revisions.texts(documents.run_profiles)
 
 
 def apply_files(*, actor: Actor, reason: str) -> Summary:
@@ -90,11 +106,12 @@ def apply_files(*, actor: Actor, reason: str) -> Summary:
     actor.require(Scope.CONFIGURE)
     actor.require_workspace()
     documents, _ = read_checked()
+    digest, made = digest_of(documents), _texts(documents)
     with audit.transaction():
         revisions.lock()  # no cycle can start between the check and the commit
         # Queued cycles don't count: they run on their snapshot.
         _ensure_no_active_cycles()
-        return _apply(documents, digest_of(documents), source="reload", actor=actor, reason=reason)
+        return _apply(documents, digest, made, source="reload", actor=actor, reason=reason)
 
 
 def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
@@ -178,7 +195,13 @@ def _ensure_no_active_cycles() -> None:
 
 
 def _apply(
-    documents: Documents, digest: str, *, source: Source, actor: Actor, reason: str
+    documents: Documents,
+    digest: str,
+    made: tuple[list[str], list[str]],
+    *,
+    source: Source,
+    actor: Actor,
+    reason: str,
 ) -> Summary:
     saved = revisions.save(
         profiles=documents.profiles,
@@ -186,6 +209,7 @@ def _apply(
         source=source,
         actor=actor,
         reason=reason,
+        made=made,
     )
     # What the files don't name is hidden, not deleted: its history stays.
     others = revisions.hide_others(

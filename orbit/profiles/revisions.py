@@ -5,7 +5,7 @@ cycle started before it, and none starts until it commits.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,9 @@ SAVE_PROFILES = sql.load(__name__, "save_profiles")
 SAVE_RUN_PROFILES = sql.load(__name__, "save_run_profiles")
 HIDE_PROFILES = sql.load(__name__, "hide_other_profiles")
 HIDE_RUN_PROFILES = sql.load(__name__, "hide_other_run_profiles")
+SAVED_VERSION = sql.load(__name__, "saved_version")
+
+_MOST_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,16 @@ class SaveResult:
     namespaces: tuple[str, ...] = ()  # that were created
 
 
+def version() -> tuple[Any, ...] | None:
+    """Return what changes with every saved visible document. Cheaper than reading them."""
+    return SAVED_VERSION.one()
+
+
+def texts(documents: Iterable[dict[str, Any]]) -> list[str]:
+    """Return documents as ``save`` sends them. Make them before its transaction."""
+    return [json.dumps(document) for document in documents]
+
+
 def lock() -> str:
     """Lock out other writers and starts of cycles; return the applied files' SHA-256."""
     row = LOCK.one()
@@ -61,11 +74,14 @@ def save(
     source: Source,
     actor: Actor,
     reason: str = "",
+    made: tuple[list[str], list[str]] | None = None,
 ) -> SaveResult:
     """Write valid documents and create missing namespaces, in the caller's transaction.
 
-    Raises ValueError if a profile is missing. The caller records the audit entry.
+    ``made`` are the ``texts`` of both. Raises ValueError if a profile is missing. The caller
+    records the audit entry.
     """
+    made = made or (texts(profiles), texts(run_profiles))
     lock()
     created = registry.ensure(document["namespace"] for document in run_profiles)
     missing = {document["profile_id"] for document in run_profiles}
@@ -77,8 +93,8 @@ def save(
         raise ValueError(f"There is no profile {', '.join(sorted(missing))}.")
     authorship = {"author": actor.name, "source": source, "reason": reason}
     return SaveResult(
-        _write(SAVE_PROFILES, profiles, authorship),
-        _write(SAVE_RUN_PROFILES, run_profiles, authorship),
+        _write(SAVE_PROFILES, made[0], authorship),
+        _write(SAVE_RUN_PROFILES, made[1], authorship),
         tuple(created),
     )
 
@@ -102,16 +118,29 @@ def current() -> Documents:
 
 
 def _write(
-    statement: Statement, documents: Iterable[dict[str, Any]], authorship: dict[str, str]
+    statement: Statement, documents: Sequence[str], authorship: dict[str, str]
 ) -> DocumentChanges:
-    texts = [json.dumps(document) for document in documents]
-    if not texts:
-        return DocumentChanges()
-    written = statement.rows(documents=texts, **authorship)
+    written: list[tuple[Any, ...]] = []
+    for part in _parts(documents):
+        written += statement.send(documents=part, **authorship)
     return DocumentChanges(
-        created=tuple(key for key, new in written if new),
-        changed=tuple(key for key, new in written if not new),
+        created=tuple(sorted(key for key, new in written if new)),
+        changed=tuple(sorted(key for key, new in written if not new)),
     )
+
+
+def _parts(documents: Sequence[str]) -> Iterator[list[str]]:
+    """Yield ``documents`` in parts of a few megabytes, so that no statement takes long to send."""
+    part: list[str] = []
+    size = 0
+    for document in documents:
+        if part and size + len(document) > _MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(document)
+        size += len(document)
+    if part:
+        yield part
 
 
 def _hide(statement: Statement, keep: Collection[str]) -> tuple[str, ...]:

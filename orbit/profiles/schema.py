@@ -1,7 +1,9 @@
 """Check what profiles and run profiles hold; report every problem."""
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import itertools
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from governance.kernel import canonical, schemas
 
 PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
 MAX_DOCUMENT = 256 * 1024
+_TIERS = {"1", "2", "3"}
 DEFAULT_TARGET = "default-endpoint"
 # The release's schemas: those in ORBIT_CONFIG_DIR may be older.
 _FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
@@ -77,7 +80,8 @@ def profile_problems(
     problems = _schema_problems(_schema("profiles", "profile"), document)
     # Check the valid parts too: one mistake must not hide another.
     valid = _ValidParts(document, problems)
-    for tier in valid.get(dict, "execution_rules", "tiers") or {}:
+    tiers = valid.get(dict, "execution_rules", "tiers") or {}
+    for tier in _TIERS & tiers.keys():  # the schema refuses others, however many
         problems += _tier_problems(valid, tier, transformers)
     processor = valid.get(str, "execution_rules", "normalizer", "processor")
     if processor is not None and processor not in processors:
@@ -162,13 +166,19 @@ def _target_problems(targets: Sequence[Any], endpoints: Collection[str]) -> Prob
                 f"Choose from: {_listed(keys)}.",
             )
         ]
+    unknown = [
+        (number, target)
+        for number, target in enumerate(targets)
+        if isinstance(target, str) and target not in keys
+    ]
     return [
         _problem(
             f"/distribution_targets/{number}",
-            f"ORBIT_DISPATCH_ENDPOINTS has no endpoint `{target}`. Choose from: {_listed(keys)}.",
+            f"ORBIT_DISPATCH_ENDPOINTS has no endpoint `{target}`."
+            # once is enough
+            + (f" Choose from: {_listed(keys)}." if number == unknown[0][0] else ""),
         )
-        for number, target in enumerate(targets)
-        if isinstance(target, str) and target not in keys
+        for number, target in unknown
     ]
 
 
@@ -176,6 +186,9 @@ def _schema_problems(schema: Mapping[str, Any], document: Any) -> Problems:
     problems = schemas.problems(schema, document)
     if problems:
         return problems
+    # The canonical form takes twenty times as long; it may be shorter than this, but not by half.
+    if len(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) > 2 * MAX_DOCUMENT:
+        return [_problem("", f"Is longer than {MAX_DOCUMENT} bytes.")]
     try:
         size = len(canonical.canonical_json(document))
     except ValueError as error:
@@ -187,20 +200,23 @@ def _schema_problems(schema: Mapping[str, Any], document: Any) -> Problems:
             schemas.pointer(path),
             "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a string.",
         )
-        for path in _huge_numbers(document, [])
+        for path in itertools.islice(_huge_numbers(document), schemas.MOST_LISTED)
     ]
 
 
-def _huge_numbers(value: Any, path: list[str | int]) -> list[list[str | int]]:
-    """Return the paths of numbers that the database would change."""
-    steps: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, dict):
-        steps = value.items()
-    elif isinstance(value, list):
-        steps = enumerate(value)
-    if isinstance(value, dict | list):
-        return [huge for step, item in steps for huge in _huge_numbers(item, [*path, step])]
-    return [path] if isinstance(value, int | float) and abs(value) > 2**53 else []
+def _huge_numbers(document: Any) -> Iterator[tuple[str | int, ...]]:
+    """Yield the paths of numbers that the database would change."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    while waiting:
+        path, value = waiting.pop()
+        steps: Iterable[tuple[str | int, Any]] = (
+            value.items() if isinstance(value, dict) else enumerate(value)
+        )
+        for step, item in steps:
+            if isinstance(item, dict | list):
+                waiting.append(((*path, step), item))
+            elif isinstance(item, int | float) and abs(item) > 2**53:
+                yield (*path, step)
 
 
 class _ValidParts:

@@ -7,7 +7,6 @@ If the answer of a write is lost, it may have happened, or still happen. Take a 
 (``reclaim``), read what is there, then go on.
 """
 
-import functools
 import json
 import logging
 import re
@@ -17,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.conf import settings
 from django.db import (
     DEFAULT_DB_ALIAS,
@@ -169,27 +167,10 @@ class FencedWrite:
         }
 
 
-@functools.cache
-def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return ``sql`` with $1, $2, ... as parameters, and their names."""
-    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
-    return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql), names
-
-
-def run(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def run(text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run a prepared statement on this thread's connection; return the rows. Raises Collided."""
-    # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
-    # plan, per connection.
-    database = connections[DEFAULT_DB_ALIAS]
-    database.ensure_connection()
-    text, names = _numbered(sql)
-    with (
-        collisions(),
-        database.wrap_database_errors,
-        psycopg.RawCursor(database.connection) as cursor,
-    ):
-        cursor.execute(text, [parameters[name] for name in names], prepare=True)
-        return cursor.fetchall()
+    with collisions():
+        return sql.send(text, parameters)
 
 
 @contextmanager

@@ -7,11 +7,15 @@ from typing import Any
 from urllib.parse import unquote
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from governance import audit
-from governance.access.lockout import LockedOut
+from governance.access import actors
+from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
@@ -22,10 +26,27 @@ from orbit_site.console import banner, header
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
-_REDIRECT = 302
 #: No statement of a page that only shows something may take longer, so that pages can't hold the
 #: web server's threads.
 READ_SECONDS = 3.0
+_CHANGE_TEMPLATE = "registration/password_change_form.html"
+
+
+class _OwnPasswordForm(AdminPasswordChangeForm):
+    """Saves the change with its audit entry; hashing takes long, so it comes before."""
+
+    def save(self, commit: bool = True) -> Any:
+        user = super().save(commit=False)
+        if commit:
+            with audit.transaction():
+                user.save()
+                audit.record(
+                    Action.USER_CHANGED,
+                    actor=actors.of_user(user).name,
+                    object_id=str(user.pk),
+                    after={"changed": "own password"},
+                )
+        return user
 
 
 class OrbitAdminSite(AdminSite):
@@ -56,6 +77,8 @@ class OrbitAdminSite(AdminSite):
             return super().login(request, extra_context)
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
+        except LoginsBusy as busy:
+            return error_pages.logins_busy(request, busy)
 
     def each_context(self, request: HttpRequest) -> Any:
         context = super().each_context(request)
@@ -78,17 +101,15 @@ class OrbitAdminSite(AdminSite):
         return tables if app_label else pages.menu(actor_of(request)) + tables
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        with audit.transaction():
-            response = super().password_change(request, extra_context)
-            # Django redirects only after a change.
-            if request.method == "POST" and response.status_code == _REDIRECT:
-                audit.record(
-                    Action.USER_CHANGED,
-                    actor=actor_of(request).name,
-                    object_id=str(request.user.pk),
-                    after={"changed": "own password"},
-                )
-        return response
+        context = {**self.each_context(request), **(extra_context or {})}
+        view = PasswordChangeView.as_view(
+            form_class=_OwnPasswordForm,
+            success_url=reverse("admin:password_change_done", current_app=self.name),
+            extra_context=context,
+            template_name=self.password_change_template or _CHANGE_TEMPLATE,
+        )
+        request.current_app = self.name
+        return view(request)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         inner: Callable[..., HttpResponse] = super().admin_view(view, cacheable)

@@ -76,10 +76,8 @@ FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 
 
-def _database(url: str, name: str, *, statement_seconds: int) -> dict[str, Any]:
+def _database(url: str, name: str, *, statement_seconds: int, idle_seconds: int) -> dict[str, Any]:
     config = variables.database_url(url, name)
-    # A stopped process must not hold a row lock longer than a third of the lease.
-    idle = max(1, env.ORBIT_LEASE_SECONDS // 3)
     options = {
         "application_name": "orbit",
         "connect_timeout": 5,
@@ -90,7 +88,7 @@ def _database(url: str, name: str, *, statement_seconds: int) -> dict[str, Any]:
         "options": variables.server_options(
             config,
             search_path=env.ORBIT_DATABASE_SCHEMA,
-            idle_in_transaction_session_timeout=f"{idle}s",
+            idle_in_transaction_session_timeout=f"{idle_seconds}s",
             statement_timeout=f"{statement_seconds}s",
             # Data is cached or on an SSD: index look-ups beat reading a large table.
             random_page_cost=1.1,
@@ -114,8 +112,22 @@ else:
 
 #: The server's settings that DATABASE_URL has; they win over all of ours.
 ORBIT_URL_OPTIONS = variables.database_url(_app_url, "DATABASE_URL")["OPTIONS"].get("options", "")
-DATABASES = {"default": _database(_app_url, "DATABASE_URL", statement_seconds=60)}
-ORBIT_OWNER_DATABASE = _database(_owner_url, "ORBIT_OWNER_DATABASE_URL", statement_seconds=0)
+DATABASES = {
+    "default": _database(
+        _app_url,
+        "DATABASE_URL",
+        statement_seconds=60,
+        # A stopped process must not hold a row lock longer than a third of the lease.
+        idle_seconds=max(1, env.ORBIT_LEASE_SECONDS // 3),
+    )
+}
+ORBIT_OWNER_DATABASE = _database(
+    _owner_url,
+    "ORBIT_OWNER_DATABASE_URL",
+    statement_seconds=0,
+    # A migration computes inside its transaction, for long on a busy machine.
+    idle_seconds=600,
+)
 if ORBIT_OWNER_DATABASE["NAME"] != DATABASES["default"]["NAME"]:
     raise ImproperlyConfigured(
         "ORBIT_OWNER_DATABASE_URL and DATABASE_URL must name the same database."

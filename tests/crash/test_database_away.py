@@ -7,6 +7,10 @@ import pytest
 from django.db import connections
 
 from orbit import tasks
+from orbit.models import CycleRun
+from orbit_site.processes.postgres import Server
+from tests.support.pipeline import configure_profiles, run_cycle, start_cycle
+from tests.support.read_only import read_only
 
 
 def test_a_run_without_a_database_does_not_fail_its_task_and_logs_one_line(
@@ -27,3 +31,15 @@ def test_a_run_without_a_database_does_not_fail_its_task_and_logs_one_line(
     [record] = caplog.records
     assert "\n" not in record.getMessage()
     tasks.advance()
+
+
+def test_a_run_on_a_read_only_server_does_not_fail_its_task_and_its_cycle_waits(
+    committed: str, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure_profiles()
+    cycle = start_cycle()
+    with read_only(server, committed):
+        tasks.advance()
+    assert "read-only" in caplog.text
+    assert CycleRun.objects.get(pk=cycle).status == "pending"
+    assert run_cycle(cycle).finished_at

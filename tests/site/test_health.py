@@ -75,6 +75,22 @@ def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: C
     assert fresh.get("/ready?cluster=1").status_code == 503
 
 
+def test_a_lost_migration_is_noticed_and_so_is_its_return(
+    fresh: Client, committed: str, server: Server
+) -> None:
+    AppliedFiles.objects.update(sha256="0" * 64)
+    assert fresh.get("/ready").status_code == 200
+    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+        lost = owner.execute(
+            "DELETE FROM django_migrations WHERE app = 'telemetry' RETURNING app, name"
+        ).fetchall()
+        assert fresh.get("/ready").json()["checks"]["migrations"] == "failed"
+        owner.cursor().executemany(
+            "INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, now())", lost
+        )
+    assert fresh.get("/ready").status_code == 200
+
+
 def test_ready_is_a_503_without_the_database_and_recovers(fresh: Client, settings: Any) -> None:
     AppliedFiles.objects.update(sha256="0" * 64)
     place = connections.settings["default"]

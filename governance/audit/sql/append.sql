@@ -52,3 +52,4 @@ UPDATE governance_audithead h
 SET sequence = last.id, hash = last.hash
 FROM (SELECT id, hash FROM links ORDER BY n DESC LIMIT 1) last
 WHERE h.id = 1
+RETURNING h.id

@@ -69,10 +69,15 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
     snapshots = {
         key: enqueue.snapshot_id(endpoint) for key, endpoint in endpoints.configured().items()
     }
+    # Also before it, because a document may be large.
+    context = _current_context(old, actor)
+    max_retries = enqueue.max_retries(context.document)
     try:
         with audit.transaction():
             creation.hold_configuration()
-            context = _current_context(old, actor)
+            if not bridge.is_current(context):  # edited just now
+                context = _current_context(old, actor)
+                max_retries = enqueue.max_retries(context.document)
             gate.ensure_may_start(old.namespace_id)
             cycle = NewCycle(context, source, actor.name)
             # Before the history is read: of two re-runs at once the overlap guard lets one win.
@@ -84,7 +89,7 @@ def start(cycle_id: UUID, *, actor: Actor, reason: str, source: Trigger) -> UUID
                 cycle_id=cycle.id,
                 rerun_of=cycle_id,
                 namespace=old.namespace_id,
-                max_retries=enqueue.max_retries(context.document),
+                max_retries=max_retries,
                 snapshots=snapshots,
                 by=actor.name,
                 reason=reason,

@@ -1,6 +1,6 @@
 -- Insert a cycle that runs another one again. Its input is copied inside the database.
 -- params: id uuid, rerun_of uuid, trigger text, by text, profile_id text, profile_revision int
--- params: run_profile_id text, run_profile_revision int, instruction_id text, context jsonb
+-- params: run_profile_id text, run_profile_revision int, instruction_id text, context bytea
 -- params: initiation_hash text
 INSERT INTO orbit_cyclerun (
     id, namespace, status, trigger, triggered_by, profile_id, profile_revision, run_profile_id,
@@ -8,7 +8,7 @@ INSERT INTO orbit_cyclerun (
     input_sha256, next_due_at, fencing_token, rerun_of, takeover)
 SELECT
     %(id)s, o.namespace, 'pending', %(trigger)s, %(by)s, %(profile_id)s, %(profile_revision)s,
-    %(run_profile_id)s, %(run_profile_revision)s, %(instruction_id)s, %(context)s,
+    %(run_profile_id)s, %(run_profile_revision)s, %(instruction_id)s, convert_from(%(context)s, 'UTF8')::jsonb,
     %(initiation_hash)s, o.input, o.input_content_type, o.input_sha256, now(),
     1,   -- as if it had been claimed before: its worker reads its checkpoints first
     o.id, '{}'

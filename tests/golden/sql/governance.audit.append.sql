@@ -19,3 +19,4 @@ FROM links
 ORDER BY n DESC
 LIMIT 1) last
 WHERE h.id = 1
+RETURNING h.id

@@ -3,3 +3,4 @@ FROM governance_idempotentrequest
 WHERE owner_id = %(owner)s
 AND route = %(route)s
 AND key = %(key)s
+AND status = 0

@@ -1,5 +1,7 @@
 """Guessing passwords locks a user at one address until a time, on record; others may log in."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,9 +15,10 @@ from django.utils import timezone
 
 from governance.access import lockout
 from governance.access.actors import SYSTEM, NotAllowed
-from governance.access.lockout import LIMIT, NotLocked
+from governance.access.lockout import LIMIT, LoginsBusy, LoginTurns, NotLocked
 from governance.models import AuditTrailEntry, LoginAttempt
 from tests.support.callers import actor_of, create_user
+from tests.support.polling import until
 
 WRONG, RIGHT = "a-wrong-password", "a-long-password-1"
 
@@ -163,6 +166,8 @@ def test_of_many_guesses_at_once_at_most_the_limit_are_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     create_user()
+    # This is about the limit, so that each gets its turn, however slow the machine is.
+    monkeypatch.setattr(lockout, "TURNS", LoginTurns(running=2, waiting=8, seconds=60))
     for _ in range(20):
         LoginAttempt.objects.all().delete()
         checked_passwords: list[str] = []
@@ -187,3 +192,77 @@ def test_of_many_guesses_at_once_at_most_the_limit_are_checked(
     actions = [action for action, _ in on_record()]
     assert actions.count("login.locked") == 20
     assert actions.count("login.failed") <= 20
+
+
+def test_few_logins_hash_at_once_one_for_each_address_and_the_others_wait_briefly() -> None:
+    turns = LoginTurns(running=2, waiting=1, seconds=30)
+    inside: list[str] = []
+    leave = threading.Event()
+
+    def login(address: str) -> str:
+        try:
+            with turns.of(address):
+                inside.append(address)
+                leave.wait(30)
+            return "checked"
+        except LoginsBusy:
+            return "busy"
+
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(login, address) for address in ("a", "b")]
+        until(lambda: len(inside) == 2)
+        others = [pool.submit(login, address) for address in ("a", "c", "d")]
+        # One of them may wait.
+        until(lambda: sum(other.done() for other in others) == 2)
+        assert sorted(inside) == ["a", "b"]
+        leave.set()
+        assert [login.result() for login in running] == ["checked"] * 2
+        assert sorted(other.result() for other in others) == ["busy", "busy", "checked"]
+
+
+def test_an_address_that_guesses_leaves_a_turn_to_another_one() -> None:
+    turns = LoginTurns(running=2, waiting=4, seconds=0.05)
+    with turns.of("attacker"):
+        with pytest.raises(LoginsBusy), turns.of("attacker"):
+            pass
+        with turns.of("ann"):
+            pass
+    with turns.of("attacker"):
+        pass
+
+
+@pytest.mark.django_db
+def test_a_login_without_a_turn_is_a_503_counts_for_nothing_and_tells_no_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_user()
+    monkeypatch.setattr(lockout, "TURNS", LoginTurns(running=0, waiting=1, seconds=0.01))
+    answers = [attempt(name) for name in ("ann", "nobody") for _ in range(2 * LIMIT)]
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer.headers["Retry-After"] for answer in answers} == {"2"}
+    assert all(b"logins are checked at once" in answer.content for answer in answers)
+    assert not LoginAttempt.objects.exclude(failures=0).exists()
+    monkeypatch.undo()
+    assert attempt(password=RIGHT).status_code == 302
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("form", [("n" * 200, WRONG), ("ann", "p" * 100_000)])
+def test_a_name_or_password_that_nobody_has_hashes_nothing(
+    form: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_user()
+    monkeypatch.setattr(MD5PasswordHasher, "encode", lambda *_: pytest.fail("hashed"))
+    monkeypatch.setattr(MD5PasswordHasher, "verify", lambda *_: pytest.fail("hashed"))
+    assert attempt(*form).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_locked_name_waits_for_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    create_user()
+    for _ in range(LIMIT):
+        attempt()
+    monkeypatch.setattr(lockout, "TURNS", LoginTurns(running=0, waiting=9, seconds=60))
+    began = time.monotonic()
+    assert attempt().status_code == 429
+    assert time.monotonic() - began < 30

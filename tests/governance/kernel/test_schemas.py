@@ -1,3 +1,5 @@
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,70 @@ def test_a_broken_schema_is_found_when_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"type": "nonsense"}')
     with pytest.raises(SchemaError):
         schemas.load(tmp_path / "s.json")
+
+
+def spent(work: Callable[[], object]) -> float:
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
+
+
+UNIQUE = {"type": "array", "uniqueItems": True}
+
+
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ([1, True], True),
+        ([0, False, None, ""], True),
+        ([1, 1.0], False),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], False),
+        ([{"a": [1]}, {"a": [True]}], True),
+        ([[], {}], True),
+        ([["a"], ["a"]], False),
+        (["a", "b", "a"], False),
+    ],
+)
+def test_items_are_unique_as_json_values(items: list[object], unique: bool) -> None:
+    assert bool(schemas.problems(UNIQUE, items)) is not unique
+
+
+def test_uniqueness_takes_linear_time() -> None:
+    items = [{"k": [number, {"n": number}]} for number in range(50_000)]
+    assert spent(lambda: schemas.problems(UNIQUE, items)) < 2
+    assert len(schemas.problems(UNIQUE, [*items, items[7]])) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "document", "detail"),
+    [
+        ({**UNIQUE, "maxItems": 5, "items": {"type": "string"}}, [{}] * 90_000, "at most 5"),
+        (
+            {"maxProperties": 3, "additionalProperties": {"type": "string"}},
+            {f"k{number}": number for number in range(90_000)},
+            "at most 3",
+        ),
+        (
+            {"maxProperties": 3, "propertyNames": {"pattern": "^x$"}},
+            {f"k{number}": number for number in range(90_000)},
+            "at most 3",
+        ),
+        # Quadratic, if it is tried.
+        ({"maxLength": 200, "pattern": "^[!-~]+/[!-~]+$"}, "/" * 90_000 + " ", "at most 200"),
+        ({"pattern": "^[!-~]+/[!-~]+$"}, "/" * 90_000 + " ", "at most 8192"),
+    ],
+)
+def test_what_is_over_a_cheap_bound_gets_no_dear_check(
+    schema: dict[str, object], document: object, detail: str
+) -> None:
+    found: list[dict[str, str]] = []
+    assert spent(lambda: found.extend(schemas.problems(schema, document))) < 1
+    assert len(found) == 1
+    assert detail in found[0]["detail"]
+
+
+def test_of_very_many_problems_a_thousand_are_looked_at_and_the_known_names_told_once() -> None:
+    document = {"name": "a", "size": 1, **{f"u{number}": 0 for number in range(50_000)}}
+    found = schemas.problems(SCHEMA, document)
+    assert len(found) == 1_000
+    assert sum("Known are" in problem["detail"] for problem in found) == 1

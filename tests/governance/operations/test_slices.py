@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 
 from governance import audit
 from governance.audit.actions import Action
@@ -138,6 +138,21 @@ def test_a_slice_whose_connection_is_lost_never_happened() -> None:
     run.refresh_from_db()
     assert (run.status, run.progress, run.faults) == ("queued", {}, 0)
     assert do_slice(run.pk, counting_handler()[1])
+
+
+def test_a_slice_on_a_server_that_became_read_only_never_happened() -> None:
+    run = create_run()
+
+    def act(slice_: Slice) -> datetime | None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        return ledger.save_progress(slice_.run, {"total": 1, "processed": 1}, wait=0)
+
+    for _ in range(slices.MAX_FAULTS):
+        with pytest.raises(InternalError):
+            do_slice(run.pk, act)
+    run.refresh_from_db()
+    assert (run.status, run.faults) == ("queued", 0)
 
 
 def test_a_type_that_this_release_does_not_know_is_left_to_another() -> None:

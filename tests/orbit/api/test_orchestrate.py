@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from governance.models import AuditTrailEntry, GovernanceSetting
+from orbit.api import orchestrate as api_orchestrate
+from orbit.cycles import creation, run_profile_slices
 from orbit.models import CycleRun
 from tests.support.callers import api, create_user, problem
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
@@ -135,3 +138,54 @@ def test_a_large_call_takes_few_statements() -> None:
     with CaptureQueriesContext(connection) as captured:
         assert len(outcomes(client.post(ALL))) == 303
     assert len(captured) < 25
+
+
+def test_a_request_that_broke_off_between_slices_goes_on_under_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_profile_slices, "MOST_ROWS", 1)
+    client = api(create_user())
+    hold, calls = creation.hold_configuration, iter([True, False])
+
+    def fail_once() -> None:
+        if not next(calls, True):
+            raise OperationalError("the server is gone")
+        hold()
+
+    monkeypatch.setattr(creation, "hold_configuration", fail_once)
+    assert client.post(ALL, Idempotency_Key="k").status_code == 503
+    assert CycleRun.objects.count() == 1
+    CycleRun.objects.update(status="success", finished_at=Now(), next_due_at=None)
+    answer = client.post(ALL, Idempotency_Key="k")
+    assert outcomes(answer) == [("a", "started"), ("b", "started"), ("c", "started")]
+    assert CycleRun.objects.count() == 3
+    assert client.post(ALL, Idempotency_Key="k").json() == answer.json()
+    assert CycleRun.objects.count() == 3
+    # Another body under the key, and the same one without it.
+    other = client.post(ALL, {"reason": "other"}, Idempotency_Key="k")
+    problem(other, 422, "idempotency_key_reused")
+    assert dict(outcomes(client.post(ALL)))["a"] == "skipped"
+
+
+def test_a_refused_request_gives_its_key_up() -> None:
+    client = api(create_user())
+    body = {"run_profile_ids": ["later"]}
+    refused = client.post(ALL, body, Idempotency_Key="k")
+    problem(refused, 404, "unknown_run_profile")
+    store_profiles([], [run_profile("later", namespace="jp")])
+    assert outcomes(client.post(ALL, body, Idempotency_Key="k")) == [("later", "started")]
+
+
+def test_without_a_key_what_is_not_reached_in_time_is_skipped_and_with_one_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_profile_slices, "MOST_ROWS", 1)
+    monkeypatch.setattr(api_orchestrate, "SECONDS", 0.0)
+    client = api(create_user())
+    assert outcomes(client.post(ALL)) == [("a", "started"), ("b", "skipped"), ("c", "skipped")]
+    CycleRun.objects.all().delete()
+    for started in (1, 2):
+        problem(client.post(ALL, Idempotency_Key="k"), 503, "still_starting")
+        assert CycleRun.objects.count() == started
+    answer = client.post(ALL, Idempotency_Key="k")
+    assert outcomes(answer) == [("a", "started"), ("b", "queued"), ("c", "started")]

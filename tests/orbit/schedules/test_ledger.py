@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import InternalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 from django_q.models import Schedule as Row
@@ -181,6 +181,24 @@ def test_a_broken_row_is_reported_and_stops_no_other(damage: str) -> None:
     [line] = ledger.enqueue_due(NOON)
     assert "can't be run" in line
     assert list(CronTick.objects.values_list("schedule", flat=True)) == ["sound"]
+
+
+def test_a_server_that_became_read_only_is_not_the_fault_of_a_row(
+    committed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due_at(NOON)
+
+    def plan_read_only(*arguments: Any) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        return plan(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "plan", plan_read_only)
+        with pytest.raises(InternalError):
+            ledger.enqueue_due(NOON)
+    assert ledger.enqueue_due(NOON) == []
+    assert CronTick.objects.exists()
 
 
 @pytest.mark.django_db

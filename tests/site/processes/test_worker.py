@@ -13,7 +13,7 @@ from orbit import interrupts, queue
 from orbit.cycles.runner import WorkerProcess
 from orbit.interrupts import WorkerState
 from orbit_site.processes import worker
-from orbit_site.processes.supervisor import SILENT_SECONDS
+from orbit_site.processes.forks import SILENT_SECONDS
 from tests.support.pipeline import rows
 
 

@@ -153,6 +153,14 @@ def test_times_are_written_as_they_sort() -> None:
     assert settings(code, **PRODUCTION).stdout.strip() == "2026-01-02 15:04:05"
 
 
+def test_a_migration_may_compute_inside_its_transaction_whatever_the_lease() -> None:
+    show = "print(s.DATABASES['default']['OPTIONS'], s.ORBIT_OWNER_DATABASE['OPTIONS'], sep='\\n')"
+    done = settings(show, DATABASE_URL="postgresql://u:p@h/d", ORBIT_LEASE_SECONDS="5")
+    ours, owners = done.stdout.splitlines()
+    assert "idle_in_transaction_session_timeout=1s" in ours
+    assert "idle_in_transaction_session_timeout=600s" in owners
+
+
 def test_options_in_the_url_win_over_ours_and_the_rest_of_ours_stays() -> None:
     theirs = "-c%20lock_timeout%3D5s%20-c%20statement_timeout%3D7s"
     url = f"postgresql://u:p@h/d?options={theirs}&tcp_user_timeout=1"

@@ -42,7 +42,7 @@ large = {"text": "x" * 60000}
 for number in range(240):
     with audit.transaction():
         audit.record(Action.NAMESPACE_HALTED, actor="root", object_id="x", after=large)
-call_command("token", "create", "root", "--scopes", "read,operate", "--json")
+call_command("token", "create", "root", "--scopes", "read,operate,configure", "--json")
 print(browser.cookies["sessionid"].value)
 """
 
@@ -238,3 +238,66 @@ def test_beside_a_flood_of_slow_requests_which_are_asked_to_come_back(site: Site
             lambda: any(status == 503 and "retry-after" in more for status, more in answers),
             "no request was asked to come back",
         )
+
+
+def _profile(**members: object) -> bytes:
+    document = {"profile_id": "p", "label": "P", "state": "enabled", **members}
+    return json.dumps(document).encode()
+
+
+def _tier(transformer: str, **options: object) -> bytes:
+    tiers = {"1": {"transformer": transformer, "options": options}}
+    return _profile(execution_rules={"tiers": tiers})
+
+
+MANY = 60_000
+HOSTILE = {
+    "a long content type": _tier("template", template="x", content_type="/" * 32_000 + " "),
+    "semicolons": _tier("template", template="x", content_type="a/" + ";" * 32_000 + "\t"),
+    "names in a template": _tier("template", template="".join(f"$a{n}" for n in range(30_000))),
+    "headers": _tier("http", url="http://x/", headers={f"h{n}": "\n" for n in range(MANY)}),
+    "tags": _profile(value_tags=[{"k": n} for n in range(MANY)]),
+    "unknown names": _profile(**{f"u{n}": n for n in range(MANY)}),
+    "tiers": _profile(execution_rules={"tiers": {str(n): {} for n in range(MANY)}}),
+    "arrays": b"[" + b"[]," * 300_000 + b"[]]",
+    "a late error": b"[" + b"1," * 500_000 + b"NaN]",
+    "nesting": b"[" * 1_000_000,
+    "a number": b'{"n":' + b"1" * 1_000_000 + b"}",
+    "numbers": _profile(style_vector={"n": [0.5] * 60_000}),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=list(HOSTILE))
+def test_beside_eight_bodies_that_are_dear_to_check(site: Site, body: bytes) -> None:
+    headers = {**site.headers, "If-None-Match": "*"}
+
+    def put(asked: http.client.HTTPConnection) -> None:
+        asked.request("PUT", "/profiles/p", body, headers)
+
+    with attacks.flood(site.address, 8, put) as answers:
+        site.ensure_it_can_be_stopped()
+        until(lambda: len(answers) >= 8)
+    assert {status for status, _ in answers} <= {200, 201, 400, 412, 422, 503}
+
+
+def test_beside_logins_with_new_names(site: Site) -> None:
+    numbers = itertools.count()
+
+    def login(asked: http.client.HTTPConnection) -> None:
+        asked.request("GET", "/admin/login/")
+        page = asked.getresponse()
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        page.read()
+        token = cookie.partition("=")[2]
+        form = f"username=new{next(numbers)}&password=wrong&csrfmiddlewaretoken={token}"
+        asked.request(
+            "POST",
+            "/admin/login/",
+            form,
+            {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    with attacks.flood(site.address, 16, login) as answers:
+        site.ensure_it_can_be_stopped()
+        until(lambda: len(answers) >= 16)
+    assert {status for status, _ in answers} <= {200, 503}

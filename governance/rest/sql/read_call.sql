@@ -1,0 +1,11 @@
+-- The call of an Idempotency-Key, and its answer if it has ended.
+-- params: owner int, route text, key text
+SELECT
+    body_sha256,
+    CASE WHEN status = 0 THEN (answer ->> 'call')::uuid
+         ELSE '00000000-0000-0000-0000-000000000000'::uuid END,
+    CASE WHEN status <> 0 THEN answer END
+FROM governance_idempotentrequest
+WHERE owner_id = %(owner)s
+  AND route = %(route)s
+  AND key = %(key)s

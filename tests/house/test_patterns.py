@@ -1,0 +1,132 @@
+"""Every regular expression of the project takes linear time on hostile text."""
+
+import ast
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import get_resolver
+
+from orbit.pipeline import registry
+from tests.support import routes
+from tests.support.project import PROJECT
+
+PACKAGES = ("governance", "telemetry", "orbit", "orbit_site")
+FUNCTIONS = {"compile", "match", "search", "fullmatch", "findall", "finditer", "sub", "split"}
+# A text that only has to be short would hide a pattern that is quadratic.
+LENGTHS = (2_000, 20_000, 100_000)
+MOST_SECONDS = 0.5
+
+
+def in_code() -> Iterator[tuple[str, str]]:
+    """Yield each pattern that is written in the code, with its place."""
+    for package in PACKAGES:
+        for path in sorted((PROJECT / package).rglob("*.py")):
+            tree = ast.parse(path.read_text())
+            for node in ast.walk(tree):
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                    continue
+                if ast.unparse(node.func.value) != "re" or node.func.attr not in FUNCTIONS:
+                    continue
+                if isinstance(node.args[0], ast.Constant):
+                    yield f"{path.relative_to(PROJECT)}:{node.lineno}", str(node.args[0].value)
+
+
+def compiled() -> Iterator[tuple[str, str]]:
+    """Yield each pattern that a module holds compiled, also a composed one."""
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] in PACKAGES:
+            for attribute, value in vars(module).items():
+                if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+                    yield f"{name}.{attribute}", value.pattern
+
+
+def within(schema: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Yield the patterns of a JSON Schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("pattern"), str):
+            yield place, schema["pattern"]
+        for name in schema.get("patternProperties", {}):
+            yield place, name
+        for name, part in schema.items():
+            yield from within(part, f"{place}/{name}")
+    elif isinstance(schema, list | tuple):
+        for number, part in enumerate(schema):
+            yield from within(part, f"{place}/{number}")
+
+
+def in_schemas() -> Iterator[tuple[str, str]]:
+    for path in sorted((PROJECT / "config" / "schemas").glob("*.json")):
+        yield from within(json.loads(path.read_text()), path.name)
+    get_resolver().url_patterns  # noqa: B018 - imports the views
+    for route, view in routes.api().items():
+        for method, declared in getattr(view, "operations", {}).items():
+            place = f"{method} {route}"
+            yield from within(declared.body, f"{place} body")
+            yield from within(dict(declared.headers), f"{place} headers")
+            for name, reader in declared.query.items():
+                yield from within(reader.schema, f"{place} {name}")
+    for name in registry.names():
+        yield from within(registry.transformer(name).options_schema, f"transformer {name}")
+
+
+def patterns() -> dict[str, str]:
+    """Return each pattern with the first place of its use."""
+    found: dict[str, str] = {}
+    for place, pattern in [*in_schemas(), *in_code(), *compiled()]:
+        found.setdefault(pattern, place)
+    return found
+
+
+PATTERNS = patterns()
+
+
+def hostile(pattern: str, length: int) -> Iterator[str]:
+    """Yield texts that begin as the pattern likes and end as it doesn't."""
+    pieces = {
+        "a",
+        "0",
+        " ",
+        "/",
+        ";",
+        ",",
+        '"',
+        "\\",
+        "-",
+        ".",
+        "[",
+        "{",
+        ":",
+        "\n",
+        "é",
+        '"",',
+        "a/",
+    }
+    pieces |= {character for character in pattern if character.isprintable()}
+    for piece in sorted(pieces):
+        for start in ("", '"', "a", "a/", "%("):
+            for end in ("", "\x00", "\n", " \t"):
+                yield (start + piece * (length // len(piece)))[:length] + end
+
+
+def test_the_patterns_are_found() -> None:
+    assert len(PATTERNS) > 30
+    assert any("content_type" in place for place in PATTERNS.values())
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=list(PATTERNS.values()))
+def test_a_pattern_takes_linear_time(pattern: str) -> None:
+    expression = re.compile(pattern)
+    for length in LENGTHS:  # a quadratic one fails before it takes minutes
+        texts = list(hostile(pattern, length))
+        if length == LENGTHS[-1]:
+            texts = texts[:: max(1, len(texts) // 60)]
+        for text in texts:
+            began = time.thread_time()
+            expression.search(text)
+            expression.fullmatch(text)
+            assert time.thread_time() - began < MOST_SECONDS, (pattern, text[:20], length)
