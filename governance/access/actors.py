@@ -107,6 +107,6 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
         name=name,
         user_id=user.pk,
         scopes=scopes_of(groups, superuser=superuser),
-        # A grant only adds: whoever loses one, in whatever way, never sees more than before.
+        # A grant only adds: a user who loses one, in whatever way, never sees more than before.
         namespaces=None if sees_all else frozenset(granted),
     )

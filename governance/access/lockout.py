@@ -66,7 +66,7 @@ class NotLocked(OrbitError):
 class LoginTurns:
     """Lets few logins hash their password at once: each takes a core for half a second.
 
-    One address has one turn, so that it can't take all. The same for names that nobody has, which
+    One address has one turn, so that it can't take all. The same for names that no user has, which
     are hashed too.
     """
 
@@ -123,7 +123,7 @@ class GuardedBackend(ModelBackend):
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
         if len(username) > _LONGEST_NAME or len(password) > _LONGEST_PASSWORD:
-            return None  # nobody has these
+            return None  # no user has these
         # The cheap check first: what is locked hashes nothing.
         attempt = _Attempt.begin(username, origin.address(request))
         try:

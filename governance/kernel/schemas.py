@@ -60,11 +60,11 @@ def _additional(
         return
     # jsonschema makes one error for all names; these have a pointer each.
     if allowed is False:
-        known = schema.get("properties", {})
+        properties = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
-        listed = sorted(known)
+        listed = sorted(properties)
         for name in instance:
-            if name not in known and not any(re.search(regex, name) for regex in patterns):
+            if name not in properties and not any(re.search(regex, name) for regex in patterns):
                 yield ValidationError("additionalProperties", path=[name], validator_value=listed)
                 listed = []  # once is enough
     elif isinstance(allowed, dict):
@@ -152,9 +152,9 @@ def load(path: Path) -> dict[str, Any]:
 def problems(schema: Mapping[str, Any], document: Any) -> list[dict[str, str]]:
     """Return the errors as ``{pointer, detail}``, sorted by pointer; at most ``_MOST_FOUND``."""
     # Each error costs, and a megabyte has room for a hundred thousand.
-    found = itertools.islice(_Validator(schema).iter_errors(document), _MOST_FOUND)
+    first = itertools.islice(_Validator(schema).iter_errors(document), _MOST_FOUND)
     errors = [
-        {"pointer": pointer(error.absolute_path), "detail": _message(error)} for error in found
+        {"pointer": pointer(error.absolute_path), "detail": _message(error)} for error in first
     ]
     return sorted(errors, key=lambda problem: problem["pointer"])
 

@@ -8,8 +8,8 @@ worker for it) raises the fencing token and counts a resume. A cycle without pro
 ``progress.load`` reads what is done, and ``close_abandoned`` closes the attempts that the dead
 worker left open.
 
-If the answer of a write is lost, nobody knows whether it happens. So the cycle gets a new token
-(``fence.reclaim``), and goes on from what is there then.
+If the answer of a write is lost, the worker can't know whether it happens. So the cycle gets a new
+token (``fence.reclaim``), and goes on from what is there then.
 """
 
 import logging

@@ -52,7 +52,7 @@ class ProfileOutcome:
 
 
 class Unfinished(Exception):
-    """The time is up, or somebody else is at it: the same call has to be made again."""
+    """The time is up, or another process makes this call: make it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class _Orchestration:
         reader = SliceReader(self.source, self.actor.name, self.call.id if self.call else None)
         for _ in range(_READS):
             waiting = self._undecided(listed)
-            for part in reader.slices(_in_order(waiting), wanted=self._is_wanted):
+            for part in reader.slices(_in_order(waiting), needed=self._is_needed):
                 self._write(part)
                 if time.monotonic() > ends_at and (left := self._undecided(waiting)):
                     return self._end_early(left)
@@ -190,7 +190,7 @@ class _Orchestration:
     def _undecided(self, listed: Sequence[Listed]) -> list[Listed]:
         return [row for row in listed if row.name not in self.outcomes]
 
-    def _is_wanted(self, row: Listed) -> bool:
+    def _is_needed(self, row: Listed) -> bool:
         return row.disabled or not (row.namespace in self.busy or row.namespace in self.stopped)
 
     def _set(self, name: str, outcome: str, cycle_id: UUID | None = None, detail: str = "") -> None:

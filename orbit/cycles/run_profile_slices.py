@@ -98,16 +98,16 @@ class SliceReader:
         self._parts_size = 0
 
     def slices(
-        self, run_profiles: Iterable[Listed], *, wanted: Callable[[Listed], bool]
+        self, run_profiles: Iterable[Listed], *, needed: Callable[[Listed], bool]
     ) -> Iterator[Slice]:
-        """Yield slices in order. A run profile that isn't wanted costs no look at its document."""
+        """Yield slices in order. A run profile that isn't needed costs no look at its document."""
         current = Slice()
         for chunk in _chunks(run_profiles):
-            rows = self._read([row.pk for row in chunk if wanted(row)])
+            rows = self._read([row.pk for row in chunk if needed(row)])
             for row in chunk:
                 # A tick runs in a worker's main thread, whose supervisor expects heartbeats.
                 interrupts.process.stamp()
-                if not wanted(row):
+                if not needed(row):
                     current.unread.append(row)
                 elif (run_profile := rows.get(row.pk)) is not None:
                     self._add(current, row, run_profile)
@@ -120,8 +120,8 @@ class SliceReader:
     def _read(self, pks: Sequence[int]) -> dict[int, RunProfile]:
         if not pks:
             return {}
-        found = RunProfile.objects.select_related("profile").defer("profile__document")
-        rows = {row.pk: row for row in found.filter(pk__in=pks, hidden=False)}
+        query = RunProfile.objects.select_related("profile").defer("profile__document")
+        rows = {row.pk: row for row in query.filter(pk__in=pks, hidden=False)}
         self._read_parts({row.profile.pk for row in rows.values() if not self._has(row.profile)})
         return rows
 

@@ -71,18 +71,7 @@ def start(
             if triggered is None:
                 raise creation.refusal(context.namespace, None)
             if source != Trigger.CRON:  # those are in the tick ledger
-                audit.record(
-                    Action.CYCLE_TRIGGERED,
-                    actor=actor.name,
-                    object_id=str(triggered.cycle_id),
-                    namespace=triggered.namespace,
-                    after={
-                        "run_profile_id": run_profile_id,
-                        "trigger": str(source),
-                        "resumed": triggered.resumed,
-                    },
-                    reason=reason,
-                )
+                _audit(triggered, cycle, reason)
             return triggered
     except CycleActive as exc:
         # After the rollback: the record of the skip must stay.
@@ -97,6 +86,21 @@ def start(
                 context.namespace, exc, trigger=source, run_profile_id=run_profile_id
             )
         raise
+
+
+def _audit(triggered: Triggered, cycle: NewCycle, reason: str) -> None:
+    audit.record(
+        Action.CYCLE_TRIGGERED,
+        actor=cycle.by,
+        object_id=str(triggered.cycle_id),
+        namespace=triggered.namespace,
+        after={
+            "run_profile_id": cycle.context.run_profile_id,
+            "trigger": str(cycle.trigger),
+            "resumed": triggered.resumed,
+        },
+        reason=reason,
+    )
 
 
 def read_ahead(run_profile_id: str | None, *, actor: Actor) -> CycleContext | None:

@@ -22,8 +22,7 @@ class EndpointState(models.Model):
     failed_job = models.UUIDField(null=True)
     several = models.BooleanField(default=False, db_default=False)
     last_error = models.TextField(default="", db_default="")
-    # Set while the circuit is open: a probe goes out at `probe_at`, the next one `probe_wait`
-    # seconds later.
+    # While the circuit is open: a probe at `probe_at`, the next one `probe_wait` seconds later.
     opened_at = models.DateTimeField(null=True)
     probe_at = models.DateTimeField(null=True)
     probe_wait = models.FloatField(null=True)
@@ -105,8 +104,7 @@ class DispatchJob(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            # Nulls count as equal, so jobs that are no requeue are unique too. Its index also
-            # finds all jobs of a cycle.
+            # Nulls are equal: first jobs are unique too. Its index also finds a cycle's jobs.
             models.UniqueConstraint(
                 fields=["cycle", "normalization_item", "endpoint_key", "requeue_of"],
                 nulls_distinct=False,

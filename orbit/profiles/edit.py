@@ -63,7 +63,7 @@ def save(
     ``actor`` doesn't see all its namespaces.
     """
     actor.require(Scope.CONFIGURE)
-    # Whoever may not save it causes no work on the document.
+    # A user who may not save it causes no work on the document.
     before = _row_to_replace(kind, name, actor=actor, expected=expected)
     problems = _problems(kind, name, document)
     change = _Change(kind, name, before, document) if not problems else None

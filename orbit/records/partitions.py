@@ -61,8 +61,8 @@ def ensure(report: Callable[[str, object], None] = lambda what, error: None) -> 
     """Make the missing partitions, empty the DEFAULT ones; return how many were made.
 
     Each one is a transaction of its own. While a dump or another long reader holds the
-    DEFAULT partition, those that are due are made later, which ``report`` is told. No writer waits
-    for them.
+    DEFAULT partition, those that are due are made later, and ``report`` hears of it. No writer
+    waits for them.
     """
     missing = MISSING.rows()
     made = 0

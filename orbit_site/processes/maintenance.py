@@ -35,8 +35,7 @@ log = logging.getLogger(__name__)
 SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 #: What the configuration asks for is compared with the rows this often, so a lost row comes again.
 RECONCILE_SECONDS = 10.0
-RUN_PROFILES_SECONDS = 2.0
-HEARTBEAT_SECONDS = 5.0
+RUN_PROFILES_SECONDS, HEARTBEAT_SECONDS = 2.0, 5.0
 # Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
 PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
@@ -86,9 +85,8 @@ class Maintenance:
                     self._do_all_again()
                 # The remaining tasks would fail too: they wait for the next call.
                 if availability.is_away(error) and _database_is_down():
-                    self._backoff = min(
-                        max(self._backoff * 2, FIRST_BACKOFF_SECONDS), LONGEST_BACKOFF_SECONDS
-                    )
+                    longer = max(self._backoff * 2, FIRST_BACKOFF_SECONDS)
+                    self._backoff = min(longer, LONGEST_BACKOFF_SECONDS)
                     return
             else:
                 self._backoff = 0.0

@@ -1,4 +1,4 @@
-"""A database that can't write now is a 503 for every caller, and nobody sees a traceback."""
+"""A database that can't write now is a 503 for every caller, and no caller sees a traceback."""
 
 import os
 import subprocess

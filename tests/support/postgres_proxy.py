@@ -1,4 +1,4 @@
-"""A socket in front of PostgreSQL's that loses requests and answers as it is told.
+"""A socket in front of PostgreSQL's that loses requests and answers on command.
 
 It plays a pooler that restarts, or a firewall that forgets a connection. The client sees a closed
 connection. The server notices nothing before it has answered.
@@ -225,7 +225,7 @@ class PostgresProxy:
             return
         rule.fault(session)
         rule.ended += 1
-        # The backend answers before it notices that nobody is there.
+        # The backend answers before it notices that the client has gone.
         with suppress(OSError):
             session.server.shutdown(socket.SHUT_WR)
 

@@ -237,7 +237,7 @@ def test_a_login_without_a_turn_is_a_503_counts_for_nothing_and_tells_no_names(
 ) -> None:
     create_user()
     monkeypatch.setattr(lockout, "TURNS", LoginTurns(running=0, waiting=1, seconds=0.01))
-    answers = [attempt(name) for name in ("ann", "nobody") for _ in range(2 * LIMIT)]
+    answers = [attempt(name) for name in ("ann", "unknown") for _ in range(2 * LIMIT)]
     assert {answer.status_code for answer in answers} == {503}
     assert {answer.headers["Retry-After"] for answer in answers} == {"2"}
     assert all(b"logins are checked at once" in answer.content for answer in answers)

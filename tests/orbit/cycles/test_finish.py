@@ -260,10 +260,10 @@ def test_a_cycle_that_is_given_up_does_not_meter_its_requeued_deliveries(setting
         finish.save_results(progress, answers)
         letter = DeadLetterDispatch.objects.get()
         dead_letters.requeue(letter.pk, actor=SYSTEM, reason="again")
-        takeover = dispatch.load_progress(claimed_cycle)
+        reloaded = dispatch.load_progress(claimed_cycle)
         (copy,) = dispatch.claim_jobs(claimed_cycle)
-        finish.save_results(takeover, [attempt.resolve(copy, YES)])
-        assert (takeover.jobs.delivered, takeover.jobs.dead) == (1, 1)
+        finish.save_results(reloaded, [attempt.resolve(copy, YES)])
+        assert (reloaded.jobs.delivered, reloaded.jobs.dead) == (1, 1)
         # Nor does a worker that takes the cycle over count them for its outcome.
         jobs = dispatch.load_progress(claimed_cycle).jobs
         assert (jobs.delivered, jobs.dead, jobs.total) == (1, 1, 3)

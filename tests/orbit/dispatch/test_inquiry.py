@@ -95,7 +95,7 @@ def test_a_halt_during_the_inquiry_keeps_the_delivery_from_being_sent(
     with Receiver(close, OK) as receiver, Receiver(halted, http("404 No")) as inquiry_desk:
         configure_inquiry(settings, receiver.url, inquiry_desk.url)
         cycle_id = start_cycle(body=BODY)
-        until(lambda: (run_due(seconds=0.2), inquiry_desk.requests)[1], "nobody asked")
+        until(lambda: (run_due(seconds=0.2), inquiry_desk.requests)[1], "no inquiry")
         assert len(receiver.requests) == 1
         assert attempts() == [("unknown",), ("unsent",)]
         halts.resume("a", actor=SYSTEM, reason="it is dry")
