@@ -5,11 +5,14 @@ from django.db import InterfaceError, OperationalError, connections
 
 #: True on a standby, and on a primary that was replaced.
 IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
-_READ_ONLY, _UNLOGGED_ON_STANDBY = "25006", "0A000"
+_READ_ONLY, _NOT_SUPPORTED = "25006", "0A000"
+# A standby has no unlogged tables. The state says no more than "not supported", so tell it by the
+# server's function that refuses them.
+_REFUSES_UNLOGGED = "get_relation_info"
 #: Whole classes: connection lost, no resources, shut down or cancelled, failing disk.
 _CLASSES = ("08", "53", "57", "58")
-#: Read-only, an idle transaction ended (25P0x), and a standby that has no unlogged table.
-_STATES = {_READ_ONLY, "25P03", "25P04", _UNLOGGED_ON_STANDBY}
+#: Read-only, and an idle or long transaction that was ended.
+_STATES = {_READ_ONLY, "25P03", "25P04"}
 #: A time limit or a lock ended the statement; the server itself is well.
 _TOO_SLOW = {"57014", "55P03", "40001", "40P01"}
 _BY_CLASS = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
@@ -24,13 +27,14 @@ def is_away(error: BaseException | None) -> bool:
     if isinstance(error, _BY_CLASS):
         return True
     state = sqlstate(error)
-    return state in _STATES or state.startswith(_CLASSES)
+    return state in _STATES or state.startswith(_CLASSES) or _misses_unlogged(error)
 
 
 def is_wrong_server(error: BaseException | None) -> bool:
     """Tell whether a server answered that can't write."""
     return (
-        sqlstate(error) in {_READ_ONLY, _UNLOGGED_ON_STANDBY}
+        sqlstate(error) == _READ_ONLY
+        or _misses_unlogged(error)
         or isinstance(error, ReadOnlyServer)
         or isinstance(getattr(error, "__cause__", None), ReadOnlyServer)
     )
@@ -47,8 +51,8 @@ def explain(error: BaseException | None) -> str:
 
 def sqlstate(error: BaseException | None) -> str:
     """Return the SQLSTATE of a driver's or Django's error, or ""."""
-    cause = error if isinstance(error, psycopg.Error) else getattr(error, "__cause__", None)
-    return (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
+    cause = _driver_error(error)
+    return (cause.sqlstate or "") if cause else ""
 
 
 def is_lost(error: BaseException | None) -> bool:
@@ -56,7 +60,9 @@ def is_lost(error: BaseException | None) -> bool:
     if not is_away(error):
         return False
     state = sqlstate(error)
-    return not state or state.startswith(("08", "57P")) or state in _STATES
+    return (
+        not state or state.startswith(("08", "57P")) or state in _STATES or _misses_unlogged(error)
+    )
 
 
 def drop_connection(error: BaseException | None) -> None:
@@ -66,3 +72,17 @@ def drop_connection(error: BaseException | None) -> None:
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
+
+
+def _driver_error(error: BaseException | None) -> psycopg.Error | None:
+    cause = error if isinstance(error, psycopg.Error) else getattr(error, "__cause__", None)
+    return cause if isinstance(cause, psycopg.Error) else None
+
+
+def _misses_unlogged(error: BaseException | None) -> bool:
+    cause = _driver_error(error)
+    return (
+        cause is not None
+        and cause.sqlstate == _NOT_SUPPORTED
+        and cause.diag.source_function == _REFUSES_UNLOGGED
+    )

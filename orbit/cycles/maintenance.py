@@ -98,7 +98,8 @@ def cluster_is_alive() -> bool:
 def is_newest_cluster(node: UUID) -> bool:
     """Tell whether ``node`` started last: its configuration counts, also after a lost row."""
     alive = ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False)
-    return alive.order_by("-started_at", "-id").values_list("id", flat=True).first() == node
+    # By the time in its id: a row that was lost comes again with another `started_at`.
+    return alive.order_by("-id").values_list("id", flat=True).first() == node
 
 
 def unpaused_cluster_is_alive() -> bool:

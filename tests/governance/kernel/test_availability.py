@@ -103,7 +103,13 @@ def test_a_state_of_the_server_is_away_whatever_its_class(state: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "statement", ["SELECT 1/0", "SELECT nothing", "INSERT INTO orbit_appliedfiles (id) VALUES (1)"]
+    "statement",
+    [
+        "SELECT 1/0",
+        "SELECT nothing",
+        "INSERT INTO orbit_appliedfiles (id) VALUES (1)",
+        "SELECT count(*) FROM orbit_appliedfiles FOR UPDATE",  # 0A000: not supported
+    ],
 )
 def test_a_wrong_statement_is_not_away(statement: str) -> None:
     error = provoke(statement)

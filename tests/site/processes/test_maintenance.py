@@ -87,6 +87,11 @@ def test_of_two_configurations_the_newest_clusters_counts_and_they_take_no_turns
     settings.ORBIT_CRON_SCHEDULE = "0 0 * * *"
     periodic.run_due(200.0)
     assert Row.objects.get(name="cycles").cron == "0 6 * * *"
+    # A row that was lost and comes again doesn't make its cluster the newest.
+    ClusterNode.objects.filter(pk=periodic.node).delete()
+    periodic.run_due(250.0)
+    assert ClusterNode.objects.filter(pk=periodic.node).exists()
+    assert Row.objects.get(name="cycles").cron == "0 6 * * *"
     ClusterNode.objects.filter(pk=newer.node).delete()
     periodic.run_due(300.0)
     assert Row.objects.get(name="cycles").cron == "0 0 * * *"
