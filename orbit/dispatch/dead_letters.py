@@ -12,7 +12,7 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import sql
+from governance.kernel import routing, sql
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import queue
 from orbit.dispatch import endpoints, enqueue
@@ -222,12 +222,13 @@ def _resolve(
     data: Mapping[str, Any],
 ) -> list[tuple[Any, ...]]:
     rows = [{**letter, "record_id": uuid7_text()} for letter in letters]
-    return statement.rows(
-        letters=json.dumps(rows, default=str),
-        by=resolution.by,
-        reason=execution.clean(resolution.reason),
-        data=json.dumps({"by": resolution.by, **data, **resolution.data}),
-    )
+    values = {
+        "letters": json.dumps(rows, default=str),
+        "by": resolution.by,
+        "reason": execution.clean(resolution.reason),
+        "data": json.dumps({"by": resolution.by, **data, **resolution.data}),
+    }
+    return routing.run(lambda: statement.rows(**values))
 
 
 def _audit(
