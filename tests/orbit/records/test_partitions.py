@@ -12,12 +12,13 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel
+from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import dead_letters
-from orbit.models import CycleRun
+from orbit.models import CycleRun, DispatchJob
 from orbit.records import execution, partitions
 from orbit.records.execution import Record
 from orbit_site.processes.postgres import Server
+from tests.support import dispatch
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import (
     configure_endpoints,
@@ -319,6 +320,37 @@ def test_a_cycle_is_cancelled_although_no_record_can_be_written(
     assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
     assert rows("SELECT action FROM governance_audittrailentry WHERE action LIKE 'cycle.c%%'")
     assert start_cycle() != cycle_id
+
+
+@pytest.mark.parametrize("end", ["cancel", "give_up"])
+def test_a_requeued_job_becomes_a_dead_letter_although_no_record_can_be_written(
+    settings: Any, owner: psycopg.Connection[Any], end: str
+) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:1/")
+    configure_profiles()
+    cycle_id = start_cycle()
+    (claimed,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed)
+    job = DispatchJob.objects.order_by("id")[0]
+    # As after a requeue while the cycle runs.
+    first = DispatchJob.objects.order_by("-id")[0]
+    DispatchJob.objects.filter(pk=job.pk).update(requeue_of=first)
+    owner.execute(
+        "INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key,"
+        " status, reason, last_error, attempts, first_failed_at, last_failed_at, requeued_job_id,"
+        " resolved_at) SELECT gen_random_uuid(), requeue_of_id, cycle_id, 'default', endpoint_key,"
+        " 'requeued', 'x', '', 1, now(), now(), id, now() FROM orbit_dispatchjob WHERE id = %s",
+        [job.pk],
+    )
+    drop_partitions_of_now(owner, "orbit_executionrecord")
+    drop_default_partitions(owner, "orbit_executionrecord")
+    if end == "cancel":
+        cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
+    else:
+        finish.give_up(claimed, reason="error", message="m")
+    assert CycleRun.objects.get(pk=cycle_id).status in {"cancelled", "failed"}
+    assert rows("SELECT count(*) FROM orbit_deadletterdispatch WHERE job_id = %s", job.pk) == [(1,)]
 
 
 def test_events_that_cannot_be_written_stop_nothing(
