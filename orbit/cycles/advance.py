@@ -165,9 +165,12 @@ def _ensure_ended(cycle: ClaimedCycle) -> None:
     """Raise Fenced unless a write of ours has ended the cycle or given it back."""
     tokens = range(cycle.token, cycle.token + cycle.reclaims + 1)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT fencing_token FROM orbit_cyclerun WHERE id = %s", [cycle.id])
+        cursor.execute(
+            "SELECT fencing_token, lease_owner FROM orbit_cyclerun WHERE id = %s", [cycle.id]
+        )
         row = cursor.fetchone()
-    if row is None or row[0] not in tokens:
+    # Another worker's claim raises the token just as a reclaim of ours does.
+    if row is None or row[0] not in tokens or row[1] not in (None, cycle.owner):
         raise Fenced
 
 
