@@ -173,9 +173,13 @@ def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
     return min((row[1] for row in fence.run(GIVE_BACK.text, parameters)), default=None)
 
 
-def give_back_unstarted(running: Sequence[ClaimedCycle]) -> int:
-    """Give back what a claim took whose answer was lost; return how many cycles."""
-    parameters = {**_term(), "running": [cycle.id for cycle in running]}
+def give_back_unstarted(running: Sequence[ClaimedCycle], *, asked_at: datetime) -> int:
+    """Give back what a claim took before ``asked_at`` whose answer was lost; return how many."""
+    parameters = {
+        **_term(),
+        "running": [cycle.id for cycle in running],
+        "asked_at": asked_at,
+    }
     return len(fence.run(GIVE_BACK_UNSTARTED.text, parameters))
 
 

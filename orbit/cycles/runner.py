@@ -181,7 +181,9 @@ class _Runner:
 
     def _give_back_unstarted(self) -> None:
         if self.worker.claim_unknown:
-            lease.give_back_unstarted([running.cycle for running in self.running.values()])
+            running = [running.cycle for running in self.running.values()]
+            # By the database's time: this may get lost too, and arrive after later claims.
+            lease.give_back_unstarted(running, asked_at=clock.read())
             self.worker.claim_unknown = False
 
     def _may_claim_longer(self) -> bool:

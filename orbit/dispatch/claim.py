@@ -168,11 +168,14 @@ def claim_unlimited(
     """Claim jobs whose endpoints have no limit. Raises Fenced."""
     parameters = _begin(cycle, limit=limit, worker=worker)
     rows = fence.run(CLAIM.text, {**parameters, "limit": limit, "full": list(full)})
-    cycle.begun = []
     if not rows:
+        cycle.begun = []
         raise Fenced
     *_, limited, wait, shared = rows[0]
-    return _claimed(rows, endpoints), Backlog(limited, wait, bool(shared))
+    jobs = _claimed(rows, endpoints)
+    # Only now: that may read snapshots, and if a read is lost, these attempts are adopted.
+    cycle.begun = []
+    return jobs, Backlog(limited, wait, bool(shared))
 
 
 def claim_limited(

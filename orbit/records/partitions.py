@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import OperationalError, connection
-from psycopg.errors import CheckViolation, LockNotAvailable
+from psycopg.errors import LockNotAvailable
 
 from governance.kernel import sql
 
@@ -88,10 +88,3 @@ def _make(app: str, days: list[date]) -> Iterator[int]:
             if not made:
                 return
             yield made
-
-
-def is_missing(error: Exception) -> bool:
-    """Tell whether ``error`` is about a row without a partition."""
-    cause = error.__cause__
-    # A violated constraint would have a name.
-    return isinstance(cause, CheckViolation) and not cause.diag.constraint_name

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
-from orbit.cycles import advance, cancel, finish, lease, runner
+from orbit.cycles import advance, cancel, finish, lease, runner, stages
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, dead_letters
 from orbit.dispatch.claim import ClaimedJob
@@ -465,3 +465,27 @@ def test_a_connection_cut_in_mid_cycle_costs_nothing(
         == len({request.headers["idempotency-key"] for request in receiver.requests})
         == 3
     )
+
+
+@pytest.mark.parametrize("by_another", [True, False])
+def test_a_lease_that_is_lost_while_the_database_is_away_is_on_record(
+    monkeypatch: pytest.MonkeyPatch, *, by_another: bool
+) -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    cycle = claim()
+
+    def lose_lease(*_: object, **__: object) -> None:
+        if by_another:
+            expire_lease(cycle_id)
+            with monkeypatch.context() as patch:
+                patch.setattr(lease, "owner", lambda: "another")
+                claim()
+        else:
+            lease.give_back([cycle], wait=60.0)
+        raise OperationalError("the answer is lost")
+
+    monkeypatch.setattr(stages, "run", lose_lease)
+    assert advance.run(cycle, dispatch=dispatch.state(), worker="w") is None
+    records = rows("SELECT 1 FROM orbit_executionrecord WHERE event = 'fenced'")
+    assert bool(records) == by_another
