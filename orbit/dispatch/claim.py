@@ -63,7 +63,11 @@ COUNT_ATTEMPTS = sql.load(
     longest_seconds=limits.LONGEST_SECONDS,
 )
 EXPIRED_JOBS = sql.load(__name__, "expired_jobs", is_given_up=_IS_GIVEN_UP)
-WAKE_WAITING_CYCLES = sql.load(__name__, "wake_waiting_cycles")
+WAKE_WAITING_CYCLES = sql.load(
+    __name__,
+    "wake_waiting_cycles",
+    waiting_for=sql.fragment(__name__, "waiting_for_endpoint"),
+)
 
 # Cycles to wake in one transaction, and the most transactions.
 WAKE_BATCH, MAX_WAKE_BATCHES = 1000, 100
