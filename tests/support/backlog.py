@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 from django.db import connection
 
+from governance.kernel import sql
 from governance.kernel.sql import Statement
-from orbit.records import fence
 
 INSERT_CYCLES = """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context,
     initiation_hash, input, input_content_type, input_sha256, finished_at, next_due_at, resumes)
@@ -70,7 +70,7 @@ def pages_read(worker: "psycopg.Connection[Any]", statement: Statement, **values
 
     Planned as a worker plans: without a look at the values.
     """
-    text, names = fence._numbered(statement.text)
+    text, names = sql._numbered(statement.text)
     types = f"({', '.join(statement.params[name] for name in names)})" if names else ""
     literals = [psycopg.sql.Literal(values[name]) for name in names]
     given = psycopg.sql.SQL("({})").format(psycopg.sql.SQL(", ").join(literals)) if names else ""
