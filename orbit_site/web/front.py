@@ -91,8 +91,11 @@ class Answer:
 class Front:
     """The ASGI application around a WSGI one. Make it on the event loop."""
 
-    def __init__(self, application: WSGIApplication) -> None:
+    def __init__(
+        self, application: WSGIApplication, *, is_draining: Callable[[], bool] = lambda: False
+    ) -> None:
         self._application = application
+        self._is_draining = is_draining
         self._pools = {name: Pool(name, size) for name, size in shares.SIZES.items()}
         self._large_bodies = 0
 
@@ -111,9 +114,10 @@ class Front:
         except Disconnected:
             pass
         else:
-            await send(
-                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-            )
+            headers = answer.headers
+            if self._is_draining():
+                headers = [*headers, (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             if more:
                 await self._stream(scope, receive, send, answer, piece)
             else:

@@ -121,14 +121,16 @@ def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(
 def test_connections_in_the_kernels_backlog_are_answered(
     address: tuple[str, int],
 ) -> None:
-    (worker,) = master(address).children()
-    worker.suspend()
+    workers = master(address).children()
+    for worker in workers:
+        worker.suspend()
     waiting = [socket.create_connection(address, timeout=60) for _ in range(24)]
     for client in waiting[:16]:
         client.sendall(ASK)
     master(address).terminate()
     time.sleep(0.3)
-    worker.resume()
+    for worker in workers:
+        worker.resume()
     time.sleep(0.1)
     for client in waiting[16:]:
         client.sendall(ASK)  # connected before, asked after
