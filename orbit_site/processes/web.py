@@ -128,6 +128,8 @@ class _Server(Server):
 def _prepare(child: ForkedChild) -> None:
     # A Ctrl-C reaches the whole group; only the parent starts the drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Until the event loop has its handler; nothing is accepted before that.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     options = connections.settings["default"]["OPTIONS"]
     options["application_name"] = f"orbit-web {os.getpid()}"
 
@@ -136,6 +138,8 @@ def _run(
     listener: socket.socket, application: WSGIApplication, page: SharedPage, number: int
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
+    # A document of a megabyte has 300,000 values, and no cycles to find among them.
+    gc.set_threshold(100_000, 20, 20)
     front = partial(Front, application, is_draining=lambda: page.phase == DRAINING)
     asyncio.run(_serve(listener.detach(), front, partial(page.stamp, number)))
 
@@ -144,7 +148,15 @@ async def _serve(listener: int, make_front: Callable[[], Front], stamp: Callable
     loop = asyncio.get_running_loop()
     front = make_front()
     server = _Server(front, listener)
-    loop.add_signal_handler(signal.SIGTERM, server.stop)
+
+    stop_accepting: Callable[[], None] = server.stop
+
+    def stop() -> None:
+        # One that ends itself has no parent that waits: a slow client could hold it for hours.
+        loop.call_later(settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS, os._exit, 1)
+        stop_accepting()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     beat = asyncio.ensure_future(_beat(stamp))
     await server.serve()
     beat.cancel()
