@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import ProgrammingError, connection, transaction
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
@@ -122,6 +122,24 @@ def test_a_default_and_what_leaves_it_stay_append_only(owner: psycopg.Connection
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 owner.execute(f"TRUNCATE {name}")
         partitions.ensure()
+
+
+def test_one_broken_table_keeps_no_other_without_partitions(
+    owner: psycopg.Connection[Any],
+) -> None:
+    events, record = partition_of_now(TABLES[0]), partition_of_now(TABLES[2])
+    owner.execute(f"ALTER TABLE {TABLES[0]} DETACH PARTITION {events}")
+    drop_partitions_of_now(owner, TABLES[2])
+    write_events(["2019-02-03Z", "now"])
+    reports: list[str] = []
+    with pytest.raises(ProgrammingError, match="already exists"):
+        partitions.ensure(lambda what, error: reports.append(what))
+    assert reports == ["a partition of telemetry can't be made"]
+    assert rows("SELECT to_regclass(%s) IS NOT NULL", record) == [(True,)]
+    assert placed(TABLES[0]) == [
+        ("telemetry_telemetryevent_default", 1),
+        ("telemetry_telemetryevent_p20190203", 1),
+    ]
 
 
 def test_many_rows_leave_a_default_in_slices(owner: psycopg.Connection[Any]) -> None:
