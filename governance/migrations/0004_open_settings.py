@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from governance.kernel import indexes
+
 NAME = "setting_open"
 
 
@@ -11,13 +13,10 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("governance", "0003_workspace_grants")]
     operations = [
-        # One that failed half-way is invalid, and IF NOT EXISTS would keep it.
-        migrations.RunSQL(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}", migrations.RunSQL.noop),
-        migrations.RunSQL(
-            f"CREATE INDEX CONCURRENTLY {NAME} ON governance_governancesetting (namespace_id)"
-            " WHERE NOT halt",
-            f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}",
-            state_operations=[
+        indexes.build(
+            NAME,
+            "governance_governancesetting (namespace_id) WHERE NOT halt",
+            state=[
                 migrations.AddIndex(
                     "governancesetting",
                     models.Index(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from governance.kernel import sql
+from governance.kernel import routing, sql
 from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
@@ -28,7 +28,7 @@ from orbit.dispatch import attempt, claim, dead_letters, loop, receipts
 from orbit.dispatch.attempt import SendersHung
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
-from orbit.records import execution, fence, partitions
+from orbit.records import execution, fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle, Fenced
@@ -123,7 +123,7 @@ class _Run:
 
     def _fail(self, exc: Exception) -> float | None:
         """Give the cycle up; return seconds to wait if it isn't the cycle's fault."""
-        if partitions.is_missing(exc):
+        if routing.is_missing(exc):
             # It waits until maintenance has made the partition. That is no resume.
             logger.error("cycle %s waits: %s", self.cycle.id, " ".join(str(exc).split()))
             return _PARTITION_WAIT_SECONDS
@@ -165,9 +165,12 @@ def _ensure_ended(cycle: ClaimedCycle) -> None:
     """Raise Fenced unless a write of ours has ended the cycle or given it back."""
     tokens = range(cycle.token, cycle.token + cycle.reclaims + 1)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT fencing_token FROM orbit_cyclerun WHERE id = %s", [cycle.id])
+        cursor.execute(
+            "SELECT fencing_token, lease_owner FROM orbit_cyclerun WHERE id = %s", [cycle.id]
+        )
         row = cursor.fetchone()
-    if row is None or row[0] not in tokens:
+    # Another worker's claim raises the token just as a reclaim of ours does.
+    if row is None or row[0] not in tokens or row[1] not in (None, cycle.owner):
         raise Fenced
 
 

@@ -55,3 +55,18 @@ class Cursor:
         settled_position = (settled, UUID(int=0))
         self.since = min(first or edge or settled_position, settled_position)
         self.after = after or 0
+
+
+@dataclass(slots=True)
+class SuspectedCursor:
+    """Where a process looks next for suspected cycles that aren't stopped."""
+
+    since: Position = _OLDEST
+
+    def parameters(self) -> dict[str, object]:
+        """Return the values for a statement."""
+        return {"since": self.since[0], "since_id": self.since[1]}
+
+    def move(self, *, is_found: bool, edge: Position | None) -> None:
+        """Go on behind ``edge``; from the oldest if one was found, or no more are due."""
+        self.since = _OLDEST if is_found or edge is None else edge

@@ -17,7 +17,7 @@ from orbit.records import fence, value_ledger
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record, clean
 from orbit.records.fence import ClaimedCycle
-from orbit.states import Cycle
+from orbit.states import Attempt, Cycle
 from telemetry.emit import Event
 from telemetry.events import Name
 
@@ -47,22 +47,26 @@ GIVE_UP = sql.load(
 )
 
 
-def close(state: CycleProgress, finished: Finished) -> None:
+def close(state: CycleProgress, finished: Finished, *, abandoned: bool = False) -> None:
     """Write the last results and the cycle's end at once. Raises Fenced."""
     write = fence.FencedWrite(state.cycle, CLOSE_DELIVERIES.text)
     receipts.add_to(write, finished.results)
     write.rows["ledger"] = []
     add_to(write, state, finished.due_in)
-    receipts.commit(write, finished.results)
+    receipts.commit(write, finished.results, abandoned=abandoned)
 
 
 def save_results(state: CycleProgress, results: Sequence[AttemptResult]) -> None:
-    """Save results; the last ones close the cycle. Raises Fenced."""
+    """Save results; the last ones close the cycle. Raises Fenced, and AWAY's without an answer."""
+    # The main thread of maintenance closes abandoned attempts too: it must not wait here.
+    abandoned = all(
+        result.answer is None and result.status == Attempt.UNKNOWN for result in results
+    )
     state.jobs.count_results(results)
     if state.jobs.open:
-        receipts.save(state.cycle, results)
+        receipts.save(state.cycle, results, abandoned=abandoned)
     else:
-        close(state, Finished(results))
+        close(state, Finished(results), abandoned=abandoned)
 
 
 def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = None) -> None:

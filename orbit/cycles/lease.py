@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import interrupts
-from orbit.cycles.cursor import UNSETTLED_SECONDS, Cursor
+from orbit.cycles.cursor import UNSETTLED_SECONDS, Cursor, SuspectedCursor
 from orbit.records import fence
 from orbit.records.fence import ALONE_FROM, ClaimedCycle
 
@@ -29,6 +29,8 @@ SMALL_INPUT = 256 * 1024
 # A claim looks at so many of the oldest due cycles. If too few of them may run, it looks at the
 # oldest of so many namespaces.
 LOOKS, NAMESPACES = 32, 100
+# A look for suspected cycles at so many of the oldest; the next look goes on behind them.
+SUSPECTED_LOOKS = 500
 # The most looks of one claim, each behind the one before. More only if most namespaces are open,
 # but have nothing due, while stopped ones have much.
 _MOST_LOOKS = 100
@@ -40,12 +42,12 @@ _ALONE = ":alone"
 _TAKE_LEASES = sql.fragment(__name__, "take_leases", small_input=SMALL_INPUT)
 _IS_CLAIMABLE = sql.fragment(__name__, "is_claimable", gate_is_open=gate.OPEN)
 _SUSPECTED_DUE = sql.fragment(
-    __name__, "suspected_due", alone_from=ALONE_FROM, gate_is_open=gate.OPEN
+    __name__, "suspected_due", alone_from=ALONE_FROM, looks=SUSPECTED_LOOKS
 )
 CLAIM = sql.load(
     __name__,
     "claim",
-    oldest_due=sql.fragment(__name__, "oldest_due", pause=gate.PAUSE),
+    oldest_due=sql.fragment(__name__, "oldest_due", alone_from=ALONE_FROM, pause=gate.PAUSE),
     oldest_in_namespace=sql.fragment(__name__, "oldest_in_namespace", alone_from=ALONE_FROM),
     is_claimable=_IS_CLAIMABLE,
     take_leases=_TAKE_LEASES,
@@ -62,7 +64,9 @@ CLAIM_SUSPECTED = sql.load(
     take_leases=_TAKE_LEASES,
     alone_from=ALONE_FROM,
 )
-COUNT_SUSPECTED = sql.load(__name__, "count_suspected", suspected_due=_SUSPECTED_DUE)
+COUNT_SUSPECTED = sql.load(
+    __name__, "count_suspected", suspected_due=_SUSPECTED_DUE, gate_is_open=gate.OPEN
+)
 CLAIM_STOPPED = sql.load(
     __name__, "claim_stopped", gate_is_open=gate.OPEN, take_leases=_TAKE_LEASES
 )
@@ -119,24 +123,32 @@ def claim(limit: int, *, cursor: Cursor | None = None) -> list[ClaimedCycle]:
     return []
 
 
-def claim_alone() -> list[ClaimedCycle]:
+def claim_alone(*, cursor: SuspectedCursor | None = None) -> list[ClaimedCycle]:
     """Claim the oldest due cycle that must run alone; none if one does, anywhere."""
     if gate.paused_here():
         return []
+    place = cursor or SuspectedCursor()
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('orbit.alone'))")
-            (is_first,) = cursor.fetchone()
+        with connection.cursor() as lock:
+            lock.execute("SELECT pg_try_advisory_xact_lock(hashtext('orbit.alone'))")
+            (is_first,) = lock.fetchone()
         if not is_first:
             return []  # another process is claiming it
-        parameters = {**_term(), "alone": f"%{_ALONE}"}
-        return [_claimed(row) for row in fence.run(CLAIM_SUSPECTED.text, parameters)]
+        parameters = {**_term(), **place.parameters(), "alone": f"%{_ALONE}"}
+        (edge_due, edge_id, *row), *_ = fence.run(CLAIM_SUSPECTED.text, parameters)
+        is_found = row[0] is not None
+        place.move(is_found=is_found, edge=(edge_due, edge_id) if edge_due else None)
+        return [_claimed(tuple(row))] if is_found else []
 
 
-def is_suspected_due() -> bool:
+def is_suspected_due(*, cursor: SuspectedCursor | None = None) -> bool:
     """Tell whether a due cycle must run alone."""
-    row = COUNT_SUSPECTED.one()
-    return bool(row and row[0]) and not gate.paused_here()
+    if gate.paused_here():
+        return False
+    place = cursor or SuspectedCursor()
+    ((is_found, edge_due, edge_id),) = COUNT_SUSPECTED.rows(**place.parameters())
+    place.move(is_found=is_found, edge=(edge_due, edge_id) if edge_due else None)
+    return bool(is_found)
 
 
 def claim_stopped(limit: int) -> list[ClaimedCycle]:
@@ -161,9 +173,13 @@ def give_back(held: Sequence[ClaimedCycle], *, wait: float) -> datetime | None:
     return min((row[1] for row in fence.run(GIVE_BACK.text, parameters)), default=None)
 
 
-def give_back_unstarted(running: Sequence[ClaimedCycle]) -> int:
-    """Give back what a claim took whose answer was lost; return how many cycles."""
-    parameters = {**_term(), "running": [cycle.id for cycle in running]}
+def give_back_unstarted(running: Sequence[ClaimedCycle], *, asked_at: datetime) -> int:
+    """Give back what a claim took before ``asked_at`` whose answer was lost; return how many."""
+    parameters = {
+        **_term(),
+        "running": [cycle.id for cycle in running],
+        "asked_at": asked_at,
+    }
     return len(fence.run(GIVE_BACK_UNSTARTED.text, parameters))
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import F, Func, IntegerField, Q
 
 from governance.access.actors import Actor
+from governance.kernel import availability
 from governance.kernel.errors import OrbitError
 from orbit import interrupts
 from orbit.cycles import bridge
@@ -136,6 +137,8 @@ class SliceReader:
         except Disabled as error:
             current.refused.append((row, "disabled", error.detail))
         except Exception as error:
+            if availability.is_away(error):
+                raise  # its profile may be read here
             # Whatever is wrong with one of them, it must not stop the others.
             log.exception("The run profile %s can't be started.", row.name)
             current.refused.append((row, "invalid", _message(error)))

@@ -20,7 +20,7 @@ from governance.kernel import clock
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
 from orbit.cycles import advance, lease
-from orbit.cycles.cursor import Cursor
+from orbit.cycles.cursor import Cursor, SuspectedCursor
 from orbit.dispatch.state import DispatchState
 from orbit.interrupts import Slot
 from orbit.records.fence import ClaimedCycle
@@ -48,7 +48,7 @@ class WorkerProcess:
         #: The answer of a claim was lost: it may have taken cycles that no slot runs.
         self.claim_unknown = False
         self.dispatch = DispatchState()
-        self.cursor = Cursor()
+        self.cursor, self.suspected = Cursor(), SuspectedCursor()
         self.log = ThrottledLog(logger.warning)
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -176,12 +176,14 @@ class _Runner:
 
     def _claim_cycles(self, limit: int) -> list[ClaimedCycle]:
         if interrupts.process.alone:
-            return lease.claim_alone()
+            return lease.claim_alone(cursor=self.worker.suspected)
         return lease.claim(limit, cursor=self.worker.cursor)
 
     def _give_back_unstarted(self) -> None:
         if self.worker.claim_unknown:
-            lease.give_back_unstarted([running.cycle for running in self.running.values()])
+            running = [running.cycle for running in self.running.values()]
+            # By the database's time: this may get lost too, and arrive after later claims.
+            lease.give_back_unstarted(running, asked_at=clock.read())
             self.worker.claim_unknown = False
 
     def _may_claim_longer(self) -> bool:

@@ -63,7 +63,11 @@ COUNT_ATTEMPTS = sql.load(
     longest_seconds=limits.LONGEST_SECONDS,
 )
 EXPIRED_JOBS = sql.load(__name__, "expired_jobs", is_given_up=_IS_GIVEN_UP)
-WAKE_WAITING_CYCLES = sql.load(__name__, "wake_waiting_cycles")
+WAKE_WAITING_CYCLES = sql.load(
+    __name__,
+    "wake_waiting_cycles",
+    waiting_for=sql.fragment(__name__, "waiting_for_endpoint"),
+)
 
 # Cycles to wake in one transaction, and the most transactions.
 WAKE_BATCH, MAX_WAKE_BATCHES = 1000, 100
@@ -164,11 +168,14 @@ def claim_unlimited(
     """Claim jobs whose endpoints have no limit. Raises Fenced."""
     parameters = _begin(cycle, limit=limit, worker=worker)
     rows = fence.run(CLAIM.text, {**parameters, "limit": limit, "full": list(full)})
-    cycle.begun = []
     if not rows:
+        cycle.begun = []
         raise Fenced
     *_, limited, wait, shared = rows[0]
-    return _claimed(rows, endpoints), Backlog(limited, wait, bool(shared))
+    jobs = _claimed(rows, endpoints)
+    # Only now: that may read snapshots, and if a read is lost, these attempts are adopted.
+    cycle.begun = []
+    return jobs, Backlog(limited, wait, bool(shared))
 
 
 def claim_limited(

@@ -12,13 +12,14 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import sql
+from governance.kernel import routing, sql
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import queue
 from orbit.dispatch import endpoints, enqueue
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
 from orbit.records import execution
+from orbit.records.execution import Record
 from orbit.states import LETTER, Letter
 
 Choice = Literal["snapshot", "current"]
@@ -179,12 +180,26 @@ def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
     if not job_ids:
         return []
     # Their first letters are closed: without new ones the deliveries are lost.
-    jobs = [
-        {"letter_id": uuid7_text(), "job_id": str(job_id), "record_id": uuid7_text()}
-        for job_id in job_ids
-    ]
+    jobs = [{"letter_id": uuid7_text(), "job_id": str(job_id)} for job_id in job_ids]
     rows = DEAD_LETTER_ALL.rows(jobs=json.dumps(jobs), reason=reason)
-    return [str(letter_id) for (letter_id,) in rows]
+    # In a statement of its own: the end doesn't depend on what reports it.
+    execution.write_all(
+        [
+            (
+                Record(
+                    "dispatch",
+                    "dead_letter_created",
+                    f"{key}: requeued, and then {last_error}",
+                    "error",
+                    {"job_id": str(job_id), "reason": reason},
+                ),
+                namespace,
+                cycle_id,
+            )
+            for _, job_id, cycle_id, namespace, key, last_error in rows
+        ]
+    )
+    return [str(row[0]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +237,13 @@ def _resolve(
     data: Mapping[str, Any],
 ) -> list[tuple[Any, ...]]:
     rows = [{**letter, "record_id": uuid7_text()} for letter in letters]
-    return statement.rows(
-        letters=json.dumps(rows, default=str),
-        by=resolution.by,
-        reason=execution.clean(resolution.reason),
-        data=json.dumps({"by": resolution.by, **data, **resolution.data}),
-    )
+    values = {
+        "letters": json.dumps(rows, default=str),
+        "by": resolution.by,
+        "reason": execution.clean(resolution.reason),
+        "data": json.dumps({"by": resolution.by, **data, **resolution.data}),
+    }
+    return routing.run(lambda: statement.rows(**values))
 
 
 def _audit(

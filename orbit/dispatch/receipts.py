@@ -71,11 +71,11 @@ RECORD_LATE_SUCCESS = sql.load(
 )
 
 
-def save(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -> None:
+def save(cycle: ClaimedCycle, results: Sequence[AttemptResult], *, abandoned: bool = False) -> None:
     """Save results of a cycle that goes on. Raises as ``commit``."""
     write = fence.FencedWrite(cycle, SAVE_RESULTS.text)
     add_to(write, results)
-    commit(write, results)
+    commit(write, results, abandoned=abandoned)
 
 
 def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
@@ -91,8 +91,13 @@ def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
         _add_records(write, result)
 
 
-def commit(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
-    """Commit a write with ``results``, however long the database is away. Raises Fenced."""
+def commit(
+    write: fence.FencedWrite, results: Sequence[AttemptResult], *, abandoned: bool = False
+) -> None:
+    """Commit a write with ``results``, however long the database is away. Raises Fenced.
+
+    ``abandoned`` ones are found again by the next worker: for these it raises AWAY's at once.
+    """
     pause, outcome_unknown = FIRST_PAUSE, False
     while True:
         try:
@@ -106,7 +111,7 @@ def commit(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
             save_late_successes(write.cycle, results)
             raise
         except fence.AWAY as exc:
-            if not results:
+            if not results or abandoned:
                 raise
             pause = _wait(exc, pause)
             outcome_unknown = True

@@ -2,21 +2,10 @@
 
 from django.db import migrations, models
 
+from governance.kernel import indexes
+
 CYCLES, TASKS = "orbit_cyclerun", "django_q_ormq"
 DUE, USUAL, SUSPECTED = "next_due_at IS NOT NULL", "resumes < 2", "resumes >= 2"
-
-
-def build(name: str, table: str, columns: str, condition: str = "") -> list[migrations.RunSQL]:
-    """Build an index beside running processes."""
-    where = f" WHERE {condition}" if condition else ""
-    return [
-        # One that failed half-way is invalid, and IF NOT EXISTS would keep it.
-        migrations.RunSQL(f"DROP INDEX CONCURRENTLY IF EXISTS {name}", migrations.RunSQL.noop),
-        migrations.RunSQL(
-            f"CREATE INDEX CONCURRENTLY {name} ON {table} ({columns}){where}",
-            f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
-        ),
-    ]
 
 
 class Migration(migrations.Migration):
@@ -25,20 +14,19 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("orbit", "0002_records")]
     operations = [
-        *build("cycle_due_order", CYCLES, "next_due_at, id", DUE),
-        *build("cycle_due_namespace", CYCLES, "namespace, next_due_at, id", f"{DUE} AND {USUAL}"),
-        *build("cycle_suspected", CYCLES, "namespace, next_due_at, id", f"{DUE} AND {SUSPECTED}"),
-        *build("cycle_leased", CYCLES, "namespace", "lease_owner IS NOT NULL"),
-        migrations.RunSQL(
-            "DROP INDEX CONCURRENTLY IF EXISTS cycle_due",
-            f"CREATE INDEX CONCURRENTLY IF NOT EXISTS cycle_due ON {CYCLES} (next_due_at)"
-            f" WHERE {DUE}",
+        indexes.build("cycle_due_order", f"{CYCLES} (next_due_at, id) WHERE {DUE}"),
+        indexes.build(
+            "cycle_due_namespace",
+            f"{CYCLES} (namespace, next_due_at, id) WHERE {DUE} AND {USUAL}",
         ),
-        *build("orbit_queue_ready_by_key", TASKS, "key, lock, id"),
-        migrations.RunSQL(
-            "DROP INDEX CONCURRENTLY IF EXISTS orbit_queue_ready",
-            f"CREATE INDEX CONCURRENTLY IF NOT EXISTS orbit_queue_ready ON {TASKS} (lock, id)",
+        indexes.build(
+            "cycle_suspected",
+            f"{CYCLES} (namespace, next_due_at, id) WHERE {DUE} AND {SUSPECTED}",
         ),
+        indexes.build("cycle_leased", f"{CYCLES} (namespace) WHERE lease_owner IS NOT NULL"),
+        indexes.drop("cycle_due", f"{CYCLES} (next_due_at) WHERE {DUE}"),
+        indexes.build("orbit_queue_ready_by_key", f"{TASKS} (key, lock, id)"),
+        indexes.drop("orbit_queue_ready", f"{TASKS} (lock, id)"),
         migrations.SeparateDatabaseAndState(
             state_operations=[
                 migrations.RemoveIndex("cyclerun", "cycle_due"),

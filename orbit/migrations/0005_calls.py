@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from governance.kernel import indexes
+
 TABLE = "orbit_cyclerun"
 
 
@@ -18,15 +20,11 @@ class Migration(migrations.Migration):
                 migrations.AddField("cyclerun", "call", models.UUIDField(null=True)),
             ],
         ),
-        # One that failed half-way is invalid, and IF NOT EXISTS would keep it.
-        migrations.RunSQL(
-            "DROP INDEX CONCURRENTLY IF EXISTS one_cycle_per_call", migrations.RunSQL.noop
-        ),
-        migrations.RunSQL(
-            f"CREATE UNIQUE INDEX CONCURRENTLY one_cycle_per_call ON {TABLE} "
-            "(call, run_profile_id) WHERE call IS NOT NULL",
-            "DROP INDEX CONCURRENTLY IF EXISTS one_cycle_per_call",
-            state_operations=[
+        indexes.build(
+            "one_cycle_per_call",
+            f"{TABLE} (call, run_profile_id) WHERE call IS NOT NULL",
+            unique=True,
+            state=[
                 migrations.AddConstraint(
                     "cyclerun",
                     models.UniqueConstraint(

@@ -105,13 +105,19 @@ class CycleRun(models.Model):
             ),
         ]
         indexes = [
+            # `resumes < 2` is ``fence.ALONE_FROM``: cycles that may kill their worker have indexes
+            # of their own, so that any number of them costs the other claims nothing.
             models.Index(
                 fields=["next_due_at", "id"],
-                condition=models.Q(next_due_at__isnull=False),
-                name="cycle_due_order",
+                condition=models.Q(next_due_at__isnull=False, resumes__lt=2),
+                name="cycle_due_free",
             ),
-            # A claim goes by namespace where the oldest due cycles may not run. `resumes < 2` is
-            # ``fence.ALONE_FROM``: cycles that may kill their worker have indexes of their own.
+            models.Index(
+                fields=["next_due_at", "id"],
+                condition=models.Q(next_due_at__isnull=False, resumes__gte=2),
+                name="cycle_suspected_order",
+            ),
+            # A claim goes by namespace where the oldest due cycles may not run.
             models.Index(
                 fields=["namespace", "next_due_at", "id"],
                 condition=models.Q(next_due_at__isnull=False, resumes__lt=2),

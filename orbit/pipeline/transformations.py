@@ -161,15 +161,15 @@ def _attempt_due(stage: _Stage) -> None:
 
 def _attempt(stage: _Stage, result: TierResult) -> None:
     rule = rules.tier_rule(stage.cycle.context, result.tier)
+    slow = _is_slow(rule)
+    if slow:
+        # Keep what has ended while this one waits. An error of the database isn't this tier's.
+        stage.flush()
     began, retry = time.monotonic(), True
     result.attempts += 1
-    slow = False
     try:
-        transformer = registry.transformer(rule.transformer)
-        slow = transformer.slow
-        if slow:
-            stage.flush()  # keep what has ended while this one waits
         interrupts.check(leaves=slow)
+        transformer = registry.transformer(rule.transformer)
         context = _context(stage.cycle, result, rule)
         interrupts.act(context.timeout + GRACE_SECONDS)
         result.payload = transformer.run(_input(stage.cycle), context)
@@ -190,6 +190,13 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
     # Quick tiers are saved together.
     if slow:
         stage.flush()
+
+
+def _is_slow(rule: TierRule) -> bool:
+    try:
+        return registry.transformer(rule.transformer).slow
+    except OrbitError:
+        return False  # unknown: its attempt says so
 
 
 def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
+from django.db import DatabaseError, InternalError, OperationalError
 
-from governance.kernel import pg_text, sql
+from governance.kernel import pg_text, routing, sql
 from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``records``.
@@ -68,16 +68,9 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
         for record, namespace, cycle_id in records
     ]
     try:
-        _write(pg_text.dumps(rows))
+        text = pg_text.dumps(rows)
+        routing.run(lambda: WRITE.execute(records=text))
     except (OperationalError, InternalError):
         raise  # the server is away, which the caller has to know
     except DatabaseError as error:
         logger.error("records can't be written: %s: %s", " ".join(str(error).split()), rows)
-
-
-def _write(records: str) -> None:
-    if not connection.in_atomic_block:
-        WRITE.execute(records=records)
-        return
-    with transaction.atomic():  # a savepoint: after a failure the transaction goes on
-        WRITE.execute(records=records)

@@ -18,17 +18,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import (
-    DEFAULT_DB_ALIAS,
     DatabaseError,
     IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
-    connections,
-    transaction,
 )
 
-from governance.kernel import pg_text, sql
+from governance.kernel import pg_text, routing, sql
 from governance.kernel.constraints import collision
 from governance.kernel.identifiers import uuid7_text
 from orbit.records import checkpoints, execution
@@ -219,11 +216,8 @@ def execute(write: FencedWrite) -> list[tuple[Any, ...]]:
     return _run_whole(write.sql, parameters)
 
 
-def _run_whole(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    if not connections[DEFAULT_DB_ALIAS].in_atomic_block:
-        return run(sql, parameters)
-    with transaction.atomic():  # a savepoint: after a failure the transaction goes on
-        return run(sql, parameters)
+def _run_whole(text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return routing.run(lambda: run(text, parameters))
 
 
 def reclaim(cycle: ClaimedCycle) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from django.db import OperationalError, connection
-from psycopg.errors import CheckViolation, LockNotAvailable
+from django.db import DatabaseError, OperationalError, connection
+from psycopg.errors import LockNotAvailable
 
 from governance.kernel import sql
 
@@ -65,33 +65,38 @@ def ensure(report: Callable[[str, object], None] = lambda what, error: None) -> 
     waits for them.
     """
     missing = MISSING.rows()
-    made = 0
+    made, failures = 0, []
     for app in ("telemetry", "orbit"):
-        try:
-            for number in _make(app, [day for owner, day in missing if owner == app]):
-                made += number
-        except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable):
-                raise
-            report(f"partitions of {app} are made later", error)
+        steps = [_make(app, day) for owner, day in missing if owner == app]
+        for step in (*steps, _empty_default(app)):
+            try:
+                for number in step:
+                    made += number
+            except DatabaseError as error:
+                if isinstance(error.__cause__, LockNotAvailable):
+                    report(f"partitions of {app} are made later", error)
+                    break
+                if isinstance(error, OperationalError):
+                    raise  # the server is away
+                # One broken table doesn't keep the others without partitions.
+                report(f"a partition of {app} can't be made", error)
+                failures.append(error)
+    if failures:
+        raise failures[0]
     return made
 
 
-def _make(app: str, days: list[date]) -> Iterator[int]:
+def _make(app: str, day: date) -> Iterator[int]:
     with connection.cursor() as cursor:
-        for day in days:
-            cursor.execute(f"SELECT {app}_ensure_partitions(%s, %s)", [day, day])
-            yield int(cursor.fetchone()[0])
+        cursor.execute(f"SELECT {app}_ensure_partitions(%s, %s)", [day, day])
+        yield int(cursor.fetchone()[0])
+
+
+def _empty_default(app: str) -> Iterator[int]:
+    with connection.cursor() as cursor:
         for _ in range(_MOST_SLICES):
             cursor.execute(f"SELECT {app}_empty_default()")
             made = int(cursor.fetchone()[0])
             if not made:
                 return
             yield made
-
-
-def is_missing(error: Exception) -> bool:
-    """Tell whether ``error`` is about a row without a partition."""
-    cause = error.__cause__
-    # A violated constraint would have a name.
-    return isinstance(cause, CheckViolation) and not cause.diag.constraint_name

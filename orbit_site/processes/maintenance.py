@@ -23,6 +23,7 @@ from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
+from orbit.cycles.cursor import SuspectedCursor
 from orbit.dispatch import enqueue
 from orbit.records import partitions
 from orbit.schedules import ledger
@@ -63,11 +64,10 @@ class Maintenance:
     def __init__(
         self, node: UUID, supervisor: int, request_lone_worker: Callable[[], None] = lambda: None
     ) -> None:
-        self.node = node
-        self._supervisor = supervisor
+        self.node, self._supervisor = node, supervisor
         self._request_lone_worker = request_lone_worker
         self._log = ThrottledLog(log.warning)
-        self._backoff = 0.0
+        self._backoff, self._suspected = 0.0, SuspectedCursor()
         self.tasks = self._periodic_tasks()
 
     def run_due(self, now: float) -> None:
@@ -162,7 +162,7 @@ class Maintenance:
                 task.next_at = 0.0
 
     def _look_for_suspected(self) -> None:
-        if lease.is_suspected_due():
+        if lease.is_suspected_due(cursor=self._suspected):
             self._request_lone_worker()
 
     def _failed(self, task: PeriodicTask, error: Exception, now: float) -> None:

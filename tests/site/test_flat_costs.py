@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -12,7 +13,8 @@ from django.db import connection, connections
 from governance.kernel.sql import Statement
 from orbit import queue
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
-from orbit.cycles.cursor import Cursor
+from orbit.cycles.cursor import Cursor, SuspectedCursor
+from orbit.records import fence
 from orbit.records.fence import ALONE_FROM
 from orbit_site.processes.postgres import Server
 from orbit_site.processes.supervisor import BY_INDEX
@@ -35,23 +37,23 @@ WHERE id IN (SELECT id FROM orbit_cyclerun WHERE next_due_at <= now() AND resume
 ENQUEUE = """INSERT INTO django_q_ormq (key, payload, lock)
 SELECT %s, 'x', now() - interval '1 hour' FROM generate_series(1, %s)"""
 
+OLDEST = {"since": datetime(1, 1, 2, tzinfo=UTC), "since_id": uuid.UUID(int=0)}
 POLLS: dict[str, tuple[Statement, dict[str, Any]]] = {
     "claim": (
         lease.CLAIM,
         {
             "limit": 8,
-            "since": datetime(1, 1, 2, tzinfo=UTC),
-            "since_id": uuid.UUID(int=0),
+            **OLDEST,
             "after": 0,
             "owner": "w",
             "seconds": 15.0,
         },
     ),
     "claim_stopped": (lease.CLAIM_STOPPED, {"limit": 20, "owner": "w", "seconds": 15.0}),
-    "count_suspected": (lease.COUNT_SUSPECTED, {}),
+    "count_suspected": (lease.COUNT_SUSPECTED, OLDEST),
     "claim_suspected": (
         lease.CLAIM_SUSPECTED,
-        {"alone": "%:alone", "owner": "w", "seconds": 15.0},
+        {**OLDEST, "alone": "%:alone", "owner": "w", "seconds": 15.0},
     ),
     "next_due": (lease.NEXT_DUE, {}),
     "forgotten": (maintenance.COUNT_FORGOTTEN, {"late": 0.3, "most": 2}),
@@ -158,6 +160,33 @@ def test_a_claim_reads_no_dead_entries_of_earlier_claims(
         behind = {**values, "since": since, "since_id": since_id}
         assert backlog.pages_read(worker, statement, **behind) <= MOST * fresh
         assert backlog.pages_read(worker, statement, **values) > 3 * fresh  # without a cursor
+
+
+def test_poison_in_most_namespaces_costs_a_claim_nothing_and_hides_nothing(
+    name: str, worker: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, looked = [], []
+    for count in (FEW, 20 * FEW):
+        names = backlog.add_namespaces(count)
+        play("none halted", names)
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE orbit_cyclerun, governance_stop CASCADE")
+            backlog.add_cycles(count - 50, names[:-50], age=7200, resumes=ALONE_FROM)
+            backlog.add_cycles(50, names[-50:])
+            cursor.execute("ANALYZE orbit_cyclerun, governance_governancesetting")
+        statement, values = POLLS["claim"]
+        reads.append(backlog.pages_read(worker, statement, **values))
+        looks = Mock(wraps=fence.run)
+        monkeypatch.setattr(fence, "run", looks)
+        assert {cycle.namespace for cycle in lease.claim(8)} < set(names[-50:])
+        assert looks.call_count == 1  # the first look finds what may run
+        # Poison in 20,000 namespaces that are stopped, but one: each poll reads a part of them.
+        backlog.halt(names[: count - 51])
+        looked.append(backlog.pages_read(worker, lease.COUNT_SUSPECTED, **OLDEST))
+        cursor = SuspectedCursor()
+        assert any(lease.is_suspected_due(cursor=cursor) for _ in range(count // 500 + 2))
+    assert reads[1] <= MOST * reads[0] + DEEPER, reads
+    assert looked[1] <= MOST * looked[0] + DEEPER, looked
 
 
 def test_the_tasks_of_one_kind_are_found_behind_any_number_of_the_other(

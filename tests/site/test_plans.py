@@ -237,17 +237,17 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
 def _hot() -> list[tuple[str, str, dict[str, Any]]]:
     some = uuid.UUID(int=7)
     held = {"ids": [some], "tokens": [1]}
-    look = {"since": datetime(1, 1, 2, tzinfo=UTC), "since_id": some, "after": 0}
+    look = {"since": datetime(1, 1, 2, tzinfo=UTC), "since_id": some}
     family = {"family": [some, uuid.UUID(int=8)]}
     items = {"run": some, "scope": None, "limit": 10}
     return [
-        ("claim", lease.CLAIM.text, {**look, "limit": 8, "owner": "w", "seconds": 15}),
+        ("claim", lease.CLAIM.text, {**look, "after": 0, "limit": 8, "owner": "w", "seconds": 15}),
         (
             "claim_suspected",
             lease.CLAIM_SUSPECTED.text,
-            {"alone": "%:alone", "owner": "w", "seconds": 15},
+            {**look, "alone": "%:alone", "owner": "w", "seconds": 15},
         ),
-        ("count_suspected", lease.COUNT_SUSPECTED.text, {}),
+        ("count_suspected", lease.COUNT_SUSPECTED.text, look),
         ("claim_stopped", lease.CLAIM_STOPPED.text, {"limit": 8, "owner": "w", "seconds": 15}),
         ("waiting_namespaces", namespace_queue.WAITING.text, {"most": 2}),
         ("quiet_stops", halt_certificates.QUIET_STOPS.text, {"most": 2}),

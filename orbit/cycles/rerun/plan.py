@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from governance.kernel import sql
+from governance.kernel import routing, sql
 from governance.kernel.identifiers import uuid7_text
 from orbit.cycles.progress import ReusedCounts
 from orbit.cycles.rerun.history import (
@@ -161,12 +161,13 @@ def write(
     ]
     jobs = [_job(delivery, snapshots) for delivery in plan.to_send]
     # By reference: outputs may be large.
-    REUSE_TIERS.execute(
-        cycle=cycle_id,
-        tiers=json.dumps(tiers),
-        checkpoints=[str(checkpoints.TIERS[number]) for number in plan.reused_tiers],
-        takeover=json.dumps(plan.to_dict()),
-    )
+    reused = {
+        "cycle": cycle_id,
+        "tiers": json.dumps(tiers),
+        "checkpoints": [str(checkpoints.TIERS[number]) for number in plan.reused_tiers],
+        "takeover": json.dumps(plan.to_dict()),
+    }
+    routing.run(lambda: REUSE_TIERS.execute(**reused))
     COPY_JOBS.execute(
         cycle=cycle_id, jobs=json.dumps(jobs), max_retries=max_retries, by=by, reason=reason
     )

@@ -6,6 +6,7 @@ WITH oldest AS MATERIALIZED (
     FROM orbit_cyclerun AS c
     -- a cycle that just became due has a wake-up of its own
     WHERE c.next_due_at <= now() - %(late)s * interval '1 second'
+      AND c.resumes < {{alone_from}}   -- the others run in a process of their own
       AND NOT EXISTS (SELECT 1 FROM {{pause}})   -- under a pause, read nothing
     ORDER BY c.next_due_at, c.id
     LIMIT {{looks}}
@@ -18,7 +19,7 @@ SELECT greatest(
             FROM oldest
             JOIN orbit_cyclerun AS c ON c.id = oldest.id
             WHERE (c.lease_expires_at IS NULL OR c.lease_expires_at <= now())   -- free, or abandoned
-              AND c.resumes < {{alone_from}}   -- the others run in a process of their own
+              AND c.resumes < {{alone_from}}
               AND {{gate_is_open(c.namespace)}}
             LIMIT %(most)s   -- no more wake-ups than there are workers
         ) AS forgotten

@@ -1,3 +1,8 @@
--- How many namespaces have a due cycle that must run alone.
+-- Whether one of these must run alone and may, and where to look next.
 WITH {{suspected_due}}
-SELECT count(*) FROM suspected
+SELECT
+    EXISTS (SELECT 1 FROM looked WHERE {{gate_is_open(looked.namespace)}}),
+    edge.next_due_at,
+    edge.id
+FROM (SELECT) AS one
+LEFT JOIN edge ON true

@@ -1,5 +1,6 @@
 -- Give back the cycles that `owner` holds and doesn't run: a claim whose answer was lost took them.
--- params: owner text, running uuid[], seconds float8
+-- It may arrive late: what the process has claimed since `asked_at` isn't meant.
+-- params: owner text, running uuid[], seconds float8, asked_at timestamptz
 UPDATE orbit_cyclerun c
 SET lease_owner = NULL,
     lease_expires_at = NULL,
@@ -7,6 +8,7 @@ SET lease_owner = NULL,
 WHERE c.next_due_at > now()   -- a held cycle is due when its lease ends: reads no backlog
   AND c.next_due_at <= now() + %(seconds)s * interval '1 second'
   AND c.lease_owner = %(owner)s
+  AND c.lease_expires_at <= %(asked_at)s::timestamptz + %(seconds)s * interval '1 second'
   AND c.id <> ALL(%(running)s::uuid[])
   AND NOT EXISTS (   -- with an attempt that may be in flight, its lease has to run out
       SELECT 1

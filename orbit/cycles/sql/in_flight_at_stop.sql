@@ -14,6 +14,16 @@ WITH cycles AS MATERIALIZED (   -- the newest, and those still due: no other had
         FROM orbit_cyclerun c
         WHERE (%(namespace)s::text IS NULL OR c.namespace = %(namespace)s)
           AND c.next_due_at IS NOT NULL
+          AND c.resumes < 2   -- the condition of an index
+        LIMIT 1000
+    )
+    UNION
+    (
+        SELECT c.id, c.namespace
+        FROM orbit_cyclerun c
+        WHERE (%(namespace)s::text IS NULL OR c.namespace = %(namespace)s)
+          AND c.next_due_at IS NOT NULL
+          AND c.resumes >= 2
         LIMIT 1000
     )
 ),

@@ -4,22 +4,23 @@
 SELECT min(near.next_due_at)
 FROM (
     (
-        SELECT namespace, next_due_at, lease_owner, resumes
+        SELECT namespace, next_due_at, lease_owner
         FROM orbit_cyclerun
         WHERE next_due_at <= now()
+          AND resumes < {{alone_from}}   -- the condition of the index
         ORDER BY next_due_at, id
         LIMIT {{looks}}
     )
     UNION ALL
     (
-        SELECT namespace, next_due_at, lease_owner, resumes
+        SELECT namespace, next_due_at, lease_owner
         FROM orbit_cyclerun
         WHERE next_due_at > now()
+          AND resumes < {{alone_from}}
           AND lease_owner IS NULL   -- passes over what runs now, which is little
         ORDER BY next_due_at, id
         LIMIT {{looks}}
     )
 ) AS near
 WHERE near.lease_owner IS NULL
-  AND near.resumes < {{alone_from}}
   AND {{gate_is_open(near.namespace)}}

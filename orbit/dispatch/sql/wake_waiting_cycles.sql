@@ -1,5 +1,5 @@
 -- Make cycles due that wait for an endpoint whose circuit closed.
--- params: state uuid, most int
+-- `resumes < 2` and its counterpart are conditions of indexes (``fence.ALONE_FROM``).
 UPDATE orbit_cyclerun c
 SET next_due_at = CASE
         WHEN c.lease_owner IS NULL THEN clock_timestamp()
@@ -8,20 +8,8 @@ SET next_due_at = CASE
     -- The worker that holds the cycle may be about to give it back for minutes: look again first.
     requeues = c.requeues + (c.lease_owner IS NOT NULL)::int
 WHERE c.id IN (
-    SELECT w.id
-    FROM orbit_cyclerun w
-    WHERE w.next_due_at > now()
-      AND EXISTS (
-          SELECT 1
-          FROM orbit_dispatchjob j
-          JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
-          WHERE j.cycle_id = w.id
-            AND j.status = 'pending'
-            AND j.next_attempt_at <= clock_timestamp()
-            AND s.state_id = %(state)s
-      )
-    ORDER BY w.next_due_at
-    LIMIT %(most)s
-    FOR NO KEY UPDATE OF w SKIP LOCKED   -- don't wait for a worker's lock
+    SELECT id FROM ({{waiting_for(w.resumes < 2)}}) AS usual
+    UNION ALL
+    SELECT id FROM ({{waiting_for(w.resumes >= 2)}}) AS suspected
 )
 RETURNING c.id

@@ -55,7 +55,7 @@ class Command(migrate.Command):
                 if isinstance(error.__cause__, LockNotAvailable):
                     raise CommandError(
                         f"A table was locked for over {LOCK_TIMEOUT}. "
-                        f"Nothing of this migration was kept. Run it again. ({error})"
+                        f"What was done before it is kept. Run it again. ({error})"
                     ) from error
                 raise
 

@@ -3,6 +3,7 @@ FROM (SELECT c.id, c.next_due_at
 FROM orbit_cyclerun c
 WHERE (c.next_due_at, c.id) >= (%(since)s::timestamptz, %(since_id)s::uuid)
 AND c.next_due_at <= now()
+AND c.resumes < 2
 AND NOT EXISTS (SELECT 1
 FROM governance_stop p
 WHERE p.namespace_id IS NULL
@@ -39,6 +40,7 @@ FROM (SELECT c.id, c.next_due_at
 FROM orbit_cyclerun c
 WHERE (c.next_due_at, c.id) >= (%(since)s::timestamptz, %(since_id)s::uuid)
 AND c.next_due_at <= now()
+AND c.resumes < 2
 AND NOT EXISTS (SELECT 1
 FROM governance_stop p
 WHERE p.namespace_id IS NULL

@@ -1,6 +1,7 @@
 WITH oldest AS MATERIALIZED (SELECT c.id
 FROM orbit_cyclerun AS c
 WHERE c.next_due_at <= now() - %(late)s * interval '1 second'
+AND c.resumes < 2
 AND NOT EXISTS (SELECT 1
 FROM governance_stop p
 WHERE p.namespace_id IS NULL

@@ -3,6 +3,7 @@ SET lease_owner = NULL, lease_expires_at = NULL, next_due_at = now()
 WHERE c.next_due_at > now()
 AND c.next_due_at <= now() + %(seconds)s * interval '1 second'
 AND c.lease_owner = %(owner)s
+AND c.lease_expires_at <= %(asked_at)s::timestamptz + %(seconds)s * interval '1 second'
 AND c.id <> ALL(%(running)s::uuid[])
 AND NOT EXISTS (SELECT 1
 FROM orbit_dispatchjob j

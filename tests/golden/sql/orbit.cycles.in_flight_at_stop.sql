@@ -9,6 +9,14 @@ FROM orbit_cyclerun c
 WHERE (%(namespace)s::text IS NULL
 OR c.namespace = %(namespace)s)
 AND c.next_due_at IS NOT NULL
+AND c.resumes < 2
+LIMIT 1000)
+UNION (SELECT c.id, c.namespace
+FROM orbit_cyclerun c
+WHERE (%(namespace)s::text IS NULL
+OR c.namespace = %(namespace)s)
+AND c.next_due_at IS NOT NULL
+AND c.resumes >= 2
 LIMIT 1000)), attempts AS MATERIALIZED (SELECT cycles.namespace, cycles.id AS cycle_id, j.id AS job_id, j.endpoint_key, r.attempt, r.status, r.status_code, r.started_at, r.finished_at
 FROM cycles
 JOIN orbit_dispatchjob j ON j.cycle_id = cycles.id

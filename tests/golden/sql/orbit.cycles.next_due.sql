@@ -1,17 +1,18 @@
 SELECT min(near.next_due_at)
-FROM ((SELECT namespace, next_due_at, lease_owner, resumes
+FROM ((SELECT namespace, next_due_at, lease_owner
 FROM orbit_cyclerun
 WHERE next_due_at <= now()
+AND resumes < 2
 ORDER BY next_due_at, id
 LIMIT 32)
-UNION ALL (SELECT namespace, next_due_at, lease_owner, resumes
+UNION ALL (SELECT namespace, next_due_at, lease_owner
 FROM orbit_cyclerun
 WHERE next_due_at > now()
+AND resumes < 2
 AND lease_owner IS NULL
 ORDER BY next_due_at, id
 LIMIT 32)) AS near
 WHERE near.lease_owner IS NULL
-AND near.resumes < 2
 AND NOT EXISTS (SELECT 1
 FROM governance_governancesetting s
 JOIN governance_namespace n ON n.id = s.namespace_id

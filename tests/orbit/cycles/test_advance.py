@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit import interrupts, tasks
-from orbit.cycles import advance, cancel, finish, lease, runner
+from orbit.cycles import advance, cancel, finish, lease, runner, stages
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, dead_letters
 from orbit.dispatch.claim import ClaimedJob
@@ -310,6 +310,28 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(
     ]
 
 
+def test_a_cleared_cycle_leaves_its_deliveries_and_the_next_suspected_one_runs(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        suspected = [start_cycle("r1"), start_cycle("r2")]
+        CycleRun.objects.update(resumes=fence.ALONE_FROM)
+        assert tasks.worker is not None
+        with monkeypatch.context() as lone_worker:
+            lone_worker.setattr(interrupts.process, "alone", True)
+            assert runner.run_alone(tasks.worker)
+        both = CycleRun.objects.filter(pk__in=suspected)
+        assert (
+            list(both.values_list("status", "resumes", "lease_owner")) == [("running", 0, None)] * 2
+        )
+        assert set(rows("SELECT status FROM orbit_dispatchjob")) == {("pending",)}
+        assert receiver.requests == []
+        run_due(seconds=10)
+        assert {cycle.status for cycle in both.all()} == {"success"}
+
+
 def resumes_after(claimed_cycle: ClaimedCycle, *, times: int) -> tuple[ClaimedCycle, int]:
     """Resume a cycle ``times`` times without progress; return it and the count of resumes."""
     for _ in range(times):
@@ -465,3 +487,27 @@ def test_a_connection_cut_in_mid_cycle_costs_nothing(
         == len({request.headers["idempotency-key"] for request in receiver.requests})
         == 3
     )
+
+
+@pytest.mark.parametrize("by_another", [True, False])
+def test_a_lease_that_is_lost_while_the_database_is_away_is_on_record(
+    monkeypatch: pytest.MonkeyPatch, *, by_another: bool
+) -> None:
+    configure_profiles()
+    cycle_id = start_cycle()
+    cycle = claim()
+
+    def lose_lease(*_: object, **__: object) -> None:
+        if by_another:
+            expire_lease(cycle_id)
+            with monkeypatch.context() as patch:
+                patch.setattr(lease, "owner", lambda: "another")
+                claim()
+        else:
+            lease.give_back([cycle], wait=60.0)
+        raise OperationalError("the answer is lost")
+
+    monkeypatch.setattr(stages, "run", lose_lease)
+    assert advance.run(cycle, dispatch=dispatch.state(), worker="w") is None
+    records = rows("SELECT 1 FROM orbit_executionrecord WHERE event = 'fenced'")
+    assert bool(records) == by_another

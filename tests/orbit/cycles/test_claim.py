@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
+from governance.kernel import clock
 from governance.models import Namespace
 from governance.namespaces import halts, registry
 from orbit import interrupts
@@ -232,3 +233,16 @@ def test_a_checkpoint_lifts_the_suspicion_at_once() -> None:
     assert CycleRun.objects.get(pk=cycle_id).resumes == 0
     expire_leases()
     assert [claimed.id for claimed in lease.claim(8)] == [cycle_id]
+
+
+def test_a_late_return_of_unstarted_cycles_spares_what_was_claimed_since() -> None:
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    start_cycle("r1")
+    (unstarted,) = lease.claim(1)
+    asked_at = clock.read()
+    start_cycle("r2")
+    (claimed,) = lease.claim(1)
+    assert lease.give_back_unstarted([], asked_at=asked_at) == 1
+    held = CycleRun.objects.exclude(lease_owner=None).values_list("pk", flat=True)
+    assert list(held) == [claimed.id]
+    assert [cycle.id for cycle in lease.claim(1)] == [unstarted.id]

@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from governance.models import Stop
@@ -23,6 +24,8 @@ from orbit.dispatch import loop
 from orbit.dispatch.loop import Finished
 from orbit.interrupts import Interrupted, Slot, WorkerState
 from orbit.models import CycleRun, DeliveryReceipt, DispatchJob, EndpointState
+from orbit.records import fence
+from orbit.records.fence import Fenced, FencedWrite
 from orbit_site.processes.gate_monitor import GateMonitor
 from tests.support import dispatch
 from tests.support.pipeline import (
@@ -92,6 +95,27 @@ def test_abandoned_attempts_are_closed_under_a_halt_and_then_it_is_quiet(setting
         halts.resume("a", actor=SYSTEM, reason="it is dry")
         assert run_cycle(cycle.pk).status == "success"
         assert len(receiver.requests) == 3
+
+
+def test_maintenance_does_not_wait_for_a_database_that_goes_away_meanwhile(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver(OK) as receiver:
+        abandon_under_halt(settings, receiver.url)
+        lost: list[FencedWrite] = []
+
+        def lose(write: FencedWrite) -> None:
+            lost.append(write)
+            # A second try would wait: it is refused as if the cycle were another's.
+            raise OperationalError("the server is away") if len(lost) == 1 else Fenced
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fence, "commit", lose)
+            with pytest.raises(OperationalError):
+                halt_certificates.close_abandoned()
+        CycleRun.objects.update(lease_expires_at=Now(), next_due_at=Now())
+        assert halt_certificates.close_abandoned() == 1
+        assert set(DeliveryReceipt.objects.values_list("status", flat=True)) == {"unknown"}
 
 
 def test_a_live_worker_keeps_its_cycle_under_a_halt(settings) -> None:

@@ -21,6 +21,7 @@ from django.db import OperationalError, connection, transaction
 from governance.kernel.sql import Statement
 from orbit.cycles import advance, finish, lease, namespace_queue, stages
 from orbit.dispatch import attempt, claim, enqueue, receipts
+from orbit.dispatch import state as dispatch_state
 from orbit.models import CycleRun
 from orbit.outbound.client import Response
 from orbit.pipeline import initiation, registry, transformations
@@ -141,11 +142,20 @@ WAYS = {
     ),
     "limited": Way(
         ((claim.LOCK_CYCLE, 0),),
-        ((commit_of(claim.CLAIM_LIMITED), 0), (commit_of(claim.CLAIM_LIMITED), 1)),
+        (
+            (commit_of(claim.CLAIM_LIMITED), 0),
+            (commit_of(claim.CLAIM_LIMITED), 1),
+            (pattern_of(dispatch_state.READ_SNAPSHOT), 0),
+        ),
         answers=(then(lambda _: time.sleep(0.3), OK), OK),
         endpoint={"max_concurrency": 2},
     ),
-    "held if unknown": Way(((claim.CLAIM, 0),), endpoint={"on_unknown": "hold"}),
+    "held if unknown": Way(
+        ((claim.CLAIM, 0),),
+        # After the claim has committed, and before a request leaves.
+        ((pattern_of(dispatch_state.READ_SNAPSHOT), 0),),
+        endpoint={"on_unknown": "hold"},
+    ),
     "resumed": Way(
         ((advance.COUNT_RESUME, 0), (receipts.SAVE_RESULTS, 0)),
         ((pattern_of(execution.WRITE), 0), (commit_of(receipts.SAVE_RESULTS), 0)),

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
@@ -319,6 +319,21 @@ def test_a_run_profile_that_is_edited_all_the_time_is_invalid_and_stops_no_other
     outcomes = start_all()
     assert named(outcomes) == {"a": "invalid", "b": "started"}
     assert "edited" in outcomes["a"].detail
+
+
+@pytest.mark.django_db
+def test_a_run_profile_that_the_database_does_not_give_is_not_invalid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_profiles([profile()], [run_profile("a")])
+
+    def lose(*_: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(run_profile_slices.SliceReader, "_part", lose)
+    with pytest.raises(OperationalError):
+        start_all()
+    assert cycles_by_run_profile() == {}
 
 
 @pytest.mark.django_db

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from django.db import OperationalError
 
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages, trigger
@@ -10,8 +11,9 @@ from orbit.dispatch.loop import Finished
 from orbit.errors import CycleActive
 from orbit.interrupts import Interrupted, Slot, WorkerState
 from orbit.models import CycleRun, DeadLetterDispatch
-from orbit.pipeline import registry
+from orbit.pipeline import registry, transformations
 from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
+from orbit.records import fence
 from tests.support import dispatch
 from tests.support.pipeline import (
     configure_endpoints,
@@ -312,3 +314,25 @@ def test_an_error_in_a_transformer_fails_its_tier_and_no_other(
     assert errors[1] == "ZeroDivisionError: "
     assert "missing" in errors[2]
     assert len(receiver.requests) == 1
+
+
+def test_an_error_of_the_database_is_no_failure_of_a_tier(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(monkeypatch, Transformer("waiting", {}, lambda body, _: body, slow=True))
+    commit, lost = fence.commit, []
+
+    def lose_first(write: fence.FencedWrite) -> list[tuple]:
+        if write.sql == transformations.SAVE.text and not lost:
+            lost.append(write)
+            raise OperationalError("the connection is lost")
+        return commit(write)
+
+    monkeypatch.setattr(fence, "commit", lose_first)
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles({"2": {"transformer": "waiting"}})
+        assert run_cycle(start_cycle()).status == "success"
+    assert len(lost) == 1
+    tiers = rows("SELECT tier, status, attempts FROM orbit_transformation ORDER BY tier")
+    assert tiers == [(1, "success", 1), (2, "success", 1), (3, "success", 1)]

@@ -8,15 +8,18 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel
-from orbit.models import CycleRun
+from orbit.cycles import cancel, finish, lease
+from orbit.dispatch import dead_letters
+from orbit.models import CycleRun, DispatchJob
 from orbit.records import execution, partitions
 from orbit.records.execution import Record
 from orbit_site.processes.postgres import Server
+from tests.support import dispatch
+from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import (
     configure_endpoints,
     configure_profiles,
@@ -121,6 +124,24 @@ def test_a_default_and_what_leaves_it_stay_append_only(owner: psycopg.Connection
         partitions.ensure()
 
 
+def test_one_broken_table_keeps_no_other_without_partitions(
+    owner: psycopg.Connection[Any],
+) -> None:
+    events, record = partition_of_now(TABLES[0]), partition_of_now(TABLES[2])
+    owner.execute(f"ALTER TABLE {TABLES[0]} DETACH PARTITION {events}")
+    drop_partitions_of_now(owner, TABLES[2])
+    write_events(["2019-02-03Z", "now"])
+    reports: list[str] = []
+    with pytest.raises(ProgrammingError, match="already exists"):
+        partitions.ensure(lambda what, error: reports.append(what))
+    assert reports == ["a partition of telemetry can't be made"]
+    assert rows("SELECT to_regclass(%s) IS NOT NULL", record) == [(True,)]
+    assert placed(TABLES[0]) == [
+        ("telemetry_telemetryevent_default", 1),
+        ("telemetry_telemetryevent_p20190203", 1),
+    ]
+
+
 def test_many_rows_leave_a_default_in_slices(owner: psycopg.Connection[Any]) -> None:
     write_events([f"2019-02-03 04:05:{second:02}Z" for second in range(10)])
     make = (
@@ -191,6 +212,78 @@ def test_nobody_waits_for_partitions_that_are_due_during_a_dump(
     assert partitions.problems() == []
 
 
+@contextmanager
+def given_away(server: Server, database: str, *tables: str) -> Iterator[None]:
+    """Give the range of now away while the first writer waits for the DEFAULT partition."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation::regclass::text = %s"
+
+    def make() -> None:
+        with psycopg.connect(server.url("orbit_owner", database)) as maker:
+            for app in ("telemetry", "orbit"):
+                maker.execute(f"SELECT {app}_ensure_partitions(now()::date, now()::date)")
+            held.set()
+            with psycopg.connect(server.url("orbit_app", database), autocommit=True) as watcher:
+                names = [f"{table}_default" for table in tables]
+                until(
+                    lambda: any(
+                        watcher.execute(waiting, [name]).fetchone() == (1,) for name in names
+                    ),
+                    "the writer doesn't wait",
+                )
+
+    held = threading.Event()
+    thread = threading.Thread(target=make)
+    thread.start()
+    held.wait(60)
+    yield
+    thread.join()
+
+
+@pytest.mark.parametrize("writer", ["record", "in a transaction", "requeue", "dismiss"])
+def test_a_record_that_waits_for_the_making_of_its_partition_is_kept(
+    server: Server,
+    committed: str,
+    settings: Any,
+    owner: psycopg.Connection[Any],
+    writer: str,
+) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:1/")
+    (letter,) = create_dead_letters(1)
+    drop_partitions_of_now(owner, "orbit_executionrecord")
+    # Routed once, it is routed the same way again without a look at the catalog.
+    execution.write(Record("cycle", "before"), namespace=None)
+    before = len(rows("SELECT id FROM orbit_executionrecord"))
+    with given_away(server, committed, "orbit_executionrecord"):
+        match writer:
+            case "record":
+                execution.write(Record("cycle", "raced"), namespace=None)
+            case "in a transaction":
+                with transaction.atomic():
+                    execution.write(Record("cycle", "raced"), namespace=None)
+            case "requeue":
+                dead_letters.requeue(letter, actor=SYSTEM, reason="r")
+            case "dismiss":
+                dead_letters.dismiss(letter, actor=SYSTEM, reason="r")
+    assert len(rows("SELECT id FROM orbit_executionrecord")) == before + 1
+
+
+def test_what_a_cycle_writes_while_its_partitions_are_made_is_kept(
+    server: Server, committed: str, settings: Any, owner: psycopg.Connection[Any]
+) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        quiet = run_cycle(start_cycle("r1"))
+        drop_partitions_of_now(owner, "telemetry_telemetryevent")
+        write_events(["now"])
+        cycle_id = start_cycle("r2")
+        with given_away(server, committed, "telemetry_telemetryevent"):
+            raced = run_cycle(cycle_id)
+    assert (quiet.status, raced.status) == ("success", "success")
+    ((events,),) = rows("SELECT count(*) FROM telemetry_telemetryevent WHERE run_id = %s", cycle_id)
+    assert events == 12
+
+
 def test_a_partition_is_made_beside_a_dump_if_there_is_no_default(
     server: Server, committed: str, owner: psycopg.Connection[Any]
 ) -> None:
@@ -245,6 +338,37 @@ def test_a_cycle_is_cancelled_although_no_record_can_be_written(
     assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
     assert rows("SELECT action FROM governance_audittrailentry WHERE action LIKE 'cycle.c%%'")
     assert start_cycle() != cycle_id
+
+
+@pytest.mark.parametrize("end", ["cancel", "give_up"])
+def test_a_requeued_job_becomes_a_dead_letter_although_no_record_can_be_written(
+    settings: Any, owner: psycopg.Connection[Any], end: str
+) -> None:
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 0
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:1/")
+    configure_profiles()
+    cycle_id = start_cycle()
+    (claimed,) = lease.claim(1)
+    dispatch.enqueue_deliveries(claimed)
+    job = DispatchJob.objects.order_by("id")[0]
+    # As after a requeue while the cycle runs.
+    first = DispatchJob.objects.order_by("-id")[0]
+    DispatchJob.objects.filter(pk=job.pk).update(requeue_of=first)
+    owner.execute(
+        "INSERT INTO orbit_deadletterdispatch (id, job_id, cycle_id, namespace, endpoint_key,"
+        " status, reason, last_error, attempts, first_failed_at, last_failed_at, requeued_job_id,"
+        " resolved_at) SELECT gen_random_uuid(), requeue_of_id, cycle_id, 'default', endpoint_key,"
+        " 'requeued', 'x', '', 1, now(), now(), id, now() FROM orbit_dispatchjob WHERE id = %s",
+        [job.pk],
+    )
+    drop_partitions_of_now(owner, "orbit_executionrecord")
+    drop_default_partitions(owner, "orbit_executionrecord")
+    if end == "cancel":
+        cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
+    else:
+        finish.give_up(claimed, reason="error", message="m")
+    assert CycleRun.objects.get(pk=cycle_id).status in {"cancelled", "failed"}
+    assert rows("SELECT count(*) FROM orbit_deadletterdispatch WHERE job_id = %s", job.pk) == [(1,)]
 
 
 def test_events_that_cannot_be_written_stop_nothing(

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -98,7 +99,7 @@ def test_a_partition_that_is_made_later_is_reached_and_cannot_be_changed(
             app.execute("UPDATE later_1 SET id = 3")
 
 
-def test_a_table_that_stays_locked_is_reported_and_nothing_is_kept(
+def test_a_table_that_stays_locked_is_reported(
     server: Server, committed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "1s")
@@ -107,9 +108,46 @@ def test_a_table_that_stays_locked_is_reported_and_nothing_is_kept(
         code, output, errors = call(server, committed, "migrate", "sessions", "zero")
         printed = output + errors
         assert code == 1
-        assert "Run it again" in printed
+        assert "What was done before it is kept. Run it again" in printed
         assert "Traceback" not in printed
         assert busy.execute("SELECT count(*) FROM django_session").fetchone() == (0,)
+
+
+def test_indexes_wait_for_an_old_snapshot_and_only_an_invalid_one_is_built_again(
+    server: Server, committed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "100ms")
+    for app, last in (("orbit", "0002_records"), ("governance", "0003_workspace_grants")):
+        assert call(server, committed, "migrate", app, last, "--skip-checks")[0] == 0
+    valid = "SELECT oid FROM pg_class WHERE relname = 'cycle_due_order'"
+    old = psycopg.connect(server.url("orbit_app", committed))
+    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+        # As a migration leaves them that was interrupted: one is built, the next one isn't.
+        owner.execute(
+            "CREATE INDEX cycle_due_order ON orbit_cyclerun (next_due_at, id)"
+            " WHERE next_due_at IS NOT NULL"
+        )
+        old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT count(*) FROM orbit_cyclerun")
+        owner.execute("SET lock_timeout = '100ms'")
+        for unfinished in (
+            "setting_open ON governance_governancesetting (namespace_id) WHERE NOT halt",
+            "cycle_leased ON orbit_cyclerun (namespace) WHERE lease_owner IS NOT NULL",
+        ):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                owner.execute(f"CREATE INDEX CONCURRENTLY {unfinished}")
+        before = owner.execute(valid).fetchone()
+        release = threading.Timer(1.5, old.close)
+        release.start()
+        code, output, errors = call(server, committed, "migrate", "--skip-checks")
+        release.join()
+        assert code == 0, output + errors
+        assert owner.execute(valid).fetchone() == before
+        assert owner.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (
+            0,
+        )
+        for name in ("setting_open", "cycle_leased", "one_cycle_per_call", "cycle_suspected"):
+            assert owner.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,), name
 
 
 def test_a_database_of_an_earlier_checkout_counts_as_migrated(

@@ -1,0 +1,60 @@
+"""Migration operations for indexes that are built, and dropped, beside running processes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.utils import CursorWrapper
+from django.db.migrations.operations import RunPython, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
+
+_IS_INVALID = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
+
+
+def build(
+    name: str, on: str, *, unique: bool = False, state: Sequence[Operation] = ()
+) -> SeparateDatabaseAndState:
+    """Return the operation that builds an index. ``on``: table, columns and condition."""
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    operation = RunPython(_creating(name, kind, on), _dropping(name))
+    return SeparateDatabaseAndState([operation], list(state))
+
+
+def drop(name: str, on: str) -> RunPython:
+    """Return the operation that drops an index. ``on``: what builds it again."""
+    return RunPython(_dropping(name), _creating(name, "INDEX", on))
+
+
+def _creating(name: str, kind: str, on: str) -> Any:
+    def create(_apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        with _patient(editor) as cursor:
+            # What an interrupted build left is invalid, and IF NOT EXISTS would keep it. A valid
+            # one is in use.
+            cursor.execute(_IS_INVALID, [name])
+            if cursor.fetchone():
+                cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
+            cursor.execute(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {on}")
+
+    return create
+
+
+def _dropping(name: str) -> Any:
+    def remove(_apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
+        with _patient(editor) as cursor:
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+    return remove
+
+
+@contextmanager
+def _patient(editor: BaseDatabaseSchemaEditor) -> Iterator[CursorWrapper]:
+    """Wait for old snapshots without a limit: no session queues behind the build."""
+    with editor.connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout')")
+        (before,) = cursor.fetchone()
+        cursor.execute("SET lock_timeout = 0")
+        try:
+            yield cursor
+        finally:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])
