@@ -129,6 +129,7 @@ class _Orchestration:
         self.taken: set[str] = set()  # namespaces where this call has created cycles
         self.busy: dict[str, ActiveCycle] = {}  # namespaces where another cycle ran before
         self.stopped: set[str] = set()
+        self.collided = False
 
     def run(self, required: Iterable[str] = ()) -> list[ProfileOutcome]:
         self.actor.require(Scope.OPERATE)
@@ -149,6 +150,8 @@ class _Orchestration:
             # Edited since they were read. One that is gone doesn't belong to the call any more.
             again = self.chosen & Q(run_profile_id__in=[row.name for row in waiting])
             listed = run_profile_slices.listed(again, self.actor)
+        if self.collided and self._undecided(listed):
+            raise Unfinished
         for row in self._undecided(listed):
             self._set(row.name, "invalid", detail="It is edited all the time. Trigger it again.")
         return [self.outcomes[name] for name in sorted(self.outcomes)]
@@ -207,6 +210,7 @@ class _Orchestration:
             if violated(error) != "one_cycle_per_call":
                 raise
             self._remember_created()  # the same call is made beside us
+            self.collided = True
             return
         self.outcomes |= decisions.outcomes
         self.taken |= decisions.taken

@@ -103,6 +103,8 @@ class _Loop:
         interrupts.check()
         if self.cycle.begun:
             return None  # on record as being sent
+        if self._is_cleared():
+            return 0.0
         if self.progress.left() <= 0:
             return Finished(due_in=max(0.0, self.progress.wait()))
         if self.progress.wait() > TOGETHER_SECONDS:
@@ -110,10 +112,14 @@ class _Loop:
         time.sleep(max(0.0, self.progress.gather(TOGETHER_SECONDS)))
         return None
 
+    def _is_cleared(self) -> bool:
+        """Return whether the cycle need not run alone any more: others wait for this process."""
+        return interrupts.process.alone and self.cycle.resumes < fence.ALONE_FROM
+
     def _may_claim(self) -> bool:
         """Return whether to claim. Raises Interrupted."""
         is_next_wave = self.straggling and self.progress.due() and time.monotonic() >= self.again_at
-        if self.in_flight.count and not is_next_wave:
+        if self.in_flight.count and (not is_next_wave or self._is_cleared()):
             return False
         try:
             interrupts.check()

@@ -141,6 +141,12 @@ class ForkedChildren:
     def _wants(self, child: ForkedChild) -> bool:
         return not child.on_request or self._page.take_request(child.number)
 
+    @staticmethod
+    def ignore_signals() -> None:
+        """Ignore further requests to stop; they would kill the interpreter while it ends."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self.stop_requested = True
 

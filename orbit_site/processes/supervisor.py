@@ -85,6 +85,7 @@ class Supervisor:
         )
         self._children.keep_running()
         self._drain()
+        self._children.ignore_signals()
         log.info("The cluster %s is drained.", self.node)
 
     def _drain(self) -> None:

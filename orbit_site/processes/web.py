@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,8 @@ HEAD_MILLISECONDS = 15_000
 #: Threads that compute give way to the event loop this often.
 SWITCH_SECONDS = 0.001
 STAMP_SECONDS = 1.0
+DRAINING = 1.0  # a phase
+LAST_REQUEST_SECONDS = 1.0
 # No statement of a request may take as long as the pipeline's, nor wait long for a lock.
 LIMITS = "-c statement_timeout=10s -c lock_timeout=5s"
 
@@ -72,7 +75,7 @@ class _Parent:
             ForkedChild(
                 number,
                 f"web process {number + 1}",
-                partial(_run, listener, application, partial(self._page.stamp, number)),
+                partial(_run, listener, application, self._page, number),
             )
             for number in range(settings.ORBIT_WEB_WORKERS)
         ]
@@ -80,12 +83,17 @@ class _Parent:
 
     def run(self) -> None:
         self._children.keep_running()
+        # From now on each answer says that its connection ends. The last clients get a moment for
+        # their request: one that crosses with the end of its connection would be lost.
+        self._page.phase = DRAINING
         server_socket.retire(self._listener)
+        self._children.wait(LAST_REQUEST_SECONDS)
         self._children.send(signal.SIGTERM)
         left = self._children.wait(settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS)
         if left:
             log.warning("Killed after ORBIT_DRAIN_SECONDS: %s.", ", ".join(left))
             self._children.kill()
+        self._children.ignore_signals()
 
 
 class _Server(Server):
@@ -120,27 +128,42 @@ class _Server(Server):
 def _prepare(child: ForkedChild) -> None:
     # A Ctrl-C reaches the whole group; only the parent starts the drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Until the event loop has its handler; nothing is accepted before that.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     options = connections.settings["default"]["OPTIONS"]
     options["application_name"] = f"orbit-web {os.getpid()}"
 
 
-def _run(listener: socket.socket, application: WSGIApplication, stamp: partial[None]) -> None:
+def _run(
+    listener: socket.socket, application: WSGIApplication, page: SharedPage, number: int
+) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
-    asyncio.run(_serve(listener.detach(), application, stamp))
+    # A document of a megabyte has 300,000 values, and no cycles to find among them.
+    gc.set_threshold(100_000, 20, 20)
+    front = partial(Front, application, is_draining=lambda: page.phase == DRAINING)
+    asyncio.run(_serve(listener.detach(), front, partial(page.stamp, number)))
 
 
-async def _serve(listener: int, application: WSGIApplication, stamp: partial[None]) -> None:
+async def _serve(listener: int, make_front: Callable[[], Front], stamp: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
-    front = Front(application)
+    front = make_front()
     server = _Server(front, listener)
-    loop.add_signal_handler(signal.SIGTERM, server.stop)
+
+    stop_accepting: Callable[[], None] = server.stop
+
+    def stop() -> None:
+        # One that ends itself has no parent that waits: a slow client could hold it for hours.
+        loop.call_later(settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS, os._exit, 1)
+        stop_accepting()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     beat = asyncio.ensure_future(_beat(stamp))
     await server.serve()
     beat.cancel()
     front.close()
 
 
-async def _beat(stamp: partial[None]) -> None:
+async def _beat(stamp: Callable[[], None]) -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         stamp()

@@ -73,7 +73,8 @@ STATICFILES_DIRS = [env.BASE_DIR / "orbit_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+# The limit of every request's body.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 
 def _database(url: str, name: str, *, statement_seconds: int, idle_seconds: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from governance.kernel import availability
 from governance.kernel.request_context import request_id
 from governance.rest.request_id import accepted
 from orbit_site import error_pages
@@ -39,8 +40,7 @@ WSGIApplication = Callable[[dict[str, Any], Any], Any]
 READ_SECONDS = 10.0
 #: A client that takes nothing for this long loses its answer.
 TAKE_SECONDS = 60.0
-#: Bodies up to this size are always read; larger ones share ``LARGE_BODIES``, in bytes.
-SMALL_BODY = 64 * 1024
+#: What comes of a body beyond ``SMALL_BODY`` shares ``LARGE_BODIES`` with the others, in bytes.
 LARGE_BODIES = 64 * 1024 * 1024
 LONGEST_URL, LONGEST_HEADERS = 8 * 1024, 64 * 1024
 #: A streamed answer is made in pieces of about this size, each by whichever thread is free.
@@ -58,6 +58,15 @@ class Refusal(Exception):
 
 class Disconnected(Exception):
     """The client has gone."""
+
+
+@dataclass(slots=True)
+class Body:
+    """What came of a request's body."""
+
+    length: int  # as announced, or as read
+    data: bytes = b""
+    shared: int = 0  # its part of ``LARGE_BODIES``
 
 
 @dataclass(slots=True)
@@ -91,8 +100,11 @@ class Answer:
 class Front:
     """The ASGI application around a WSGI one. Make it on the event loop."""
 
-    def __init__(self, application: WSGIApplication) -> None:
+    def __init__(
+        self, application: WSGIApplication, *, is_draining: Callable[[], bool] = lambda: False
+    ) -> None:
         self._application = application
+        self._is_draining = is_draining
         self._pools = {name: Pool(name, size) for name, size in shares.SIZES.items()}
         self._large_bodies = 0
 
@@ -110,10 +122,14 @@ class Front:
             await _refuse(scope, send, refusal)
         except Disconnected:
             pass
+        except Exception as error:
+            log.exception("A request failed outside of Django.")
+            await _refuse(scope, send, _failed(error))
         else:
-            await send(
-                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-            )
+            headers = answer.headers
+            if self._is_draining():
+                headers = [*headers, (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             if more:
                 await self._stream(scope, receive, send, answer, piece)
             else:
@@ -122,22 +138,50 @@ class Front:
     async def _ask(self, scope: Scope, receive: Receive) -> tuple[Answer, bytes, bool]:
         """Read the request and let Django answer it. Raises Refusal and Disconnected."""
         _check_head(scope)
-        length = _announced_length(scope)
-        large = length if length > SMALL_BODY else 0
-        if large <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            self._large_bodies += large
-        else:
-            large = 0  # it isn't read
+        body = Body(_announced_length(scope))
         try:
-            if large and self._large_bodies > LARGE_BODIES:
-                raise _busy("Too many large requests at once.")
-            body, length = await _read_in_time(receive, length)
-            environment = environ.build(scope, body, length=length)
+            await self._read_in_time(receive, body)
+            environment = environ.build(scope, body.data, length=body.length)
             environment["HTTP_X_REQUEST_ID"] = request_id.get()
-            share = shares.of(scope["method"], environment["PATH_INFO"], body)
+            share = shares.of(scope["method"], environment["PATH_INFO"], body.data)
             return await self._run(share, partial(_answer, self._application, environment))
         finally:
-            self._large_bodies -= large
+            self._large_bodies -= body.shared
+
+    async def _read_in_time(self, receive: Receive, body: Body) -> None:
+        """Read the body. One over the limit isn't kept: Django refuses it by its length.
+
+        Raises Refusal and Disconnected.
+        """
+        if body.length == 0 or body.length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return
+        try:
+            async with asyncio.timeout(READ_SECONDS + body.length / MIB):
+                await self._read(receive, body)
+        except TimeoutError:
+            raise Refusal(
+                HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request didn't arrive in time."
+            ) from None
+
+    async def _read(self, receive: Receive, body: Body) -> None:
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+            size += len(parts[-1])
+            if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                body.length = size
+                return
+            # By what has come: announcing much costs a client nothing.
+            share = max(0, size - shares.SMALL_BODY)
+            self._large_bodies += share - body.shared
+            body.shared = share
+            if share and self._large_bodies > LARGE_BODIES:
+                raise _busy("Too many large requests at once.")
+        body.data, body.length = b"".join(parts), size
 
     async def _run(
         self, share: str, function: Callable[[], tuple[Answer, bytes, bool]]
@@ -160,7 +204,7 @@ class Front:
     ) -> None:
         """Send the pieces as the client takes them; break off a client that doesn't."""
         ordinary = self._pools[shares.ORDINARY]
-        gone = asyncio.ensure_future(receive())
+        gone = asyncio.ensure_future(_disconnected(receive))
         more = True
         try:
             while not gone.done():
@@ -173,11 +217,12 @@ class Front:
             if not isinstance(error, TimeoutError):
                 log.warning("A streamed answer broke off: %s", error or type(error).__name__)
             # An answer that merely ended would pass for a complete one.
-            _hang_up(scope["client"])
+            await asyncio.to_thread(_hang_up, scope["client"])
         finally:
             gone.cancel()
             if more:
-                with suppress(Busy, Overstayed):
+                # ValueError: a thread that was given up is still at it.
+                with suppress(Busy, Overstayed, ValueError):
                     await ordinary.run(partial(_close, answer))
 
 
@@ -189,12 +234,31 @@ def _answer(
     answer.close = getattr(chunks, "close", answer.close)
     # The answer to a HEAD has no body, however long making it would take.
     answer.chunks = iter(() if environment["REQUEST_METHOD"] == "HEAD" else chunks)
-    piece, more = answer.next_piece()
+    try:
+        piece, more = answer.next_piece()
+    except BaseException:
+        answer.close()
+        raise
     return answer, piece, more
 
 
 def _close(answer: Answer) -> None:
     answer.close()
+
+
+async def _disconnected(receive: Receive) -> None:
+    # The server gives an empty body first, if nothing was read.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _failed(error: Exception) -> Refusal:
+    if availability.is_away(error):
+        detail = availability.explain(error)
+        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", detail, again=True)
+    return Refusal(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed to answer."
+    )
 
 
 def _request_id(scope: Scope) -> str:
@@ -228,33 +292,6 @@ def _announced_length(scope: Scope) -> int:
     return 0
 
 
-async def _read_in_time(receive: Receive, length: int) -> tuple[bytes, int]:
-    """Return the body and its length. One over the limit isn't read: Django refuses it by that.
-
-    Raises Refusal and Disconnected.
-    """
-    limit = int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-    if length == 0 or length > limit:
-        return b"", length
-    try:
-        async with asyncio.timeout(READ_SECONDS + length / MIB):
-            parts, size, more = [], 0, True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnected
-                parts.append(message.get("body", b""))
-                more = message.get("more_body", False)
-                size += len(parts[-1])
-                if size > limit:
-                    return b"", size
-            return b"".join(parts), size
-    except TimeoutError:
-        raise Refusal(
-            HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request didn't arrive in time."
-        ) from None
-
-
 def _busy(detail: str) -> Refusal:
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE, "server_busy", f"{detail} Try again.", again=True
@@ -280,12 +317,15 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
 
 def _hang_up(client: tuple[str, str | int]) -> None:
     """Close the connection of ``client`` (address, port): the server has no call for it."""
-    peer = (client[0], int(client[1]))
+    peer = (client[0].partition("%")[0], int(client[1]))  # without the zone of a link
     for number in (int(entry.name) for entry in Path("/dev/fd").iterdir()):
         with suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
             with socket.socket(fileno=os.dup(number)) as copy:
                 is_tcp = copy.family in {socket.AF_INET, socket.AF_INET6}
-                if is_tcp and copy.getpeername()[:2] == peer:
+                if not is_tcp:
+                    continue
+                host, port = copy.getpeername()[:2]
+                if (host.partition("%")[0], port) == peer:
                     copy.shutdown(socket.SHUT_RDWR)

@@ -18,6 +18,8 @@ SIZES = {
     READY: Size(threads=1, wait=5, work=10, proof=0.25),
     HEALTH: Size(threads=1, wait=5, work=10, proof=0.25),
 }
+#: A stop is small; a larger body would keep its thread busy.
+SMALL_BODY = 64 * 1024
 _STOP = re.compile(
     r"/governance/(?:namespaces/[^/]+/(?:halt|drain|resume)|pause|unpause)"
     r"|/admin/(?:halt|pause)/"
@@ -27,6 +29,8 @@ _CANCEL = re.compile(
     r"/(?:cycles|operations)/[^/]+/cancel"
     r"|/admin/(?:orbit/cyclerun|governance/operationrun)/[^/]+/cancel/"
 )
+#: The forms that stop, of the console's menu.
+_STOP_PAGES = {"/admin/halt/", "/admin/pause/"}
 #: A list of the console sends its action in the form.
 _STOP_LIST = "/admin/governance/namespace/"
 _CANCEL_LISTS = {"/admin/orbit/cyclerun/", "/admin/governance/operationrun/"}
@@ -39,7 +43,9 @@ def of(method: str, path: str, body: bytes) -> str:
         return HEALTH
     if path == "/ready":
         return READY
-    if method != "POST":
+    if method == "GET" and path in _STOP_PAGES:
+        return STOPS
+    if method != "POST" or len(body) > SMALL_BODY:
         return ORDINARY
     if _STOP.fullmatch(path):
         return STOPS
@@ -54,5 +60,5 @@ def of(method: str, path: str, body: bytes) -> str:
 
 
 def _action(body: bytes) -> str:
-    match = _ACTION.search(body[:65536])
+    match = _ACTION.search(body)
     return match[1].decode() if match else ""

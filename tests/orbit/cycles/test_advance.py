@@ -310,6 +310,28 @@ def test_a_cycle_that_makes_no_progress_is_parked_after_five_resumes(
     ]
 
 
+def test_a_cleared_cycle_leaves_its_deliveries_and_the_next_suspected_one_runs(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+        suspected = [start_cycle("r1"), start_cycle("r2")]
+        CycleRun.objects.update(resumes=fence.ALONE_FROM)
+        assert tasks.worker is not None
+        with monkeypatch.context() as lone_worker:
+            lone_worker.setattr(interrupts.process, "alone", True)
+            assert runner.run_alone(tasks.worker)
+        both = CycleRun.objects.filter(pk__in=suspected)
+        assert (
+            list(both.values_list("status", "resumes", "lease_owner")) == [("running", 0, None)] * 2
+        )
+        assert set(rows("SELECT status FROM orbit_dispatchjob")) == {("pending",)}
+        assert receiver.requests == []
+        run_due(seconds=10)
+        assert {cycle.status for cycle in both.all()} == {"success"}
+
+
 def resumes_after(claimed_cycle: ClaimedCycle, *, times: int) -> tuple[ClaimedCycle, int]:
     """Resume a cycle ``times`` times without progress; return it and the count of resumes."""
     for _ in range(times):

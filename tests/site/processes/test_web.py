@@ -119,7 +119,7 @@ def test_a_restart_answers_every_request_that_was_accepted(variables: dict[str, 
         thread.join()
     again.terminate()
     again.communicate(timeout=60)
-    assert set(outcomes) == {200, "refused"}
+    assert set(outcomes) <= {200, "refused"}
 
 
 def _ask(variables: dict[str, str]) -> int:

@@ -280,6 +280,31 @@ def test_beside_eight_bodies_that_are_dear_to_check(site: Site, body: bytes) -> 
     assert {status for status, _ in answers} <= {200, 201, 400, 412, 422, 503}
 
 
+def test_beside_forms_without_a_login_that_are_dear_to_read(site: Site) -> None:
+    cookie = "csrftoken=" + "a" * 32
+    form = b"a=" + b"%41" * 300_000
+
+    def send(asked: http.client.HTTPConnection) -> None:
+        kind = "application/x-www-form-urlencoded"
+        asked.request("POST", "/admin/halt/", form, {"Cookie": cookie, "Content-Type": kind})
+
+    with attacks.flood(site.address, 8, send) as answers:
+        site.ensure_it_can_be_stopped()
+        until(lambda: len(answers) >= 8)
+    assert {status for status, _ in answers} <= {403, 503}
+
+
+def test_an_export_of_megabytes_arrives_whole(site: Site) -> None:
+    asked = http.client.HTTPConnection(*site.address, timeout=60)
+    path = "/admin/governance/audittrailentry/export/"
+    asked.request("GET", path, headers={"Cookie": f"sessionid={site.session}"})
+    lines = asked.getresponse().read().decode().splitlines()
+    asked.close()
+    assert sum(map(len, lines)) > 10_000_000
+    # The signed head comes last.
+    assert json.loads(lines[-1]).keys() - json.loads(lines[-2]).keys()
+
+
 def test_beside_logins_with_new_names(site: Site) -> None:
     numbers = itertools.count()
 

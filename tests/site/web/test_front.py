@@ -38,6 +38,7 @@ class Client:
             ],
         }
         self._chunks = list(chunks)
+        self._is_read = bool(chunks) or "content_length" in headers
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
@@ -45,6 +46,9 @@ class Client:
         self.complete = False
 
     async def receive(self) -> dict[str, Any]:
+        if not self._chunks and not self._is_read:
+            self._is_read = True  # as the server does for a request without a body
+            return {"type": "http.request", "body": b"", "more_body": False}
         if not self._chunks:
             await asyncio.sleep(3600)
         chunk = self._chunks.pop(0)
@@ -136,11 +140,12 @@ def test_a_body_over_the_limit_is_not_read_and_its_length_is_passed_on(settings:
 def test_large_bodies_share_a_limit_and_small_ones_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "LARGE_BODIES", 100_000)
     monkeypatch.setattr(front, "READ_SECONDS", 0.3)
-    large = [Client("/x", "POST", b"a", content_length="70000") for _ in range(2)]
+    large = [Client("/x", "POST", b"a" * 150_000, content_length="160000") for _ in range(2)]
+    announced = Client("/x", "POST", b"a", content_length="1000000")
     halt = Client("/governance/pause", "POST", b"{}", b"", content_length="2")
     after = Client("/x", "POST", b"a" * 70_000, b"", content_length="70000")
-    serve(lambda environment: b"ok", *large, halt)
-    assert [client.status for client in large] == [408, 503]
+    serve(lambda environment: b"ok", *large, announced, halt)
+    assert [client.status for client in (*large, announced)] == [408, 503, 408]
     assert (large[1].code, halt.status) == ("server_busy", 200)
     serve(lambda environment: b"ok", after)
     assert after.status == 200

@@ -57,3 +57,17 @@ def test_a_list_of_the_console_names_its_action_in_the_form(
 def test_reading_is_ordinary() -> None:
     assert shares.of("GET", "/governance/pause", b"") == shares.ORDINARY
     assert shares.of("GET", "/governance/namespaces/eu/halt", b"") == shares.ORDINARY
+
+
+def test_the_forms_that_stop_open_beside_a_flood() -> None:
+    for path in ("/admin/halt/", "/admin/pause/"):
+        resolve(path)
+        assert shares.of("GET", path, b"") == shares.STOPS
+
+
+def test_a_large_body_takes_no_thread_of_the_stops() -> None:
+    large = b"a" * (shares.SMALL_BODY + 1)
+    assert shares.of("POST", "/admin/halt/", large) == shares.ORDINARY
+    assert shares.of("POST", "/admin/governance/namespace/", b"action=halt&" + large) == (
+        shares.ORDINARY
+    )
