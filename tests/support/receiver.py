@@ -128,8 +128,9 @@ def reset(sock: socket.socket) -> None:
 def silent(sock: socket.socket) -> None:
     """Don't answer until the client closes, for a minute at most."""
     poll = select.poll()
-    poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
-    poll.poll(LIMIT_SECONDS * 1000)
+    with suppress(ValueError):  # it was closed just now
+        poll.register(sock, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+        poll.poll(LIMIT_SECONDS * 1000)
 
 
 def dripping(start: bytes, piece: bytes, *, every: float = 0.05) -> Callable[[socket.socket], None]:

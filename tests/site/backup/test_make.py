@@ -151,7 +151,7 @@ def _signal_in_the_middle(server: Server, name: str, path: Path, number: int) ->
         until(
             lambda: (
                 taking.poll() is not None  # noqa: B023
-                or (part_of(path).exists() and part_of(path).stat().st_size > 100_000)
+                or (part_of(path).exists() and part_of(path).stat().st_size > 0)
             ),
             "nothing is written",
         )
