@@ -65,6 +65,11 @@ def is_lost(error: BaseException | None) -> bool:
     )
 
 
+def is_down(error: BaseException | None) -> bool:
+    """Tell whether the server is away or full, so that only waiting may help."""
+    return is_lost(error) or sqlstate(error).startswith("53")
+
+
 def drop_connection(error: BaseException | None) -> None:
     """Close this thread's connections if ``error`` made them useless, outside a transaction."""
     if not is_lost(error):

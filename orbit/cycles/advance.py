@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: A cycle that is resumed so often in a row without progress ends as parked.
 MAX_RESUMES = 5
+# After so many lost writes in one run, another worker goes on with the cycle.
+MOST_FAILURES = 100
 _AWAY_PAUSE_SECONDS, _COLLISION_PAUSE_SECONDS = 0.2, 1.0
 _PARTITION_WAIT_SECONDS = 5.0
 
@@ -151,10 +153,15 @@ class _Outage:
 
     def __init__(self) -> None:
         self._began = self._last = float("-inf")
+        self._failures = 0
 
     def is_too_long(self) -> bool:
         """Note a failure; return whether the lease has run out since the first one."""
         now = time.monotonic()
+        self._failures += 1
+        # A statement may take longer to fail than a lease lasts.
+        if self._failures >= MOST_FAILURES:
+            return True
         if now - self._last > settings.ORBIT_LEASE_SECONDS:
             self._began = now
         self._last = now

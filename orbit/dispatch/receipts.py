@@ -14,7 +14,7 @@ from django.db import connection
 
 from governance import audit
 from governance.audit.actions import Action
-from governance.kernel import sql
+from governance.kernel import availability, sql
 from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit import interrupts
 from orbit.dispatch import claim, limits
@@ -296,7 +296,7 @@ def _wait(exc: Exception, pause: float) -> float:
     connection.close()
     if interrupts.process.drained:
         raise exc
-    if fence.server_is_away(exc):
+    if availability.is_down(exc):
         # The slot isn't hung: it holds answers that exist nowhere else. With any other error that
         # repeats, it is.
         interrupts.prolong(settings.ORBIT_LEASE_SECONDS)

@@ -39,8 +39,6 @@ logger = logging.getLogger(__name__)
 #: The outcome is unknown: the server is away, read-only, or ended an idle transaction; or rows
 #: collided (``Collided``).
 AWAY = (OperationalError, InterfaceError, InternalError)
-# SQLSTATE classes that say that the server is away, or has no room left.
-_SERVER_IS_AWAY = ("08", "25", "53", "57P")
 
 # After this many resumes without progress, run a cycle in a process of its own: a poison cycle must
 # not take others down with its worker. Partial indexes of ``CycleRun`` have the same number.
@@ -240,9 +238,3 @@ def reclaim(cycle: ClaimedCycle) -> bool:
         return False
     cycle.token, cycle.reclaims = token, 0
     return True
-
-
-def server_is_away(error: BaseException) -> bool:
-    """Tell whether the server is away or full, so that waiting may help."""
-    code = getattr(error.__cause__, "sqlstate", None)
-    return code is None or code.startswith(_SERVER_IS_AWAY)

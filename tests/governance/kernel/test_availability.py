@@ -127,6 +127,15 @@ def test_a_client_that_lost_its_connection_is_away(kind: type[Exception]) -> Non
     assert availability.is_lost(kind("the connection is closed"))
 
 
+def test_a_server_that_is_full_is_down_and_a_collision_is_not() -> None:
+    assert availability.is_down(psycopg.errors.lookup("53100")("x"))
+    assert availability.is_down(OperationalError("the connection is closed"))
+    assert not availability.is_down(psycopg.errors.lookup("55P03")("x"))
+    collided = OperationalError("x")
+    collided.__cause__ = psycopg.errors.lookup("23505")("x")
+    assert not availability.is_down(collided)
+
+
 def test_a_lost_connection_is_dropped_but_not_after_a_time_limit(owner: psycopg.Connection) -> None:
     availability.drop_connection(statement_timeout(owner))
     assert connection.connection is not None

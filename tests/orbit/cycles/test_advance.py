@@ -511,3 +511,22 @@ def test_a_lease_that_is_lost_while_the_database_is_away_is_on_record(
     assert advance.run(cycle, dispatch=dispatch.state(), worker="w") is None
     records = rows("SELECT 1 FROM orbit_executionrecord WHERE event = 'fenced'")
     assert bool(records) == by_another
+
+
+def test_writes_that_fail_more_than_a_lease_apart_are_given_up_too(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_profiles()
+    start_cycle()
+    claimed_cycle = claim()
+    failures = []
+
+    def fail(*_: object, **__: object) -> float:
+        failures.append(1)
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(advance, "_advance", fail)
+    monkeypatch.setattr(advance, "MOST_FAILURES", 3)
+    settings.ORBIT_LEASE_SECONDS = 0.05  # shorter than the pause between two tries
+    assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") is None
+    assert len(failures) == 3
