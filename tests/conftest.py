@@ -1,6 +1,7 @@
 """The test databases: one per test process, and one for each test that commits."""
 
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts a job in the background with SIGINT ignored, and processes of tests inherit it.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Real hashing takes a quarter of a second, and tests create hundreds of users. Processes that
     # a test starts use the real hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

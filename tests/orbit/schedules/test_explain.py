@@ -14,6 +14,7 @@ from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import clock
 from governance.kernel.identifiers import uuid7
 from governance.models import GovernanceSetting
 from orbit.errors import RunProfileUnknown
@@ -78,7 +79,7 @@ def test_a_tick_that_started_a_cycle_is_named(due: datetime) -> None:
 def test_a_cycle_that_a_user_started_is_named_too(due: datetime) -> None:
     cycle = active_cycle("eu")
     CycleRun.objects.filter(pk=cycle.pk).update(run_profile_id="a")
-    assert f"Its cycle {cycle.pk} (pending) was accepted" in sentence_at(datetime.now(UTC))
+    assert f"Its cycle {cycle.pk} (pending) was accepted" in sentence_at(clock.now())
 
 
 def test_an_active_cycle_is_named(due: datetime) -> None:
@@ -118,7 +119,7 @@ def test_a_past_stop_is_read_from_the_trail(
             reason="flood",
             after={"until": None},
         )
-    [stopped] = [explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"]]
+    [stopped] = [explain.explain("a", clock.now(), actor=SYSTEM).facts["stopped"]]
     assert (stopped["kind"], stopped["by"], stopped["reason"]) == (kind, "ann", "flood")
     assert (
         explain.explain("a", due - timedelta(days=1) + timedelta(hours=2), actor=SYSTEM).facts[
@@ -128,7 +129,7 @@ def test_a_past_stop_is_read_from_the_trail(
     )
     with audit.transaction():
         audit.record(end, actor="ann", object_type=object_type, object_id=object_id, reason="over")
-    assert explain.explain("a", datetime.now(UTC), actor=SYSTEM).facts["stopped"] is None
+    assert explain.explain("a", clock.now(), actor=SYSTEM).facts["stopped"] is None
 
 
 def test_a_stop_without_a_tick_is_named_because_it_refused_triggers(
@@ -144,7 +145,7 @@ def test_a_stop_without_a_tick_is_named_because_it_refused_triggers(
             reason="flood.",
             after={"until": "2999-01-01T00:00:00+00:00"},
         )
-    now = datetime.now(UTC)
+    now = clock.now()
     assert (
         "Nothing could start then: eu was halted since " in sentence_at(now)
     ) and " until 2999-01-01 01:00:00 CET by ann: flood." in sentence_at(now)
@@ -164,10 +165,10 @@ def test_a_tick_before_the_stop_is_named_with_it_and_a_refused_tick_names_it_onc
             reason="flood",
             after={"until": None},
         )
-    sentence = sentence_at(datetime.now(UTC))
+    sentence = sentence_at(clock.now())
     assert sentence.startswith("It did run: ") and sentence.endswith("by ann: flood.")
     rows("UPDATE orbit_crontick SET due_at = now() + interval '1 second' RETURNING 1")
-    assert "could start" not in sentence_at(datetime.now(UTC))
+    assert "could start" not in sentence_at(clock.now())
 
 
 def test_a_time_without_a_cluster_is_named(due: datetime) -> None:
