@@ -146,16 +146,20 @@ def _signal_in_the_middle(server: Server, name: str, path: Path, number: int) ->
 
     On a busy machine the backup may end before the signal: then take another.
     """
+    part = part_of(path)
     for _ in range(10):
+        # The part of a killed backup stays, and would look like the part of the next one.
+        part.unlink(missing_ok=True)
         taking = start(server, name, "backup", str(path))
+        backup = psutil.Process(taking.pid)
         until(
             lambda: (
                 taking.poll() is not None  # noqa: B023
-                or (part_of(path).exists() and part_of(path).stat().st_size > 0)
+                or (part.exists() and part.stat().st_size > 0 and backup.children())  # noqa: B023
             ),
             "nothing is written",
         )
-        dumps = psutil.Process(taking.pid).children() if taking.poll() is None else []
+        dumps = backup.children() if taking.poll() is None else []
         taking.send_signal(number)
         taking.communicate(timeout=60)
         if dumps and not path.exists():
