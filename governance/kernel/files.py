@@ -1,0 +1,111 @@
+"""Files that Orbit writes: private ones, and ones that are replaced whole. Without Django."""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TextIO
+
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+_OTHERS = 0o077  # the group's and everybody's permissions
+
+
+def make_private(folder: Path, *subfolders: str) -> None:
+    """Create ``folder`` for this account alone, or close it and its files to others.
+
+    Raises OSError. What belongs to another account is left as it is.
+    """
+    with suppress(FileExistsError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(PRIVATE_FOLDER)
+        # A umask may have taken our own permissions too.
+        folder.chmod(PRIVATE_FOLDER)
+        return
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    _close_to_others(folder)
+    for place in (folder, *(folder / name for name in subfolders)):
+        # An older release made these by the umask. A link is left to what it points to.
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                named = entry.name in subfolders and entry.is_dir(follow_symlinks=False)
+                if named or entry.is_file(follow_symlinks=False):
+                    _close_to_others(Path(entry.path))
+
+
+def open_private(path: Path, mode: str = "w") -> IO[str]:
+    """Open a file that only this account can read, from its creation on. Raises OSError."""
+    return open(path, mode, encoding="utf-8", opener=private_opener)
+
+
+def private_opener(name: str, flags: int) -> int:
+    """Open ``name`` for `open()`: a new file is private, whatever the umask."""
+    return os.open(name, flags | os.O_CLOEXEC, PRIVATE_FILE)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[TextIO]:
+    """Give a draft that becomes ``path``, durably, at the end of the block.
+
+    A reader sees the old file or the new one, also after a crash. The new one has ``mode``, else
+    the old one's. Raises OSError, also for a link or a device in its place.
+    """
+    old = ensure_replaceable(path)
+    if mode is None and old is not None:
+        mode = stat.S_IMODE(old.st_mode)
+    draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
+    handle = os.open(
+        draft,
+        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o666 if mode is None else PRIVATE_FILE,
+    )
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            if mode is not None:
+                os.fchmod(handle, mode)
+            os.fsync(handle)
+        ensure_replaceable(path)  # something may have been put there meanwhile
+        draft.replace(path)
+        sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def ensure_replaceable(path: Path) -> os.stat_result | None:
+    """Return the regular file at ``path``, None without one. Raises OSError for anything else."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(status.st_mode):
+        return status
+    kind = (
+        "a symbolic link"
+        if stat.S_ISLNK(status.st_mode)
+        else "a folder"
+        if stat.S_ISDIR(status.st_mode)
+        else "no regular file"
+    )
+    raise OSError(errno.EEXIST, f"{path} is {kind}, which is not replaced", str(path))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _close_to_others(path: Path) -> None:
+    # Another account's file is its own business, and a read-only disk can't be changed.
+    with suppress(OSError):
+        if (mode := stat.S_IMODE(path.stat().st_mode)) & _OTHERS:
+            path.chmod(mode & ~_OTHERS)
