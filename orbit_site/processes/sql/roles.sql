@@ -10,7 +10,7 @@ BEGIN
         CREATE ROLE orbit_conversion SUPERUSER;
         SET LOCAL SESSION AUTHORIZATION orbit_conversion;
         ALTER ROLE orbit_owner RENAME TO orbit_superuser;
-        RESET SESSION AUTHORIZATION;
+        SET LOCAL SESSION AUTHORIZATION orbit_superuser;
         DROP ROLE orbit_conversion;
     END IF;
     FOREACH name IN ARRAY ARRAY['orbit_owner', 'orbit_app'] LOOP
