@@ -136,6 +136,12 @@ class _Session:
         self._say(
             "database", f"embedded PostgreSQL, data in {postgres.locate(environment.VAR_DIR).data}"
         )
+        if environment.IGNORED_LIBPQ_VARIABLES:
+            self._say(
+                "database",
+                f"not used: {', '.join(environment.IGNORED_LIBPQ_VARIABLES)}. "
+                "To use another server, set DATABASE_URL",
+            )
         return postgres.held(environment.VAR_DIR)
 
     def run(self) -> int:
