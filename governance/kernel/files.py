@@ -43,7 +43,13 @@ def open_private(path: Path, mode: str = "w") -> IO[str]:
 
 def private_opener(name: str, flags: int) -> int:
     """Open ``name`` for `open()`: a new file is private, whatever the umask."""
-    return os.open(name, flags | os.O_CLOEXEC, PRIVATE_FILE)
+    handle = os.open(name, flags | os.O_CLOEXEC, PRIVATE_FILE)
+    if os.geteuid() == 0 and os.fstat(handle).st_size == 0:
+        # Root in another account's folder: its owner must be able to use the file later.
+        owner = Path(name).parent.stat()
+        if os.fstat(handle).st_uid != owner.st_uid:
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+    return handle
 
 
 @contextmanager
@@ -66,6 +72,8 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[TextIO]:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             yield file
             file.flush()
+            if old is not None and os.geteuid() == 0:
+                os.fchown(handle, old.st_uid, old.st_gid)
             if mode is not None:
                 os.fchmod(handle, mode)
             os.fsync(handle)

@@ -118,7 +118,7 @@ def _last(handle: int) -> bool:
 @contextmanager
 def _lock(path: Path, kind: int) -> Iterator[int]:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = files.private_opener(str(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise PostgresError(
             f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user "

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from governance.kernel import files
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.throttled_log import ThrottledLog
 from orbit_site.processes import first_run, health, postgres
@@ -75,8 +76,8 @@ def run(*, demo: bool) -> int:
 @contextmanager
 def _single_instance(var: Path) -> Iterator[None]:
     try:
-        var.mkdir(parents=True, exist_ok=True)
-        handle = os.open(var / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        files.make_private(var, "backups")
+        handle = files.private_opener(str(var / "up.lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise UpRefused(
             f"Can't write in {var}: {error.strerror}. "
