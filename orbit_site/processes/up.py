@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from governance.kernel import files
+from governance.kernel import files, terminal
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.throttled_log import ThrottledLog
 from orbit_site.processes import first_run, health, postgres
@@ -176,7 +176,7 @@ class _Session:
             f"(after {time.monotonic() - self._started_at:.1f} s)",
         )
         if self._demo:
-            print(login, flush=True)
+            _print(login)
             self._say("first cycle", "running")
             self._command(*first_run.trigger_command(environment.ORBIT_CONFIG_DIR))
         self._say("running", "Ctrl-C drains and stops")
@@ -283,4 +283,10 @@ class _Session:
         self._say("stopped", "all processes of this command")
 
     def _say(self, what: str, text: str) -> None:
-        print(f"{what:<12}{text}", flush=True)
+        _print(f"{what:<12}{terminal.escape(text)}")
+
+
+def _print(line: str) -> None:
+    # Orbit goes on without a reader: `make run | head` must not end it.
+    with suppress(OSError):
+        print(line, flush=True)

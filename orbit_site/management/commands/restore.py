@@ -26,7 +26,7 @@ class Command(OrbitCommand):
         with Progress(self.stderr) as bar:
             restored = load.restore(options["file"], actor=actors.operator(), progress=bar.show)
         if restored.sealed:
-            self.stderr.write(
+            self.warn(
                 f"No key in ORBIT_ENCRYPTION_KEYS decrypts the secrets of {restored.sealed} "
                 "endpoints: their deliveries would become dead letters. "
                 "Set the old keys before you start a cluster."
