@@ -52,37 +52,55 @@ def private_opener(name: str, flags: int) -> int:
     return handle
 
 
-@contextmanager
-def replacing(path: Path, *, mode: int | None = None) -> Iterator[TextIO]:
-    """Give a draft that becomes ``path``, durably, at the end of the block.
+class Draft:
+    """A file that takes the place of ``path`` as a whole: a crash leaves the old or the new one.
 
-    A reader sees the old file or the new one, also after a crash. The new one has ``mode``, else
-    the old one's. Raises OSError, also for a link or a device in its place.
+    It keeps the old one's mode and owner. Its methods raise OSError, the first also if a link or a
+    device is in its place: what those lead to is somebody else's.
     """
-    old = ensure_replaceable(path)
-    if mode is None and old is not None:
-        mode = stat.S_IMODE(old.st_mode)
-    draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
-    handle = os.open(
-        draft,
-        os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-        0o666 if mode is None else PRIVATE_FILE,
-    )
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            if old is not None and os.geteuid() == 0:
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        old = ensure_replaceable(path)
+        self._draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(self._draft, flags, PRIVATE_FILE if old else 0o666)
+        self.file: TextIO = os.fdopen(handle, "w", encoding="utf-8")
+        if old:
+            if os.geteuid() == 0:
                 os.fchown(handle, old.st_uid, old.st_gid)
-            if mode is not None:
-                os.fchmod(handle, mode)
-            os.fsync(handle)
-        ensure_replaceable(path)  # something may have been put there meanwhile
-        draft.replace(path)
+            os.fchmod(handle, stat.S_IMODE(old.st_mode))
+
+    def finish(self) -> None:
+        """Write it to the disk."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def publish(self) -> None:
+        """Give it its name. The name is durable after `sync_folder`."""
+        ensure_replaceable(self.path)  # something may have been put there meanwhile
+        self._draft.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove it, unless it has its name."""
+        with suppress(OSError):
+            self.file.close()
+        with suppress(OSError):
+            self._draft.unlink()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Give a file that becomes ``path``, durably, at the end of the block. Raises OSError."""
+    draft = Draft(path)
+    try:
+        yield draft.file
+        draft.finish()
+        draft.publish()
         sync_folder(path.parent)
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        draft.discard()
 
 
 def ensure_replaceable(path: Path) -> os.stat_result | None:

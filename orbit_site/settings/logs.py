@@ -6,38 +6,42 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from governance.kernel import files
 from orbit_site.settings import environment as env
 
 _handlers: dict[str, dict[str, Any]] = {
     "stderr": {
         "class": "logging.StreamHandler",
         "formatter": env.ORBIT_LOG_FORMAT,
-        "filters": ["request_id"],
+        "filters": ["request_id", "hide_values"],
     },
 }
 if env.LOG_DIR:
     try:
-        Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
+        Path(env.LOG_DIR).mkdir(files.PRIVATE_FOLDER, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
             f"Can't use ORBIT_LOG_DIR={env.LOG_DIR!r}: {error.strerror}. "
             "Name a folder that this user may create or write to."
         ) from None
     _handlers["file"] = {
-        "class": "logging.handlers.WatchedFileHandler",
+        "class": "orbit_site.log_records.PrivateFileHandler",
         "filename": str(Path(env.LOG_DIR) / "orbit.log"),
         "formatter": env.ORBIT_LOG_FORMAT,
-        "filters": ["request_id"],
+        "filters": ["request_id", "hide_values"],
         "delay": True,
     }
 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "governance.rest.request_id.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "governance.rest.request_id.RequestIdFilter"},
+        "hide_values": {"()": "orbit_site.log_records.HideValues"},
+    },
     "formatters": {
         "text": {
-            "()": "logging.Formatter",
+            "()": "orbit_site.log_records.LineFormatter",
             "format": "%(asctime)s %(levelname)s %(process)d %(name)s: "
             "%(message)s%(request_suffix)s",
         },
