@@ -3,8 +3,8 @@
 import json
 import re
 
-# Strings whole, and all between them without white space. In valid JSON nothing else has any.
-_PIECE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\s"]++')
+# Up to white space outside strings.
+_PIECE = re.compile(r'(?:"(?:[^"\\]++|\\.)*+"|[^\s"]++)++')
 _DECODER = json.JSONDecoder()
 
 
