@@ -14,7 +14,7 @@ from orbit_site.processes import pg_paths, pg_programs, pg_roles
 from orbit_site.processes.pg_paths import Account, PostgresError, Server
 
 #: In data whose ``orbit_owner`` is no superuser.
-_CONVERTED = "orbit.roles"
+CONVERTED = "orbit.roles"
 
 
 def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> None:
@@ -47,15 +47,15 @@ def create(server: Server, runner: Account, programs: Path, *, quick: bool) -> N
     ) as configuration:
         configuration.write("\ninclude_if_exists = 'orbit.conf'\n")
     pg_roles.create(programs, fresh, runner)
-    _write(fresh / _CONVERTED, [], runner)
+    _write(fresh / CONVERTED, [], runner)
     fresh.rename(server.data)
 
 
 def convert(server: Server, runner: Account, programs: Path) -> None:
     """Bring data of an older release to this one's roles. Raises PostgresError."""
-    if not (server.data / _CONVERTED).exists():
+    if not (server.data / CONVERTED).exists():
         pg_roles.convert(programs, server.data, runner)
-        _write(server.data / _CONVERTED, [], runner)
+        _write(server.data / CONVERTED, [], runner)
 
 
 def configure(
