@@ -9,8 +9,6 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-_ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
-_SPACED = re.compile(r"\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s+=|[^=]*=\s+\S")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -96,12 +94,14 @@ def _parse(line: str) -> tuple[str, str] | None:
         raise ValueError("it holds a control character. Type the line again.")
     if line[0].isspace():
         raise ValueError("it is indented. Begin it with the name: NAME=value.")
-    if _SPACED.match(line):
+    name, equals, value = line.partition("=")
+    if name[-1:].isspace() or (value[:1].isspace() and value.strip()):
         raise ValueError("there is a space beside the =. Write NAME=value.")
-    match = _ASSIGNMENT.fullmatch(line)
-    if match is None:
+    if name.startswith(("export ", "export\t")):
+        name = name.removeprefix("export").lstrip()
+    if not (equals and name.isascii() and name.isidentifier()):
         raise ValueError("it is no assignment. Write NAME=value, or # before a comment.")
-    return match[1], _value(match[2])
+    return name, _value(value)
 
 
 def _value(value: str) -> str:

@@ -50,7 +50,7 @@ def _problem(item: str) -> str:
     if re.search(r"[;\s]", item):
         parts = [part for part in re.split(r"[;\s]+", item) if part]
         return f"put commas between host names: {','.join(parts)[:200]}."
-    if re.fullmatch(r"[0-9a-fA-F.:\[\]]+/\d+", item) and _is_network(item):
+    if "/" in item and _is_network(item):
         return "a network is not possible. Write each address, or the name."
     if "_" in item and "://" not in item:
         return "a host name has no underscore; no request for it is answered. Write another name."
@@ -64,10 +64,9 @@ def corrected(item: str) -> str:
     """Return what is probably meant by a host name, "" if that isn't clear."""
     bare = re.sub(r"^[a-z][a-z0-9+.-]*://", "", item.strip("'\""), flags=re.IGNORECASE)
     bare = re.split(r"[/?#]", bare)[0].rpartition("@")[2]
-    address = re.fullmatch(r"\[?([0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(\](:\d*)?)?", bare)
-    if address:
+    if bare.count(":") > 1:
         try:
-            return f"[{IPv6Address(address[1]).compressed}]"
+            return f"[{IPv6Address(bare.lstrip('[').partition(']')[0]).compressed}]"
         except AddressValueError:
             return ""
     bare = re.sub(r":\d*$", "", bare).rstrip(".")
