@@ -61,7 +61,7 @@ def _run(argv: list[str]) -> int:
 
     command = "" if asks_for_help(argv) else (argv[1:2] or [""])[0]
     if command not in _QUIET:
-        for sentence in names.tell_once():
+        for sentence in names.report_once():
             print(f"orbit: warning: {sentence}", file=sys.stderr)
     if command == "up":
         from orbit_site.processes import up

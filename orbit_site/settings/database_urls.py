@@ -115,12 +115,12 @@ def _parameters(url: str) -> dict[str, str]:
 
 def _check_names(query: str) -> None:
     # `ssl` is what others call it: libpq makes sslmode=require of ssl=true.
-    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
-    known -= {"replication"}
+    keywords = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
+    keywords -= {"replication"}
     given = [unquote(part.partition("=")[0]) for part in query.split("&")] if query else []
     for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(key.lower(), known, n=1)
+        if key not in keywords:
+            near = difflib.get_close_matches(key.lower(), keywords, n=1)
             hint = f"Did you mean {near[0]}?" if near else "Remove it."
             raise _Wrong(f"has the parameter {key[:40]!r}, which PostgreSQL doesn't know. {hint}")
         if given.count(key) > 1:

@@ -19,7 +19,7 @@ def read(path: Path) -> dict[str, str]:
 
     Raises ImproperlyConfigured.
     """
-    found: dict[str, tuple[str, int]] = {}
+    variables: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(_text(path).split("\n"), 1):
         try:
             assignment = _parse(line.removesuffix("\r"))
@@ -28,13 +28,13 @@ def read(path: Path) -> dict[str, str]:
         if assignment is None:
             continue
         name, value = assignment
-        if name in found:
+        if name in variables:
             raise ImproperlyConfigured(
-                f"{path}, line {number}: {name} is also in line {found[name][1]}. "
+                f"{path}, line {number}: {name} is also in line {variables[name][1]}. "
                 "Remove one of the two."
             )
-        found[name] = value, number
-    return {name: value for name, (value, _) in found.items()}
+        variables[name] = value, number
+    return {name: value for name, (value, _) in variables.items()}
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Probes come by address. Elsewhere a host that isn't listed is told which variable to set."""
+"""Probes come by address. Elsewhere a host that isn't listed gets the name of the variable."""
 
 import logging
 
@@ -30,7 +30,7 @@ def test_probes_answer_under_any_host(client: Client, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ODD)
-def test_a_refused_host_is_told_the_variable(client: Client, host: str) -> None:
+def test_a_refused_host_gets_the_name_of_the_variable(client: Client, host: str) -> None:
     document = client.get("/cycles", HTTP_HOST=host)
     assert (document.status_code, document["Content-Type"]) == (400, "application/problem+json")
     assert document.json()["code"] == "malformed"

@@ -1,4 +1,4 @@
-"""A name that is meant for Orbit and isn't read is told, with the right one if one is near."""
+"""A name that is meant for Orbit and isn't read is reported, with the right one if one is near."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ import pytest
 from orbit_site.settings import names, variables
 
 
-def told(real: dict[str, str], in_file: tuple[str, ...] = ()) -> list[str]:
+def reported(real: dict[str, str], in_file: tuple[str, ...] = ()) -> list[str]:
     return list(names._warnings({item.name for item in variables.TABLE}, real, in_file))
 
 
@@ -24,10 +24,10 @@ def told(real: dict[str, str], in_file: tuple[str, ...] = ()) -> list[str]:
         ("ORBIT_DATABASE_URL", "DATABASE_URL"),
     ],
 )
-def test_a_misspelt_name_is_told_with_the_right_one(name: str, meant: str) -> None:
-    [sentence] = told({name: "hush"})
+def test_a_misspelt_name_is_reported_with_the_right_one(name: str, meant: str) -> None:
+    [sentence] = reported({name: "hush"})
     assert sentence == f"This release doesn't use {name}. Did you mean {meant}?"
-    assert told({}, (name,)) == [sentence]
+    assert reported({}, (name,)) == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_misspelt_name_is_told_with_the_right_one(name: str, meant: str) -> No
     ],
 )
 def test_a_name_of_another_release_gets_no_advice(name: str) -> None:
-    assert told({name: "1"}) == [f"This release doesn't use {name}."]
+    assert reported({name: "1"}) == [f"This release doesn't use {name}."]
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_a_name_of_another_release_gets_no_advice(name: str) -> None:
     ],
 )
 def test_other_names_are_looked_at_in_the_file_alone(name: str, meant: str) -> None:
-    assert told({name: "hush"}) == []
+    assert reported({name: "hush"}) == []
     sentence = f"Orbit doesn't use {name}, which is in .env. Did you mean {meant}?"
-    assert told({name: "hush"}, (name,)) == [sentence]
+    assert reported({name: "hush"}, (name,)) == [sentence]
 
 
 def test_names_of_others_are_left_alone() -> None:
@@ -77,10 +77,10 @@ def test_names_of_others_are_left_alone() -> None:
         "ORBIT_WEB_SERVICE_HOST": "10.0.0.1",
         "ORBIT_WEB_PORT": "tcp://10.0.0.1:3000",
     }
-    assert told({**real, "HOME": "/root"}, ("HTTPS_PROXY", "TZ", "SSL_CERT_FILE")) == []
+    assert reported({**real, "HOME": "/root"}, ("HTTPS_PROXY", "TZ", "SSL_CERT_FILE")) == []
 
 
-def test_it_is_told_once_for_a_process_and_its_children(
+def test_it_is_reported_once_for_a_process_and_its_children(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(os, "environ", {"ORBIT_GLOBALPAUSE": "hush"})
