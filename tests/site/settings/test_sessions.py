@@ -35,6 +35,10 @@ HOSTILE = {
     "row_security": "off",
 }
 OPTIONS = "options=-c%20lock_timeout%3D5s"
+UNHURRIED = (
+    "-c search_path=orb -c statement_timeout=0 -c lock_timeout=0 "
+    "-c idle_in_transaction_session_timeout=0"
+)
 EXPECTED = {
     "search_path": "orb",
     "lock_timeout": "5s",
@@ -139,9 +143,7 @@ def test_tables_land_in_the_schema_and_survive_a_backup_whatever_the_defaults(
     manage(first, "backup", file)
     manage(second, "restore", file)
     for name in spoilt:
-        with psycopg.connect(
-            server.url("orbit_owner", name), options="-c search_path=orb -c statement_timeout=0"
-        ) as owner:
+        with psycopg.connect(server.url("orbit_owner", name), options=UNHURRIED) as owner:
             assert owner.execute(
                 "SELECT DISTINCT schemaname FROM pg_tables "
                 "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
