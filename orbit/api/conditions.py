@@ -77,7 +77,8 @@ def expected(request: Request) -> Expected:
     if match.strip() == "*":
         return ANY
     if len(match) > _MAX_LENGTH or not re.fullmatch(_TAGS, match):
-        number = match.strip() if re.fullmatch(r"[ \t]*[0-9]{1,9}[ \t]*", match) else "3"
+        bare = match.strip()
+        number = bare if re.fullmatch(r"[0-9]{1,9}", bare) else "3"
         raise HeaderInvalid(f'If-Match must be an ETag in quotes, such as "{number}", or *.')
     weak = re.search(r'W/"([^"]*)"', match)
     return Expected(

@@ -7,7 +7,6 @@ import idna
 from django.core.exceptions import ImproperlyConfigured
 
 _FORM = "https://orbit.example.com:8443"
-_PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([/?#\\].*)?")
 _HOST = re.compile(
     r"(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61})\.?"
 )
@@ -46,25 +45,27 @@ def parse(text: str) -> str:
     if re.search(r"[;|\s]", text):
         several = ",".join(_meant(part) for part in re.split(r"[;|\s]+", text) if part)
         raise OriginInvalid("holds several: separate them by commas", several)
-    parts = _PARTS.fullmatch(text)
-    if parts is None:
+    scheme, separator, address = text.partition("://")
+    if not separator or not scheme.isalpha():
         host = re.sub(r"^(https?:|null$)?[/:]*", "", text, flags=re.IGNORECASE)
         raise OriginInvalid("has no scheme", _meant(f"https://{host}"))
-    scheme, place, rest = parts[1].lower(), parts[2], parts[3]
+    scheme, place = scheme.lower(), re.split(r"[/?#\\]", address)[0]
     if scheme not in _DEFAULT_PORTS:
         raise OriginInvalid("isn't http or https", _meant(f"https://{place}"))
     if "@" in place:
         origin = f"{scheme}://{place.rpartition('@')[2]}"
         raise OriginInvalid("holds a user name or a password", _meant(origin))
-    if rest:
+    if place != address:
         raise OriginInvalid("has more than scheme, host and port", _meant(f"{scheme}://{place}"))
     return f"{scheme}://{_host_and_port(place, scheme)}"
 
 
 def _host_and_port(place: str, scheme: str) -> str:
-    address, host, port = re.fullmatch(r"(\[.*\])?(.*?)(?::(.*))?", place).groups()  # type: ignore[union-attr]
-    host = _address(address) if address and not host else _name(host)
-    if port is None or port == _DEFAULT_PORTS[scheme]:
+    host, colon, port = place.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, colon, port = place, "", ""
+    host = _address(host) if host.startswith("[") and host.endswith("]") else _name(host)
+    if not colon or port == _DEFAULT_PORTS[scheme]:
         return host  # browsers leave the scheme's own port out
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise OriginInvalid("has a port that isn't 1 to 65535", f"{scheme}://{host}:8443")
@@ -102,4 +103,5 @@ def _meant(text: str) -> str:
 
 def _shown(item: str) -> str:
     """Return ``item`` without a password."""
-    return re.sub(r".*@", "...@", item, flags=re.DOTALL)[:200]
+    _, at, rest = item.rpartition("@")
+    return f"...@{rest}"[:200] if at else item[:200]
