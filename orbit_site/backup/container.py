@@ -258,12 +258,12 @@ def _untrusted(path: Path, origin: Origin) -> NoBackup:
     bring = "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own"
     if settings.ORBIT_KEYS_ARE_DERIVED:
         bring = (
-            "Set ORBIT_ENCRYPTION_KEYS as it is there. If it isn't set there either, its keys come "
-            "from ORBIT_SECRET_KEY or var/secret-key: bring that along"
+            "Set ORBIT_ENCRYPTION_KEYS as it is there; if it isn't set there, copy its "
+            "ORBIT_SECRET_KEY or its file var/secret-key"
         )
     return Untrusted(
-        f"{path} was signed with a key of another installation. {bring}; "
-        f"they also open the secrets of its endpoints. {anyway}"
+        f"{path} was signed with a key of another installation. {bring}: that also opens the "
+        f"secrets of its endpoints. {anyway}"
     )
 
 

@@ -22,7 +22,9 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 
 
-def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+def start(
+    server: Server, name: str, *arguments: str, stdin: int = subprocess.DEVNULL, **more: str
+) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         **database.environment(server, name),
@@ -34,7 +36,7 @@ def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess
         cwd=database.PROJECT,
         env=environment,
         text=True,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,

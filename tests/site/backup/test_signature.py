@@ -42,11 +42,13 @@ def test_each_key_of_the_installation_verifies(backup: Path) -> None:
 def test_one_of_another_installation_says_so_and_which_keys_it_needs(backup: Path) -> None:
     for derived, advice in (
         (False, "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own"),
-        (True, "from ORBIT_SECRET_KEY or var/secret-key: bring that along"),
+        (True, "copy its ORBIT_SECRET_KEY or its file var/secret-key"),
     ):
         with (
             keys(THEIRS, derived=derived),
-            pytest.raises(Untrusted, match=f"a key of another installation. .*{advice}.*--unsigned"),
+            pytest.raises(
+                Untrusted, match=f"a key of another installation. .*{advice}.*--unsigned"
+            ),
             container.opened(backup),
         ):
             pass
@@ -161,7 +163,7 @@ def test_a_file_that_lies_about_itself_is_refused(backup: Path, name: str) -> No
     backup.write_bytes(_odd(name, backup.read_bytes()))
     with (
         keys(OURS),
-        pytest.raises(NoBackup, match="is cut off or was changed|is not a backup"),
+        pytest.raises(NoBackup, match=r"is cut off or was changed|is not a backup"),
         container.opened(backup, unsigned=True),
     ):
         pass

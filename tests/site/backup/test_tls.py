@@ -133,7 +133,7 @@ def test_where_no_program_can_do_it_it_says_which_and_why_and_writes_nothing(
     program.write_text(
         "#!/bin/sh\n"
         'case "$1" in --version) echo "pg_dump (PostgreSQL) 99.1"; exit;; esac\n'
-        "echo 'pg_dump: error: sslmode value \"require\" invalid when SSL support is not compiled"
+        'echo \'pg_dump: error: sslmode value "require" invalid when SSL support is not compiled'
         " in' >&2; exit 1\n"
     )
     program.chmod(0o755)
