@@ -33,39 +33,39 @@ def at(proxy: TlsProxy, **options: str) -> dict[str, Any]:
     return {"HOST": "localhost", "PORT": str(proxy.port), "options": options}
 
 
-@pytest.mark.parametrize("mode", ["", "allow", "prefer", "require", "verify-full"])
 def test_a_session_with_tls_means_a_dump_with_tls(
-    server: Server, used: str, proxy: TlsProxy, authority: Authority, tmp_path: Path, mode: str
+    server: Server, used: str, authority: Authority, tmp_path: Path
 ) -> None:
-    options = {"sslmode": mode} if mode else {}
-    if mode == "verify-full":
-        options["sslrootcert"] = authority.bundle
-    code, _, errors = call(
-        server, used, "backup", str(tmp_path / "a.backup"), **at(proxy, **options)
-    )
-    assert (code, errors) == (0, "")
-    with container.opened(tmp_path / "a.backup") as opened:
-        assert opened.signed
-    if mode == "allow":  # Orbit's own sessions are in clear text then, as libpq documents
-        assert proxy.encrypted == 0
-    else:
-        assert proxy.clear == 0
-        assert proxy.encrypted >= 3  # two sessions of Orbit, and pg_dump
+    for mode in ("", "allow", "prefer", "require", "verify-full"):
+        options = {"sslmode": mode} if mode else {}
+        if mode == "verify-full":
+            options["sslrootcert"] = authority.bundle
+        path = tmp_path / f"{mode}.backup"
+        with TlsProxy(server.host, authority.server("localhost")) as proxy:
+            code, _, errors = call(server, used, "backup", str(path), **at(proxy, **options))
+        assert (code, errors) == (0, ""), mode
+        with container.opened(path) as opened:
+            assert opened.signed
+        if mode == "allow":  # Orbit's own sessions are in clear text then, as libpq documents
+            assert proxy.encrypted == 0
+        else:
+            assert proxy.clear == 0, mode
+            assert proxy.encrypted >= 3, mode  # two sessions of Orbit, and pg_dump
 
 
-@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
 def test_a_server_that_does_not_prove_itself_gets_nothing(
-    server: Server, used: str, proxy: TlsProxy, tmp_path: Path, mode: str
+    server: Server, used: str, proxy: TlsProxy, tmp_path: Path
 ) -> None:
     other = Authority(tmp_path, "Other CA")
-    options = {"sslmode": mode, "sslrootcert": other.bundle}
-    code, _, errors = call(
-        server, used, "backup", str(tmp_path / "a.backup"), **at(proxy, **options)
-    )
-    assert code == 7
-    assert "certificate verify failed" in errors
-    assert "Traceback" not in errors
-    assert not (tmp_path / "a.backup").exists()
+    for mode in ("verify-ca", "verify-full"):
+        options = {"sslmode": mode, "sslrootcert": other.bundle}
+        code, _, errors = call(
+            server, used, "backup", str(tmp_path / "a.backup"), **at(proxy, **options)
+        )
+        assert code == 7
+        assert "certificate verify failed" in errors
+        assert "Traceback" not in errors
+        assert not (tmp_path / "a.backup").exists()
 
 
 def test_what_falls_back_to_clear_text_is_tightened(
