@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Warning, register
 from django.db import Error
 
-from governance.kernel import sql
+from governance.kernel import sequences, sql
 from governance.kernel.errors import OrbitError
 from orbit.dispatch import endpoints
 
@@ -92,6 +92,10 @@ FINDINGS = {
         "No active user is an administrator of the console.",
         "Run `manage.py user create NAME --role administrator`.",
     ),
+    "orbit.W020": (
+        "A sequence is nearly out of numbers.",
+        "Widen it: `ALTER SEQUENCE ... AS bigint NO MAXVALUE`, and the column that it fills.",
+    ),
 }
 
 
@@ -154,7 +158,8 @@ def database_of_production(app_configs: Any, **options: Any) -> list[CheckMessag
     if settings.ORBIT_EMBEDDED_DATABASE:
         return []
     try:
-        return [_warning(number) for number in _database_problems()]
+        used = [_warning(20, name) for name in sequences.nearly_used()]
+        return [_warning(number) for number in _database_problems()] + used
     except Error as error:
         return [_warning(14, " ".join(str(error).split())[:200])]
 

@@ -19,6 +19,18 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return _answer(request, 400, "malformed", "The request is malformed.")
 
 
+def refused_host(request: HttpRequest, host: str) -> HttpResponse:
+    """Answer 400 to a host name that isn't ours; ``host`` is quoted and short."""
+    return _answer(
+        request,
+        400,
+        "malformed",
+        f"Orbit doesn't answer as {host}: ORBIT_ALLOWED_HOSTS doesn't list it. "
+        "Add the name there and start the web server again, or use a listed one.",
+        is_page=request.path == "/" or request.path.startswith(_CONSOLE),
+    )
+
+
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403."""
     return _answer(request, 403, "forbidden", "You don't have the permission for this.")
@@ -78,8 +90,10 @@ def refusal(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
     return _answer(request, status, code, detail)
 
 
-def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
-    if not request.path.startswith(_CONSOLE):
+def _answer(
+    request: HttpRequest, status: int, code: str, detail: str, *, is_page: bool | None = None
+) -> HttpResponse:
+    if not (request.path.startswith(_CONSOLE) if is_page is None else is_page):
         return problem.respond(status, code, detail)
     # Without context processors: they would query the database, which may be down.
     return HttpResponse(

@@ -14,7 +14,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from governance.kernel import clock
+from governance.kernel import clock, sequences
+from governance.kernel.throttled_log import ThrottledLog
 from governance.rest import problem, rates
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
@@ -65,6 +66,7 @@ class Probe:
         self._began = 0.0
         self._connection: BaseDatabaseWrapper | None = None
         self._complete: set[tuple[str, str]] = set()
+        self._log = ThrottledLog(logger.warning)
 
     def results(self) -> dict[str, str]:
         """Return OK, DEGRADED or FAILED by check."""
@@ -86,7 +88,7 @@ class Probe:
     def _check(self) -> dict[str, str]:
         checks: dict[str, Callable[[], bool | str]] = {
             "database": _database,
-            "writable": _writable,
+            "writable": self._writable,
             "migrations": self._migrations,
             "config": _config,
             "partitions": _partitions,
@@ -107,6 +109,13 @@ class Probe:
             connections.close_all()
         return results
 
+    def _writable(self) -> str:
+        rates.probe()
+        used = sequences.nearly_used()
+        for name in used:
+            self._log.report(name, "nearly out of numbers; see docs/operations.md")
+        return DEGRADED if used else OK
+
     def _migrations(self) -> bool:
         # A full look takes long. While the same rows are there, it would say the same.
         applied = set(MigrationRecorder(connection).applied_migrations())
@@ -120,11 +129,6 @@ class Probe:
 def _database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    return True
-
-
-def _writable() -> bool:
-    rates.probe()
     return True
 
 

@@ -15,6 +15,8 @@ _CLASSES = ("08", "53", "57", "58")
 _STATES = {_READ_ONLY, "25P03", "25P04"}
 #: A time limit or a lock ended the statement; the server itself is well.
 _TOO_SLOW = {"57014", "55P03", "40001", "40P01"}
+#: A sequence is at its end: no value of a request is wrong, and it works once it is widened.
+_SEQUENCE_FULL = "2200H"
 _BY_CLASS = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -27,7 +29,12 @@ def is_away(error: BaseException | None) -> bool:
     if isinstance(error, _BY_CLASS):
         return True
     state = sqlstate(error)
-    return state in _STATES or state.startswith(_CLASSES) or _misses_unlogged(error)
+    return (
+        state in _STATES
+        or state == _SEQUENCE_FULL
+        or state.startswith(_CLASSES)
+        or _misses_unlogged(error)
+    )
 
 
 def is_wrong_server(error: BaseException | None) -> bool:
@@ -44,9 +51,24 @@ def explain(error: BaseException | None) -> str:
     """Return a sentence for callers: what happened, without details of the server."""
     if is_wrong_server(error):
         return "The database is read-only now. Try again."
+    if sqlstate(error) == _SEQUENCE_FULL:
+        return "The database has run out of numbers. An operator has to look at its log."
     if sqlstate(error) in _TOO_SLOW:
         return "The database didn't finish this in time. Try again."
     return "The database doesn't answer now. Try again."
+
+
+def refuses_value(error: BaseException | None) -> bool:
+    """Tell whether a value that a statement was given is what the database can't take."""
+    cause = _driver_error(error)
+    if not isinstance(cause, psycopg.DataError):
+        return False
+    if cause.sqlstate is None:
+        return True  # the driver sends no NUL
+    # A literal that can't be read has a place in the statement, a bound parameter has its number.
+    # What a computation, a column or a sequence refuses has neither.
+    details = cause.diag
+    return details.statement_position is not None or "parameter $" in (details.context or "")
 
 
 def sqlstate(error: BaseException | None) -> str:

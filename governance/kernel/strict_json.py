@@ -7,6 +7,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from governance.kernel.errors import Kind, OrbitError
@@ -19,6 +20,7 @@ _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # The place of an error is looked for up to here: it takes Python a microsecond a token.
 _SEARCHED = 16 * 1024
+_SURE_LENGTH, _TINY = 16, 1e-290
 
 
 class StrictJsonError(OrbitError):
@@ -27,12 +29,16 @@ class StrictJsonError(OrbitError):
     code, kind = "malformed_json", Kind.MALFORMED
 
 
+class Inexact(float):
+    """A number that isn't the one that was written: no binary float is."""
+
+
 class _Wrong(Exception):
     """What the parser lets pass; the text says what it is, if its place isn't found."""
 
 
 def loads(data: bytes, *, max_depth: int = 64) -> Any:
-    """Parse a JSON document.
+    """Parse a JSON document; a number that a float would change is ``Inexact``.
 
     Raises StrictJsonError; for an error at the beginning with the pointer of the innermost value.
     """
@@ -98,7 +104,14 @@ def _float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
         raise _Wrong("A number is out of range")
-    return number
+    # 15 digits survive, unless the number is tiny.
+    if len(digits) <= _SURE_LENGTH and abs(number) > _TINY:
+        return number
+    try:
+        exact = Decimal(digits) == Decimal(repr(number))
+    except InvalidOperation:  # an exponent of twenty digits
+        exact = False
+    return number if exact else Inexact(number)
 
 
 def _deeper(value: Any, max_depth: int) -> bool:

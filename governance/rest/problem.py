@@ -10,7 +10,6 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import DataError
 from django.http import Http404, HttpResponse, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -62,7 +61,6 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (UnreadablePostError, 400, "malformed", "The body broke off."),
     (SuspiciousOperation, 400, "malformed", "The request can't be read."),
     (BadRequest, 400, "malformed", "The request can't be read."),
-    (DataError, 400, "malformed", "The request holds a value that the database can't store."),
 ]
 
 
@@ -107,6 +105,8 @@ def describe(error: BaseException) -> dict[str, Any] | None:
         )
     if availability.is_away(error):
         return body(503, "database_unavailable", availability.explain(error))
+    if availability.refuses_value(error):
+        return body(400, "malformed", "The request holds a value that the database can't read.")
     for kind, status, code, detail in _FOREIGN:
         if isinstance(error, kind):
             return body(status, code, detail or str(getattr(error, "detail", error)))

@@ -197,7 +197,7 @@ def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:
         return InquiryReply(Inquiry.HELD, "the receiver has it (inquiry answered 200)")
     if answer.status == 404:
         return InquiryReply(Inquiry.MISSING, "the receiver doesn't have it (inquiry answered 404)")
-    error = f"HTTP {answer.status}" if answer.status is not None else answer.error
+    error = answer.refusal if answer.status is not None else answer.error
     return InquiryReply(Inquiry.SILENT, f"the inquiry brought no answer: {error}")
 
 
@@ -264,7 +264,7 @@ def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Response) -> AttemptR
     kind = outcome.classify(answer, permanent=endpoint.permanent_statuses)
     status = outcome.attempt_status(answer)
     is_delivered = isinstance(kind, outcome.Delivered)
-    error = "" if is_delivered else clean(answer.error or f"HTTP {answer.status}")
+    error = "" if is_delivered else clean(_why(answer))
     return AttemptResult(
         job,
         answer,
@@ -273,6 +273,11 @@ def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Response) -> AttemptR
         error,
         observation=_observe(job, answer, kind, error),
     )
+
+
+def _why(answer: Response) -> str:
+    # Where the receiver has moved to says more than why its body isn't whole.
+    return answer.refusal if answer.location else answer.error or answer.refusal
 
 
 def _decide_unknown(job: ClaimedJob) -> JobTransition:

@@ -15,7 +15,10 @@ from orbit.states import Attempt, Job
 # retry    1           2           3            4          5            6 and later
 # after    1.6 - 2.4   4.8 - 7.2   14.4 - 21.6  43 - 65    130 - 194    240 - 360
 FACTOR = 3.0
-_SECONDS = re.compile(r"[0-9]{1,10}")
+_SECONDS = re.compile(r"[0-9]+")
+# No wait is longer; a cap comes on top. More digits than these mean the same.
+_MOST_SECONDS = 1e9
+_LONGEST_DATE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +157,14 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
     """Return the seconds of a Retry-After (RFC 9110, section 10.2.3), or None."""
     if value is None or not value.isascii():
         return None
-    text = value.strip()
-    if _SECONDS.fullmatch(text):
-        return float(text)
+    text = value.strip(" \t")
+    # Several headers arrive as one, with commas: the longest wait suits all of them.
+    numbers = [number.strip(" \t") for number in text.split(",")]
+    if all(_SECONDS.fullmatch(number) for number in numbers):
+        # Not int(): that raises ValueError for 4,301 digits.
+        return min(max(float(number) for number in numbers), _MOST_SECONDS)
+    if len(text) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -165,4 +173,4 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = (moment - (now or clock.now())).total_seconds()
-    return seconds if seconds > 0 else None
+    return min(seconds, _MOST_SECONDS) if seconds > 0 else None

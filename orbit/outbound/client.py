@@ -73,6 +73,17 @@ class Response:
     was_sent: bool | None  # False: certainly no byte left
     body: bytes | None  # None: not whole, or longer than ``keep``
     content_type: str = ""
+    location: str = ""  # where a redirect points to, without secrets
+
+    @property
+    def refusal(self) -> str:
+        """What a status that isn't a 2xx says, in words."""
+        if not self.location:
+            return f"HTTP {self.status}"
+        return (
+            f"HTTP {self.status}: the receiver redirects to {self.location}, and Orbit follows no"
+            " redirect. If it moved, change the url."
+        )
 
 
 class Adapter(BaseAdapter):
@@ -232,6 +243,7 @@ def send(
     excerpt = body[:keep]
     if body and request.secrets:
         excerpt = redaction.mask(body[: keep + _MARGIN], request.secrets)[:keep]
+    location = response.headers.get("Location", "") if response.status_code // 100 == 3 else ""
     return Response(
         status=response.status_code,
         error_class=None,
@@ -242,6 +254,7 @@ def send(
         was_sent=True,
         body=whole,
         content_type=response.headers.get("Content-Type", ""),
+        location=redaction.location(location, request.secrets) if location else "",
     )
 
 

@@ -26,6 +26,9 @@ from orbit.outbound import addresses
 
 IDLE_SECONDS = 30.0
 IDLE_CONNECTIONS = 32
+# Interim answers (RFC 9110, section 15.2) before the final one: how many, and their bytes together.
+MOST_INTERIM, INTERIM_BYTES = 16, 65536
+_SWITCHING = 101
 # Headers that urllib3 adds by default; list them so that ours replace them.
 _SET_BY_URLLIB3 = frozenset(
     ("host", "user-agent", "accept-encoding", "content-length", "transfer-encoding")
@@ -102,10 +105,12 @@ class _Reader(io.BufferedReader):
     def __init__(self, source: _Source) -> None:
         super().__init__(source, 16384)
         self.source = source
+        self.bytes = 0  # of the lines
         self._lines = 0
 
     def readline(self, size: int | None = -1, /) -> bytes:
         line = super().readline(-1 if size is None else size)
+        self.bytes += len(line)
         if self.source.in_head:
             self._lines += 1
             # http.client would take the end of the stream for the end of the head.
@@ -149,6 +154,19 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         if isinstance(reader, _Reader):
             reader.source.in_head = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the final answer's status line. Raises BadResponse."""
+        reader: Any = self.fp
+        for _ in range(MOST_INTERIM + 1):
+            # http.client's own way to read one; it reads past 100 only.
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 <= line[1] < 200 or line[1] == _SWITCHING:
+                return line
+            while reader.readline(INTERIM_BYTES + 1) not in (b"\r\n", b"\n"):
+                if reader.bytes > INTERIM_BYTES:
+                    raise BadResponse(f"interim answers are longer than {INTERIM_BYTES} bytes")
+        raise BadResponse(f"more than {MOST_INTERIM} interim answers came before a final one")
 
 
 class PlainConnection(HTTPConnection):
@@ -259,7 +277,9 @@ class PlainConnection(HTTPConnection):
             original_response=original,
             request_method=self._method,  # type: ignore[attr-defined]  # http.client's
         )
-        # After 103 Early Hints the next request would get this one's 200.
+        if response.status == _SWITCHING:
+            self.close()
+            raise BadResponse("the receiver switched protocols (101), which Orbit doesn't ask for")
         if not 200 <= response.status <= 599:
             self.close()
             raise BadResponse(f"the response's status {response.status} can't be a final one")

@@ -4,10 +4,16 @@ import base64
 import functools
 import html
 import json
+import re
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 SHORTEST = 6  # bytes: any text may contain less by chance
 MASK = b"[masked]"
+_LONGEST_LOCATION = 300
+_UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
+_QUERY = re.compile(r"[?#].*")
+# The name and password before a host; a path may have an @.
+_USER = re.compile(r"^(?!/[^/\\])((?:[A-Za-z][A-Za-z0-9+.-]{0,20}:)?[/\\]*)[^/\\]*@")
 
 
 def mask(data: bytes, secrets: tuple[str, ...]) -> bytes:
@@ -20,6 +26,13 @@ def mask(data: bytes, secrets: tuple[str, ...]) -> bytes:
             data = data.replace(form, MASK)
     tail = max((_truncated(data, form) for form in forms), default=0)
     return data[:-tail] + MASK if tail else data
+
+
+def location(value: str, secrets: tuple[str, ...]) -> str:
+    """Return a Location header for users: without credentials, query and ``secrets``."""
+    masked = mask(value.encode("latin-1", "replace"), secrets).decode("latin-1")
+    text = _USER.sub(r"\1", _QUERY.sub("?...", _UNPRINTABLE.sub("\ufffd", masked)))
+    return text if len(text) <= _LONGEST_LOCATION else f"{text[:_LONGEST_LOCATION]}..."
 
 
 def secrets_of_url(url: str) -> tuple[str, ...]:

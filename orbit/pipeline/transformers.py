@@ -119,7 +119,7 @@ def _http(payload: Payload, context: Context) -> Payload:
             retry=answer.error_class != "refused",
         )
     if not 200 <= answer.status <= 299:
-        raise TransformError(f"The answer was {answer.status}.", retry=answer.status != 410)
+        raise TransformError(f"The answer was {answer.refusal}.", retry=answer.status != 410)
     if answer.body is None:
         raise TransformError(f"The answer's body can't be used: {answer.error}.")
     return Payload(answer.body, _content_type(answer.content_type))

@@ -13,10 +13,15 @@ from zoneinfo import available_timezones
 from cronsim import CronSim, CronSimError
 
 from governance.kernel import canonical, schemas
+from governance.kernel.strict_json import Inexact
 
 PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
 MAX_DOCUMENT = 256 * 1024
 _TIERS = {"1", "2", "3"}
+_HUGE = "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a string."
+_INEXACT = (
+    "Is a number that a binary float would change (17 digits are the most). Write it as a string."
+)
 DEFAULT_TARGET = "default-endpoint"
 # The release's schemas: those in ORBIT_CONFIG_DIR may be older.
 _FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
@@ -189,23 +194,18 @@ def _schema_problems(schema: Mapping[str, Any], document: Any) -> Problems:
     # The canonical form takes twenty times as long; it may be shorter than this, but not by half.
     if len(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) > 2 * MAX_DOCUMENT:
         return [_problem("", f"Is longer than {MAX_DOCUMENT} bytes.")]
+    changed = list(itertools.islice(_changed_numbers(document), schemas.MOST_LISTED))
+    if changed:
+        return changed
     try:
         size = len(canonical.canonical_json(document))
     except ValueError as error:
         return [_problem("", str(error))]
-    if size > MAX_DOCUMENT:
-        return [_problem("", f"Is longer than {MAX_DOCUMENT} bytes.")]
-    return [
-        _problem(
-            schemas.pointer(path),
-            "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a string.",
-        )
-        for path in itertools.islice(_huge_numbers(document), schemas.MOST_LISTED)
-    ]
+    return [_problem("", f"Is longer than {MAX_DOCUMENT} bytes.")] if size > MAX_DOCUMENT else []
 
 
-def _huge_numbers(document: Any) -> Iterator[tuple[str | int, ...]]:
-    """Yield the paths of numbers that the database would change."""
+def _changed_numbers(document: Any) -> Iterator[dict[str, str]]:
+    """Yield the problems of numbers that an instruction would change."""
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
     while waiting:
         path, value = waiting.pop()
@@ -216,7 +216,9 @@ def _huge_numbers(document: Any) -> Iterator[tuple[str | int, ...]]:
             if isinstance(item, dict | list):
                 waiting.append(((*path, step), item))
             elif isinstance(item, int | float) and abs(item) > 2**53:
-                yield (*path, step)
+                yield _problem(schemas.pointer((*path, step)), _HUGE)
+            elif isinstance(item, Inexact):
+                yield _problem(schemas.pointer((*path, step)), _INEXACT)
 
 
 class _ValidParts:

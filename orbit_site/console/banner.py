@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.kernel import clock, reasons
+from governance.kernel import clock, reasons, sequences
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, pauses
 from governance.states import Mode
@@ -40,7 +40,7 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. At most eleven queries."""
+    """Return the banners for ``actor``, the most severe first. At most twelve queries."""
     banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
         banners.append(
@@ -68,6 +68,10 @@ def active(actor: Actor) -> list[Banner]:
         )
     if actor.namespaces is None:
         banners += [Banner("bad", text) for text in _partition_problems()]
+        banners += [
+            Banner("bad", f"{name} is nearly out of numbers: see operations.md.")
+            for name in sequences.nearly_used()
+        ]
         banners += [Banner("part", text) for text in _wrong_clocks()]
     down: list[EndpointState] = []
     if actor.namespaces is None:

@@ -21,6 +21,7 @@ from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
+from governance.kernel import availability
 from orbit_site import error_pages
 from orbit_site.console import banner, header
 
@@ -131,7 +132,9 @@ class OrbitAdminSite(AdminSite):
                     # Render here: change lists run their queries only now.
                     if hasattr(response, "render") and not getattr(response, "is_rendered", True):
                         response = response.render()
-            except DataError:
+            except DataError as error:
+                if not availability.refuses_value(error):
+                    raise
                 return error_pages.bad_request(request)
             return response
 

@@ -29,6 +29,7 @@ from granian.server.embed import Server
 from orbit.profiles import reload
 from orbit_site.processes import pending_migrations, server_socket
 from orbit_site.processes.forks import GRACE_SECONDS, ForkedChild, ForkedChildren, SharedPage
+from orbit_site.settings import names
 from orbit_site.web.front import Front, WSGIApplication
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ def serve() -> None:
 
     Raises Unmigrated, PortBusy or a configuration error before it serves.
     """
+    names.log_once(log)
     pending_migrations.refuse()
     reload.load_at_start()
     listener = server_socket.listen(settings.ORBIT_PORT)

@@ -6,7 +6,6 @@ Each name is a Django setting. Apps read ``ORBIT_*``; only the settings read the
 import os
 import re
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -14,7 +13,7 @@ from cronsim import CronSim, CronSimError
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from orbit_site.settings import variables
+from orbit_site.settings import hosts, variables
 from orbit_site.settings.variables import boolean, choice, integer, items, number, password, text
 
 BASE_DIR, VAR_DIR = variables.BASE_DIR, variables.VAR_DIR
@@ -209,31 +208,14 @@ def _check() -> None:
         raise ImproperlyConfigured(
             "ORBIT_DATABASE_SCHEMA must be a plain lower-case name, such as orbit."
         )
-    _check_addresses()
+    hosts.check("ORBIT_ALLOWED_HOSTS", ALLOWED_HOSTS)
+    hosts.check_address("ORBIT_BIND", ORBIT_BIND)
+    hosts.check_networks("ORBIT_TRUSTED_PROXIES", ORBIT_TRUSTED_PROXIES)
     _check_cron(ORBIT_CRON_SCHEDULE, "ORBIT_CRON_SCHEDULE")
     _check_cron(ORBIT_RUN_PROFILE_CRON_SCHEDULE, "ORBIT_RUN_PROFILE_CRON_SCHEDULE")
     _check_encryption_keys()
     if PRODUCTION:
         _check_production()
-
-
-def _check_addresses() -> None:
-    try:
-        ip_address(ORBIT_BIND)
-    except ValueError:
-        raise ImproperlyConfigured(
-            f"ORBIT_BIND={ORBIT_BIND!r} is not an address. "
-            "Write 127.0.0.1, 0.0.0.0, or an address of this machine."
-        ) from None
-    for item in ORBIT_TRUSTED_PROXIES:
-        try:
-            ip_network(item)
-        except ValueError:
-            if item != "*":
-                raise ImproperlyConfigured(
-                    f"ORBIT_TRUSTED_PROXIES holds {item!r}, which is no address or network. "
-                    "Write 10.0.0.7 or 10.0.0.0/24."
-                ) from None
 
 
 def _check_cron(cron: str, name: str) -> None:
@@ -256,7 +238,7 @@ def _check_encryption_keys() -> None:
         except ValueError:
             raise ImproperlyConfigured(
                 "ORBIT_ENCRYPTION_KEYS holds a value that is not a Fernet key "
-                "(32 bytes, url-safe base64)."
+                "(32 bytes, url-safe base64). Write keys without quotes, commas between them."
             ) from None
 
 

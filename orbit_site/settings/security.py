@@ -7,6 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from orbit.outbound import addresses
 from orbit.outbound import secrets as sealing
 from orbit_site.settings import environment as env
 
@@ -41,6 +42,10 @@ def _kept_secret(path: Path) -> str:
         ) from exc
 
 
+try:
+    addresses.rules(tuple(env.ORBIT_DISPATCH_ALLOWED_HOSTS))
+except addresses.Refused as refused:
+    raise ImproperlyConfigured(refused.detail) from None
 SECRET_KEY = env.SECRET_KEY or _kept_secret(env.VAR_DIR / "secret-key")
 ORBIT_ENCRYPTION_KEYS = env.ORBIT_ENCRYPTION_KEYS or [sealing.derive_key(SECRET_KEY)]
 ORBIT_KEYS_ARE_DERIVED = not env.ORBIT_ENCRYPTION_KEYS

@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, User
 from django.db import connections
 
+from governance.kernel import sequences
 from governance.models import WorkspaceGrant
 from orbit_site import checks
 from orbit_site.processes.postgres import Server
@@ -198,6 +199,15 @@ def test_a_remote_database_needs_tls_or_an_explicit_sslmode_disable(
         monkeypatch.setitem(place, "HOST", host)  # the connection is open, and stays
         monkeypatch.setitem(place, "OPTIONS", {"sslmode": sslmode} if sslmode else {})
         assert ("orbit.W018" in ids(checks.database_of_production(None))) is is_reported
+
+
+@pytest.mark.django_db
+def test_a_sequence_without_many_numbers_left_is_named(
+    right: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequences, "NEARLY", 0.0)
+    found = [item for item in checks.database_of_production(None) if item.id == "orbit.W020"]
+    assert "governance_namespace_id_seq" in str(found)
 
 
 def test_the_command_fails_on_findings_only(committed: str, server: Server) -> None:

@@ -1,6 +1,6 @@
 -- Take an Idempotency-Key for work of several transactions; its answer is the call's id for now.
 -- Does nothing if the key is taken. An older release answers an equal request with that id.
--- params: owner int, route text, key text, sha256 text, call text
+-- params: owner bigint, route text, key text, sha256 text, call text
 INSERT INTO governance_idempotentrequest AS kept (owner_id, route, key, body_sha256, status, answer)
 VALUES (%(owner)s, %(route)s, %(key)s, %(sha256)s, 0, jsonb_build_object('call', %(call)s::text))
 ON CONFLICT (owner_id, route, key) DO UPDATE

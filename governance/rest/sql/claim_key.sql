@@ -1,6 +1,6 @@
 -- Take an Idempotency-Key. Returns no row if a younger answer is stored; its row is locked then.
 -- Waits for the transaction of an equal request that is under way.
--- params: owner int, route text, key text, sha256 text
+-- params: owner bigint, route text, key text, sha256 text
 INSERT INTO governance_idempotentrequest AS kept (owner_id, route, key, body_sha256, status, answer)
 VALUES (%(owner)s, %(route)s, %(key)s, %(sha256)s, 0, 'null')
 ON CONFLICT (owner_id, route, key) DO UPDATE

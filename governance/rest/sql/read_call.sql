@@ -1,5 +1,5 @@
 -- The call of an Idempotency-Key, and its answer if it has ended.
--- params: owner int, route text, key text
+-- params: owner bigint, route text, key text
 SELECT
     body_sha256,
     CASE WHEN status = 0 THEN (answer ->> 'call')::uuid

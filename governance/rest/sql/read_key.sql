@@ -1,5 +1,5 @@
 -- The answer that is stored under an Idempotency-Key.
--- params: owner int, route text, key text
+-- params: owner bigint, route text, key text
 SELECT body_sha256, answer
 FROM governance_idempotentrequest
 WHERE owner_id = %(owner)s

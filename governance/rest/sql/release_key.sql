@@ -1,5 +1,5 @@
 -- Give up an Idempotency-Key that this transaction has taken.
--- params: owner int, route text, key text
+-- params: owner bigint, route text, key text
 DELETE FROM governance_idempotentrequest
 WHERE owner_id = %(owner)s
   AND route = %(route)s

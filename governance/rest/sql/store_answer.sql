@@ -1,5 +1,5 @@
 -- Store the answer under an Idempotency-Key that this transaction has taken.
--- params: owner int, route text, key text, status int, answer text
+-- params: owner bigint, route text, key text, status int, answer text
 UPDATE governance_idempotentrequest
 SET status = %(status)s, answer = %(answer)s::jsonb
 WHERE owner_id = %(owner)s

@@ -1,5 +1,5 @@
 -- Store the answer of a call under its Idempotency-Key, once.
--- params: owner int, route text, key text, sha256 text, call text, status int, answer text
+-- params: owner bigint, route text, key text, sha256 text, call text, status int, answer text
 INSERT INTO governance_idempotentrequest AS kept (owner_id, route, key, body_sha256, status, answer)
 VALUES (%(owner)s, %(route)s, %(key)s, %(sha256)s, %(status)s, %(answer)s::jsonb)
 ON CONFLICT (owner_id, route, key) DO UPDATE

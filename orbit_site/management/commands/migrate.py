@@ -11,7 +11,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from governance.kernel.sql import load
 from orbit_site.processes.pending_migrations import PartlyReplaced, ensure_not_partly_replaced
@@ -52,9 +52,10 @@ class Command(migrate.Command):
                 if not options.get("plan") and not options.get("check_unapplied"):
                     _grant(settings.ORBIT_DATABASE_SCHEMA)
             except OperationalError as error:
-                if isinstance(error.__cause__, LockNotAvailable):
+                # A request may hold one table and wait for another one that is being changed.
+                if isinstance(error.__cause__, (LockNotAvailable, DeadlockDetected)):
                     raise CommandError(
-                        f"A table was locked for over {LOCK_TIMEOUT}. "
+                        f"A table was locked by others, or for over {LOCK_TIMEOUT}. "
                         f"What was done before it is kept. Run it again. ({error})"
                     ) from error
                 raise

@@ -4,9 +4,16 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+)
 
-from governance.kernel import availability
+from governance.kernel import availability, sql
 from orbit_site.processes.postgres import Server
 from tests.support.pipeline import rows
 from tests.support.polling import until
@@ -141,3 +148,40 @@ def test_a_lost_connection_is_dropped_but_not_after_a_time_limit(owner: psycopg.
     assert connection.connection is not None
     availability.drop_connection(read_only(owner))
     assert connection.connection is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("statement", "values", "refused"),
+    [
+        ("SELECT %s::uuid", ["x"], True),
+        ("SELECT %s::timestamptz", ["300000-01-01"], True),
+        ("SELECT %s", ["\x00"], True),
+        ("SELECT %s::bigint", ["99999999999999999999"], True),
+        ("SELECT 1 / %s", [0], False),
+        ("SELECT (2 ^ 70)::bigint", None, False),
+        ("UPDATE governance_audithead SET id = 70000", None, False),
+    ],
+)
+def test_only_a_value_that_cannot_be_read_is_the_callers(
+    statement: str, values: list[object] | None, *, refused: bool
+) -> None:
+    with pytest.raises(DataError) as caught, connection.cursor() as cursor:
+        cursor.execute(statement, values)
+    assert availability.refuses_value(caught.value) is refused
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("SELECT 1 WHERE %(id)s = gen_random_uuid()", True),
+        ("SELECT %(id)s::text::uuid", False),  # computed by the statement
+    ],
+)
+def test_a_bound_parameter_that_cannot_be_read_is_the_callers(
+    statement: str, *, refused: bool
+) -> None:
+    with pytest.raises(DataError) as caught:
+        sql.send(statement, {"id": "x"})
+    assert availability.refuses_value(caught.value) is refused

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.kernel.strict_json import StrictJsonError, loads
+from governance.kernel.strict_json import Inexact, StrictJsonError, loads
 
 JSON = st.recursive(
     st.none()
@@ -108,3 +108,31 @@ def test_hostile_input_is_refused_in_linear_time(data: bytes) -> None:
     # Four times the input takes about four times as long; quadratic work would take sixteen times.
     quarter = min(cpu_seconds(data[: len(data) // 4]) for _ in range(3))
     assert min(cpu_seconds(data) for _ in range(3)) < 10 * quarter + 0.1
+
+
+@pytest.mark.parametrize(
+    ("written", "exact"),
+    [
+        ("0.1", True),
+        ("0.10", True),
+        ("1E+2", True),
+        ("-0.0", True),
+        ("0e-400", True),
+        ("0.000000000000000000000000000001", True),
+        ("5e-324", True),
+        ("1.7976931348623157e308", True),
+        ("100000000000000000000.0", True),
+        ("0.30000000000000004", True),
+        ("0.12345678901234567890", False),
+        ("12345678901234567890.123", False),
+        ("1e-400", False),
+        ("1e-99999999999999999999999", False),
+        ("2.5e-324", False),
+        ("0." + "1" * 100_000, False),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_number_that_a_float_would_change_is_known(written: str, exact: bool) -> None:
+    (value,) = loads(f"[{written}]".encode())
+    assert isinstance(value, Inexact) is not exact
+    assert value == float(written)

@@ -119,22 +119,6 @@ def test_a_slow_body_leaves_the_status_and_the_bytes_received(start: bytes, piec
     assert answer.error == "the body was cut off (timeout)"
 
 
-def test_continue_answers_without_end_stop_at_the_deadline() -> None:
-    with Receiver(dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) as receiver:
-        assert post(receiver.url, total=0.5).error_class == "timeout"
-
-
-def test_early_hints_are_no_answer_and_the_next_request_gets_its_own_answer() -> None:
-    with Receiver(
-        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + http("200 OK", b"first"),
-        http("200 OK", b"second"),
-    ) as receiver:
-        first, second = post(receiver.url), post(receiver.url)
-    assert (first.status, first.error_class) == (None, "bad_response")
-    assert second.body == b"second"
-    assert [request.connection for request in receiver.requests] == [1, 2]
-
-
 def test_bytes_forged_after_an_answer_are_never_the_next_answer() -> None:
     forged = threading.Event()
     misbehaving = then(OK, http("500 No", b"forged"), lambda sock: forged.set())
@@ -234,7 +218,6 @@ def test_a_larger_body_is_complete_if_it_is_requested() -> None:
         b"<html>hello</html>",
         b"HTTP/1.1 999 Odd\r\n\r\n",
         b"HTTP/1.1 099 Odd\r\n\r\n",
-        b"HTTP/1.1 101 Switching\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n"

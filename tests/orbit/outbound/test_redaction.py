@@ -99,3 +99,26 @@ def test_the_encodings_of_secrets_are_computed_once() -> None:
         mask(b'{"ok":true}', secrets)
     assert redaction.encodings.cache_info().misses == computed
     assert len(redaction.encodings(secrets)) > 50
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("https://new.example:8443/hook", "https://new.example:8443/hook"),
+        ("https://user:pass@new.example/hook", "https://new.example/hook"),
+        ("//user@new.example/hook", "//new.example/hook"),
+        ("\\\\user@new.example\\hook", "\\\\new.example\\hook"),
+        ("https:user:pass@new.example/hook", "https:new.example/hook"),
+        ("http://a@b@new.example/", "http://new.example/"),
+        ("https://new.example/hook?token=hush#hush", "https://new.example/hook?..."),
+        ("/@team/hook", "/@team/hook"),
+        ("../hook", "../hook"),
+        ("https://new.example/own-path-of-it/x", "https://new.example[masked]/x"),
+        ("http://[::1", "http://[::1"),
+        ("/a\x00\x1b[31m\x85b", "/a\ufffd\ufffd[31m\ufffdb"),
+        ("https://b\xfccher.example/", "https://b\ufffdcher.example/"),
+        ("/" + "x" * 9000, "/" + "x" * 299 + "..."),
+    ],
+)
+def test_a_location_is_shown_without_what_may_be_a_secret(value: str, shown: str) -> None:
+    assert redaction.location(value, ("/own-path-of-it",)) == shown

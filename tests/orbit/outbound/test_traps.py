@@ -45,30 +45,6 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        b"HTTP/1.1 102 Processing\r\n\r\n",
-        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
-        b"HTTP/1.1 199 Odd\r\n\r\n",
-    ],
-)
-def test_no_interim_answer_is_a_final_one_and_its_connection_is_not_used_again(
-    first: bytes,
-) -> None:
-    with Receiver(first + http("200 OK", b"first"), http("200 OK", b"second")) as receiver:
-        assert (post(receiver.url).error_class, post(receiver.url).body) == (
-            "bad_response",
-            b"second",
-        )
-        assert receiver.connections == 2
-
-
-def test_one_continue_before_the_answer_is_passed_over() -> None:
-    with Receiver(b"HTTP/1.1 100 Continue\r\n\r\n" + OK) as receiver:
-        assert [post(receiver.url).body for _ in range(2)] == [b"ok", b"ok"]
-
-
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 @pytest.mark.parametrize(
     "behind", [b"HTTP/1.1 200 OK\r\nContent-Len", http("200 OK", b"forged"), b"x"]
@@ -350,7 +326,6 @@ ABUSE: dict[str, Answer] = {
     "a head without end": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", every=0.01),
     "a line without end": dripping(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 10, every=0.01),
     "a status line without end": dripping(b"", b"H", every=0.01),
-    "continues without end": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every=0.01),
     "a continue that drips": dripping(b"HTTP/1.1 100 Continue\r\n", b"X: y\r\n", every=0.01),
     "a body without end": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"z", every=0.01),
     "trailers without end": dripping(

@@ -46,10 +46,10 @@ def test_a_redirect_is_a_failure_and_is_not_followed(status: int) -> None:
     [
         dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
         dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"z"),
-        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        then(b"HTTP/1.1 102 Processing\r\n\r\n", silent),
         silent,
     ],
-    ids=["head", "body", "continue", "silence"],
+    ids=["head", "body", "interim", "silence"],
 )
 def test_a_receiver_that_drips_or_is_silent_holds_a_tier_no_longer_than_its_time_out(
     answer: Answer,
@@ -65,15 +65,20 @@ def test_a_receiver_that_drips_or_is_silent_holds_a_tier_no_longer_than_its_time
     [
         then(b"HTTP/1.1 200 OK\r\nContent-Type: text/pl", close),
         then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", close),
-        b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK,
+        b"HTTP/1.1 101 Switching\r\n\r\n" + OK,
         b"SSH-2.0\r\n",
         close,
     ],
-    ids=["cut head", "cut chunk", "early hints", "no HTTP", "closed"],
+    ids=["cut head", "cut chunk", "switching", "no HTTP", "closed"],
 )
 def test_half_an_answer_is_never_an_output(answer: Answer) -> None:
     with Receiver(answer) as receiver:
         assert refusal(receiver.url).retry is True
+
+
+def test_early_hints_before_an_output_are_read_past() -> None:
+    with Receiver(b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK) as receiver:
+        assert transform(receiver.url).body == b"ok"
 
 
 def test_a_bomb_is_passed_on_as_it_came_and_an_endless_answer_is_refused_without_much_memory() -> (

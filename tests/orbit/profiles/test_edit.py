@@ -206,7 +206,7 @@ def test_every_error_of_a_run_profile_is_named_with_its_pointer(settings) -> Non
         ({}, ""),
         (
             {"profile_id": "daily", "label": "x", "state": "enabled", "style_vector": {"a": 2**60}},
-            "",
+            "/style_vector/a",
         ),
         (
             {

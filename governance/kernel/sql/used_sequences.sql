@@ -1,0 +1,7 @@
+-- Name the sequences that have used nearly all their numbers.
+-- params: share float
+SELECT sequencename
+FROM pg_sequences
+WHERE schemaname = current_schema()
+  AND last_value >= min_value + (max_value - min_value) * %(share)s
+ORDER BY sequencename
