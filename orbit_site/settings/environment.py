@@ -5,14 +5,13 @@ Each name is a Django setting. Apps read ``ORBIT_*``; only the settings read the
 
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from cronsim import CronSim, CronSimError
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from governance.kernel import cron_fields
 from orbit_site.settings import hosts, origins, variables
 from orbit_site.settings.variables import boolean, choice, integer, items, number, password, text
 
@@ -237,16 +236,10 @@ def _check() -> None:
 
 
 def _check_cron(cron: str, name: str) -> None:
-    if not cron:
-        return
-    try:
-        # cronsim takes a sixth field for seconds; ticks are minutes apart.
-        next(CronSim(cron if len(cron.split()) == 5 else "", datetime.now(UTC)))
-    except (CronSimError, AssertionError, StopIteration):
+    if cron and (detail := cron_fields.problem(cron)):
         raise ImproperlyConfigured(
-            f"{name}={cron!r} is not a schedule that ever fires. "
-            "Write five cron fields, such as 0 6 * * *."
-        ) from None
+            f"{name}={cron!r} can't be used. {detail} An example is 0 6 * * *."
+        )
 
 
 def _check_encryption_keys() -> None:
