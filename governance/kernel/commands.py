@@ -89,6 +89,8 @@ class OrbitCommand(BaseCommand):
             if not availability.is_away(error):
                 raise
             self.warn(f"orbit: {availability.explain(error)} {_UNKNOWN}")
+            # Trying again doesn't mend a certificate or a password.
+            self.warn(f"  {' '.join(str(error).split())[:600]}")
             sys.exit(EXIT[Kind.UNAVAILABLE])
 
     def say(self, text: str) -> None:

@@ -17,8 +17,11 @@ _handlers: dict[str, dict[str, Any]] = {
     },
 }
 if env.LOG_DIR:
+    _file = Path(env.LOG_DIR) / "orbit.log"
     try:
-        Path(env.LOG_DIR).mkdir(files.PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _file.parent.mkdir(files.PRIVATE_FOLDER, parents=True, exist_ok=True)
+        with files.open_private(_file, "a"):
+            pass  # else each line would fail, with a traceback
     except OSError as error:
         raise ImproperlyConfigured(
             f"Can't use ORBIT_LOG_DIR={env.LOG_DIR!r}: {error.strerror}. "
@@ -26,7 +29,7 @@ if env.LOG_DIR:
         ) from None
     _handlers["file"] = {
         "class": "orbit_site.log_records.PrivateFileHandler",
-        "filename": str(Path(env.LOG_DIR) / "orbit.log"),
+        "filename": str(_file),
         "formatter": env.ORBIT_LOG_FORMAT,
         "filters": ["request_id", "hide_values"],
         "delay": True,

@@ -69,16 +69,3 @@ def test_without_standard_files_a_command_does_its_work(web_database: dict[str, 
         timeout=120,
     )
     assert done.returncode == 0
-
-
-def test_a_terminal_without_umlauts_gets_escapes(web_database: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "namespace", "show", "grüße"],
-        cwd=PROJECT,
-        env={**web_database, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert b"gr\\xfc\\xdfe" in done.stderr
-    assert b"Traceback" not in done.stderr
