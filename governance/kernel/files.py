@@ -56,7 +56,7 @@ class Draft:
     """A file that takes the place of ``path`` as a whole: a crash leaves the old or the new one.
 
     It keeps the old one's mode and owner. Its methods raise OSError, the first also if a link or a
-    device is in its place: what those lead to is somebody else's.
+    device is in its place: what those lead to isn't ours.
     """
 
     def __init__(self, path: Path) -> None:

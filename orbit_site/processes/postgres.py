@@ -134,6 +134,8 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
 def _make_folder(base: Path) -> None:
     try:
         files.make_private(base, "backups")
+        if os.geteuid() == 0 and not pg_paths.HERE.exists():
+            base.chmod(0o711)  # the server's account has to go through
     except OSError as error:
         raise PostgresError(
             f"Can't create the folder {base}: {error.strerror}. "

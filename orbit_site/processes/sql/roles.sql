@@ -1,4 +1,4 @@
--- The roles of the embedded server: its superuser belongs to nobody, Orbit's own are none.
+-- The roles of the embedded server: its superuser logs in nowhere, Orbit's are none.
 -- Before, the tables' owner was initdb's superuser, whose permissions can't be taken away: that role
 -- gets another name here, and a new role the old one. Can run again.
 DO $$
@@ -17,8 +17,8 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', name);
         END IF;
-        -- Errors of statements name their values. Whoever sends a statement gets its errors; the
-        -- server's log keeps those of the server itself.
+        -- Errors of statements name their values. The client gets them; the log keeps those of
+        -- the server itself.
         EXECUTE format('ALTER ROLE %I SET log_min_messages = log', name);
     END LOOP;
     FOR name IN

@@ -36,7 +36,9 @@ def test_what_is_private_is_so_from_its_creation_whatever_the_umask(
     assert (mode(tmp_path / "var"), seen) == (0o700, 0o600 & ~mask)
 
 
-def test_what_an_older_release_left_open_is_closed_but_nobody_s_own_folder(tmp_path: Path) -> None:
+def test_what_an_older_release_left_open_is_closed_but_not_the_server_s_folder(
+    tmp_path: Path,
+) -> None:
     with umask(0o000):
         var = tmp_path / "var"
         (var / "backups").mkdir(parents=True)

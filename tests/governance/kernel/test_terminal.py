@@ -13,7 +13,7 @@ from governance.kernel import terminal
     [
         ("stop\x1b[2Jgone", r"stop\x1b[2Jgone"),
         ("two\r\nlines\ttab", r"two\r\nlines\ttab"),
-        ("bell\a and \x7f", r"bell\x07 and \x7f"),
+        ("beep\a and \x7f", r"beep\x07 and \x7f"),
         ("C1 \x9b31m", r"C1 \x9b31m"),
         ("right \u202e left", r"right \u202e left"),
         ("zero\u200bwidth\ufeff", r"zero\u200bwidth\ufeff"),

@@ -1,4 +1,4 @@
-"""Commands whose output nobody reads, or whose output can't be written."""
+"""Commands whose output has no reader, or can't be written."""
 
 import os
 import signal
