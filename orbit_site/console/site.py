@@ -8,13 +8,14 @@ from urllib.parse import unquote
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from governance import audit
-from governance.access import actors
+from governance.access import actors, devices
 from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
@@ -75,11 +76,14 @@ class OrbitAdminSite(AdminSite):
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         try:
-            return super().login(request, extra_context)
+            response = super().login(request, extra_context)
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
         except LoginsBusy as busy:
             return error_pages.logins_busy(request, busy)
+        if request.method == "POST" and isinstance(request.user, User):
+            devices.remember(request, response, request.user.pk)
+        return response
 
     def each_context(self, request: HttpRequest) -> Any:
         context = super().each_context(request)
