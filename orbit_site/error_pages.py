@@ -9,7 +9,7 @@ from django.template import loader
 
 from governance.access.lockout import LockedOut, LoginsBusy
 from governance.kernel import clock
-from governance.rest import problem
+from governance.rest import csrf, problem
 
 _CONSOLE = "/admin/"
 
@@ -17,6 +17,25 @@ _CONSOLE = "/admin/"
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 400."""
     return _answer(request, 400, "malformed", "The request is malformed.")
+
+
+def unknown_filter(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer 400 to a list's address with a filter that the list doesn't have."""
+    reason = "".join(filter(str.isprintable, str(error)[:100])).rstrip(".")
+    detail = f"This list has no such filter ({reason}). Use the filters that the list shows."
+    return _answer(request, 400, "malformed", detail)
+
+
+def refused_host(request: HttpRequest, host: str) -> HttpResponse:
+    """Answer 400 to a host name that isn't ours; ``host`` is quoted and short."""
+    return _answer(
+        request,
+        400,
+        "malformed",
+        f"Orbit doesn't answer as {host}: ORBIT_ALLOWED_HOSTS doesn't list it. "
+        "Add the name there and start the web server again, or use a listed one.",
+        is_page=request.path == "/" or request.path.startswith(_CONSOLE),
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -39,13 +58,11 @@ def logins_busy(request: HttpRequest, busy: LoginsBusy) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer 403 to a form without its token."""
-    return _answer(
-        request,
-        403,
-        "csrf_failed",
-        "The form's token is missing or too old. Go back, reload the page and send it again.",
-    )
+    """Answer 403 to a form that may come from elsewhere."""
+    answer = _answer(request, 403, "csrf_failed", csrf.explain(request, reason))
+    # Explained in the log already; Django would add a line for each.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -78,8 +95,10 @@ def refusal(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
     return _answer(request, status, code, detail)
 
 
-def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
-    if not request.path.startswith(_CONSOLE):
+def _answer(
+    request: HttpRequest, status: int, code: str, detail: str, *, is_page: bool | None = None
+) -> HttpResponse:
+    if not (request.path.startswith(_CONSOLE) if is_page is None else is_page):
         return problem.respond(status, code, detail)
     # Without context processors: they would query the database, which may be down.
     return HttpResponse(

@@ -33,6 +33,7 @@ LATE_OPERATIONS = sql.load(__name__, "late_operations")
 PRUNE_ANSWERS = sql.load(__name__, "prune_answers")
 PRUNE_LOGIN_ATTEMPTS = sql.load(__name__, "prune_login_attempts")
 PRUNE_REQUEST_COUNTS = sql.load(__name__, "prune_request_counts")
+PRUNE_SESSIONS = sql.load(__name__, "prune_sessions")
 
 
 def rescue(workers: int) -> int:
@@ -62,8 +63,8 @@ def prune(*, limit: int = 10_000) -> None:
     """Delete expired rows, ``limit`` at a time."""
     queue.prune_failures(limit=limit)
     PRUNE_ANSWERS.execute(most=limit)
-    # Strangers make these rows, so that there may be any number.
-    for statement in (PRUNE_LOGIN_ATTEMPTS, PRUNE_REQUEST_COUNTS):
+    # Strangers and browsers make these rows, so that there may be any number.
+    for statement in (PRUNE_LOGIN_ATTEMPTS, PRUNE_REQUEST_COUNTS, PRUNE_SESSIONS):
         for _ in range(_MOST_SLICES):
             if statement.execute(most=limit) < limit:
                 break

@@ -5,14 +5,11 @@ import itertools
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
-from cronsim import CronSim, CronSimError
-
-from governance.kernel import canonical, schemas
+from governance.kernel import canonical, cron_fields, schemas
 from governance.kernel.strict_json import Inexact
 
 PROFILES, RUN_PROFILES = "profiles.json", "runProfiles.json"
@@ -131,7 +128,7 @@ def run_profile_problems(
     if profiles is not None and profile is not None and profile not in profiles:
         problems.append(_problem("/profile_id", f"There is no profile `{profile}`."))
     cron = valid.get(str, "execution_policy", "cron")
-    if cron is not None and (detail := cron_problem(cron)):
+    if cron is not None and (detail := cron_fields.problem(cron)):
         problems.append(_problem("/execution_policy/cron", detail))
     zone = valid.get(str, "execution_policy", "time_zone")
     if zone is not None and zone not in available_timezones():
@@ -145,19 +142,6 @@ def run_profile_problems(
     if endpoints is not None and targets is not None:
         problems += _target_problems(targets, endpoints)
     return problems + _text_problems(valid)
-
-
-def cron_problem(cron: str) -> str:
-    """Return why ``cron`` can't be a schedule, or an empty text."""
-    if len(cron.split()) != 5:
-        return "Must be five cron fields: minute, hour, day of month, month, day of week."
-    try:
-        next(CronSim(cron, datetime.now(UTC)))
-    except (CronSimError, AssertionError) as error:
-        return f"Is not a cron expression: {error}."
-    except StopIteration:
-        return "Never fires."
-    return ""
 
 
 def _target_problems(targets: Sequence[Any], endpoints: Collection[str]) -> Problems:

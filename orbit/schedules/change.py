@@ -11,11 +11,11 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import clock
+from governance.kernel import cron_fields
 from governance.kernel.errors import Kind, OrbitError
 from orbit.models import RunProfile
 from orbit.schedules import rows, sync
-from orbit.schedules.cron import CronInvalid, next_after
+from orbit.schedules.cron import CronInvalid
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleOverride, ScheduleRow
 
@@ -50,13 +50,8 @@ def set_cron(name: str, *, cron: str, actor: Actor, reason: str) -> bool:
 
     def override(configured: Schedule, before: ScheduleOverride) -> ScheduleOverride:
         fields = " ".join(cron.split())
-        try:
-            if fields:
-                next_after(fields, configured.time_zone, clock.now())
-        except CronInvalid as error:
-            raise CronInvalid(
-                error.detail, errors=[{"pointer": "/cron", "detail": error.detail}]
-            ) from None
+        if fields and (detail := cron_fields.problem(fields)):
+            raise CronInvalid(detail, errors=[{"pointer": "/cron", "detail": detail}])
         return replace(before, cron="" if fields == configured.cron else fields)
 
     return _change(name, override, actor=actor, reason=reason)

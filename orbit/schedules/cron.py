@@ -76,11 +76,3 @@ def latest(
         if times or start == farthest:
             return times[-1] if times else None
         window *= 20
-
-
-def in_words(cron: str) -> str:
-    """Return ``cron`` in English, or itself if cronsim can't explain it."""
-    try:
-        return CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)).explain()
-    except (CronSimError, AssertionError, IndexError, ValueError):
-        return cron

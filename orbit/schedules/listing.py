@@ -11,6 +11,7 @@ from django.db.models import F, Func, JSONField, OuterRef, QuerySet, Subquery, V
 from django.db.models.functions import JSONObject
 
 from governance.access.actors import Actor
+from governance.kernel import cron_fields
 from governance.kernel.identifiers import uuid7_floor
 from orbit.models import CronTick
 from orbit.schedules import cron, rows
@@ -78,7 +79,7 @@ def summarize(record: Any, now: datetime) -> ScheduleSummary:
     return ScheduleSummary(
         row=row,
         time_zone=row.configured.time_zone if row.configured else "",
-        words=cron.in_words(row.cron) if row.cron else "off",
+        words=cron_fields.in_words(row.cron) if row.cron else "off",
         next_due_at=due,
         overdue_since=row.next_run if overdue else None,
         last_tick=_last_tick(record.last_tick),

@@ -52,7 +52,7 @@ def _database(*, needed: bool) -> AbstractContextManager[object]:
     if not needed:
         return nullcontext()
     if environment.DATABASE_URL:
-        _refuse_old_server()
+        _refuse_unfit_server()
         return nullcontext()
     # Unwind on SIGTERM, so that the server is stopped. Web and cluster set their own handlers.
     signal.signal(signal.SIGTERM, _exit)
@@ -63,7 +63,8 @@ def _exit(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _refuse_old_server() -> None:
+def _refuse_unfit_server() -> None:
+    """Refuse a server or a database that Orbit can't keep its data in."""
     django.setup()
     advice = (
         f"Orbit needs {OLDEST_SERVER} or newer: "
@@ -71,12 +72,22 @@ def _refuse_old_server() -> None:
     )
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('server_version_num')::int / 10000")
-            (version,) = cursor.fetchone()
+            cursor.execute(
+                "SELECT current_setting('server_version_num')::int / 10000, "
+                "current_setting('server_encoding')"
+            )
+            version, encoding = cursor.fetchone()
     except NotSupportedError as error:  # Django has a lower limit of its own
         raise ImproperlyConfigured(f"{error} {advice}") from error
     if version < OLDEST_SERVER:
         raise ImproperlyConfigured(f"The database server is PostgreSQL {version}. {advice}")
+    if encoding != "UTF8":
+        name = connection.settings_dict["NAME"]
+        raise ImproperlyConfigured(
+            f"The encoding of the database {name!r} is {encoding}, and Orbit needs UTF8. "
+            f"Create another (CREATE DATABASE {name}_utf8 ENCODING 'UTF8' TEMPLATE template0) "
+            "and name it in DATABASE_URL."
+        )
 
 
 def _schema_problem(error: Exception) -> str | None:

@@ -17,13 +17,17 @@ import signal
 from django.core.exceptions import ImproperlyConfigured
 
 from governance.kernel.errors import OrbitError
+from orbit_site.processes import interpreter
 
 REFUSED = 2
+#: These log unknown names of variables; a health check doesn't repeat them every few seconds.
+_QUIET = {"web", "cluster", "qcluster", "health"}
 
 
 def run(argv: list[str]) -> int:
     """Run the command line; return its exit code, 2 for a refusal."""
     try:
+        interpreter.prepare(argv)
         return _run(argv)
     except ImproperlyConfigured as error:
         return _refuse(str(error))
@@ -35,6 +39,13 @@ def run(argv: list[str]) -> int:
             if item["detail"] not in error.detail
         ]
         return _refuse("\n  ".join([error.detail, *more]))
+    except UnicodeEncodeError as error:
+        if not any("\udc80" <= letter <= "\udcff" for letter in error.object):
+            raise
+        return _refuse(
+            "An argument holds a byte that isn't UTF-8. Set the terminal to UTF-8, "
+            "and type it again."
+        )
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
@@ -46,7 +57,12 @@ def asks_for_help(argv: list[str]) -> bool:
 
 def _run(argv: list[str]) -> int:
     # Import here: `up` and `health` must not load Django's models or settings.
+    from orbit_site.settings import names
+
     command = "" if asks_for_help(argv) else (argv[1:2] or [""])[0]
+    if command not in _QUIET:
+        for sentence in names.report_once():
+            print(f"orbit: warning: {sentence}", file=sys.stderr)
     if command == "up":
         from orbit_site.processes import up
 

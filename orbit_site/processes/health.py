@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orbit_site.processes import pg_paths
-from orbit_site.settings import environment, variables
+from orbit_site.settings import environment
 
 TIMEOUT_SECONDS = 5
 #: Three missed heartbeats, as on the console and in /ready.
@@ -47,13 +47,11 @@ def web(path: str = "/health") -> str:
     """Return the problem with the web server, or ""."""
     bind = environment.ORBIT_BIND
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - all interfaces
-    names = (name.lstrip(".") for name in environment.ALLOWED_HOSTS)
-    host = next((name for name in names if name != "*"), "localhost")
     connection = http.client.HTTPConnection(
         address, environment.ORBIT_PORT, timeout=TIMEOUT_SECONDS
     )
     try:
-        connection.request("GET", path, headers={"Host": host})
+        connection.request("GET", path)
         answer = connection.getresponse()
         body = answer.read(2000).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
@@ -83,8 +81,10 @@ def cluster() -> str:
 
 
 def _connection_parameters() -> dict[str, Any]:
+    from orbit_site.settings import database_urls
+
     url = environment.DATABASE_URL or pg_paths.locate(environment.VAR_DIR).url()
-    config = variables.database_url(url, "DATABASE_URL")
+    config = database_urls.parse(url, "DATABASE_URL")
     keys = {
         "dbname": "NAME",
         "user": "USER",
@@ -94,12 +94,13 @@ def _connection_parameters() -> dict[str, Any]:
     }
     return {
         "connect_timeout": TIMEOUT_SECONDS,
-        **variables.VANISHED_SERVER,
+        **database_urls.VANISHED_SERVER,
         **{name: config[key] for name, key in keys.items() if config.get(key)},
         **config["OPTIONS"],
-        "options": variables.server_options(
+        "client_encoding": "UTF8",
+        "options": database_urls.server_options(
             config,
-            search_path=environment.ORBIT_DATABASE_SCHEMA,
+            schema=environment.ORBIT_DATABASE_SCHEMA,
             statement_timeout=f"{TIMEOUT_SECONDS}s",
         ),
     }

@@ -17,6 +17,7 @@ from orbit.profiles import reload
 from orbit_site import schedules
 from orbit_site.processes import lone_worker, maintenance, pending_migrations, worker
 from orbit_site.processes.forks import GRACE_SECONDS, ForkedChild, ForkedChildren, SharedPage
+from orbit_site.settings import names
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def run() -> None:
 
     Raises Unmigrated or a configuration error before anything starts.
     """
+    names.log_once(log)
     pending_migrations.refuse()
     reload.load_at_start()
     enqueue.save_configured()

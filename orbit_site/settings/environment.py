@@ -5,16 +5,14 @@ Each name is a Django setting. Apps read ``ORBIT_*``; only the settings read the
 
 import os
 import re
-from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from cronsim import CronSim, CronSimError
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from orbit_site.settings import variables
+from governance.kernel import cron_fields
+from orbit_site.settings import hosts, origins, variables
 from orbit_site.settings.variables import boolean, choice, integer, items, number, password, text
 
 BASE_DIR, VAR_DIR = variables.BASE_DIR, variables.VAR_DIR
@@ -76,6 +74,16 @@ ALLOWED_HOSTS = items(
     "ORBIT_ALLOWED_HOSTS",
     "",
     "Host names that the web server answers to, comma separated. In development: this machine's.",
+)
+ORBIT_TRUSTED_ORIGINS = origins.read(
+    items(
+        "ORBIT_TRUSTED_ORIGINS",
+        "",
+        "Further origins that forms may come from, comma separated: the address in the browser, "
+        "such as `https://orbit.example.com:8443`, if a proxy doesn't pass it on as `Host`. "
+        "`https://*.example.com` is a domain with all below it.",
+    ),
+    "ORBIT_TRUSTED_ORIGINS",
 )
 ORBIT_CONFIG_DIR = BASE_DIR / Path(
     text(
@@ -151,6 +159,14 @@ ORBIT_WEB_WORKERS = integer(
     low=1,
     high=64,
 )
+ORBIT_KEEP_ALIVE_SECONDS = integer(
+    "ORBIT_KEEP_ALIVE_SECONDS",
+    "75",
+    "How long the web server keeps an idle connection. Make it longer than your proxy does: "
+    "nginx and AWS keep one for 60 s, Google Cloud for 600 s.",
+    low=1,
+    high=3600,
+)
 ORBIT_CONCURRENCY = integer(
     "ORBIT_CONCURRENCY", "8", "Cycles that one worker runs at the same time.", low=1, high=64
 )
@@ -209,7 +225,9 @@ def _check() -> None:
         raise ImproperlyConfigured(
             "ORBIT_DATABASE_SCHEMA must be a plain lower-case name, such as orbit."
         )
-    _check_addresses()
+    hosts.check("ORBIT_ALLOWED_HOSTS", ALLOWED_HOSTS)
+    hosts.check_address("ORBIT_BIND", ORBIT_BIND)
+    hosts.check_networks("ORBIT_TRUSTED_PROXIES", ORBIT_TRUSTED_PROXIES)
     _check_cron(ORBIT_CRON_SCHEDULE, "ORBIT_CRON_SCHEDULE")
     _check_cron(ORBIT_RUN_PROFILE_CRON_SCHEDULE, "ORBIT_RUN_PROFILE_CRON_SCHEDULE")
     _check_encryption_keys()
@@ -217,36 +235,11 @@ def _check() -> None:
         _check_production()
 
 
-def _check_addresses() -> None:
-    try:
-        ip_address(ORBIT_BIND)
-    except ValueError:
-        raise ImproperlyConfigured(
-            f"ORBIT_BIND={ORBIT_BIND!r} is not an address. "
-            "Write 127.0.0.1, 0.0.0.0, or an address of this machine."
-        ) from None
-    for item in ORBIT_TRUSTED_PROXIES:
-        try:
-            ip_network(item)
-        except ValueError:
-            if item != "*":
-                raise ImproperlyConfigured(
-                    f"ORBIT_TRUSTED_PROXIES holds {item!r}, which is no address or network. "
-                    "Write 10.0.0.7 or 10.0.0.0/24."
-                ) from None
-
-
 def _check_cron(cron: str, name: str) -> None:
-    if not cron:
-        return
-    try:
-        # cronsim takes a sixth field for seconds; ticks are minutes apart.
-        next(CronSim(cron if len(cron.split()) == 5 else "", datetime.now(UTC)))
-    except (CronSimError, AssertionError, StopIteration):
+    if cron and (detail := cron_fields.problem(cron)):
         raise ImproperlyConfigured(
-            f"{name}={cron!r} is not a schedule that ever fires. "
-            "Write five cron fields, such as 0 6 * * *."
-        ) from None
+            f"{name}={cron!r} can't be used. {detail} An example is 0 6 * * *."
+        )
 
 
 def _check_encryption_keys() -> None:
@@ -256,7 +249,7 @@ def _check_encryption_keys() -> None:
         except ValueError:
             raise ImproperlyConfigured(
                 "ORBIT_ENCRYPTION_KEYS holds a value that is not a Fernet key "
-                "(32 bytes, url-safe base64)."
+                "(32 bytes, url-safe base64). Write keys without quotes, commas between them."
             ) from None
 
 

@@ -6,8 +6,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from orbit_site import __version__
 from orbit_site.processes import postgres
+from orbit_site.settings import database_urls
 from orbit_site.settings import environment as env
-from orbit_site.settings import variables
 
 ORBIT_VERSION = __version__
 
@@ -32,9 +32,12 @@ MIDDLEWARE = [
     "governance.rest.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Behind WhiteNoise: static files may be kept.
+    "governance.rest.caching.NoStoreMiddleware",
     "governance.rest.etags.ETagMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "orbit_site.hosts.HostMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -78,17 +81,17 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 
 def _database(url: str, name: str, *, statement_seconds: int, idle_seconds: int) -> dict[str, Any]:
-    config = variables.database_url(url, name)
+    config = database_urls.parse(url, name)
     options = {
         "application_name": "orbit",
         "connect_timeout": 5,
-        **variables.VANISHED_SERVER,
+        **database_urls.VANISHED_SERVER,
         # Prepare the pipeline's statements on their second use; Django's cursors prepare nothing.
         "prepare_threshold": 1,
         **config["OPTIONS"],
-        "options": variables.server_options(
+        "options": database_urls.server_options(
             config,
-            search_path=env.ORBIT_DATABASE_SCHEMA,
+            schema=env.ORBIT_DATABASE_SCHEMA,
             idle_in_transaction_session_timeout=f"{idle_seconds}s",
             statement_timeout=f"{statement_seconds}s",
             # Data is cached or on an SSD: index look-ups beat reading a large table.
@@ -112,7 +115,7 @@ else:
     _app_url, _owner_url = env.DATABASE_URL, env.OWNER_DATABASE_URL or env.DATABASE_URL
 
 #: The server's settings that DATABASE_URL has; they win over all of ours.
-ORBIT_URL_OPTIONS = variables.database_url(_app_url, "DATABASE_URL")["OPTIONS"].get("options", "")
+ORBIT_URL_OPTIONS = database_urls.parse(_app_url, "DATABASE_URL")["OPTIONS"].get("options", "")
 DATABASES = {
     "default": _database(
         _app_url,

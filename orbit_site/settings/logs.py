@@ -16,8 +16,11 @@ _handlers: dict[str, dict[str, Any]] = {
     },
 }
 if env.LOG_DIR:
+    _file = Path(env.LOG_DIR) / "orbit.log"
     try:
-        Path(env.LOG_DIR).mkdir(parents=True, exist_ok=True)
+        _file.parent.mkdir(parents=True, exist_ok=True)
+        with _file.open("a"):
+            pass  # else each line would fail, with a traceback
     except OSError as error:
         raise ImproperlyConfigured(
             f"Can't use ORBIT_LOG_DIR={env.LOG_DIR!r}: {error.strerror}. "
@@ -25,7 +28,8 @@ if env.LOG_DIR:
         ) from None
     _handlers["file"] = {
         "class": "logging.handlers.WatchedFileHandler",
-        "filename": str(Path(env.LOG_DIR) / "orbit.log"),
+        "filename": str(_file),
+        "encoding": "utf-8",
         "formatter": env.ORBIT_LOG_FORMAT,
         "filters": ["request_id"],
         "delay": True,

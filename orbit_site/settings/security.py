@@ -7,6 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from orbit.outbound import addresses
 from orbit.outbound import secrets as sealing
 from orbit_site.settings import environment as env
 
@@ -41,6 +42,10 @@ def _kept_secret(path: Path) -> str:
         ) from exc
 
 
+try:
+    addresses.rules(tuple(env.ORBIT_DISPATCH_ALLOWED_HOSTS))
+except addresses.Refused as refused:
+    raise ImproperlyConfigured(refused.detail) from None
 SECRET_KEY = env.SECRET_KEY or _kept_secret(env.VAR_DIR / "secret-key")
 ORBIT_ENCRYPTION_KEYS = env.ORBIT_ENCRYPTION_KEYS or [sealing.derive_key(SECRET_KEY)]
 ORBIT_KEYS_ARE_DERIVED = not env.ORBIT_ENCRYPTION_KEYS
@@ -60,6 +65,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+CSRF_TRUSTED_ORIGINS = env.ORBIT_TRUSTED_ORIGINS
 CSRF_FAILURE_VIEW = "orbit_site.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -75,6 +81,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SILENCED_SYSTEM_CHECKS = ["security.W008"]
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = ["governance.access.lockout.GuardedBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -38,10 +38,10 @@ NAMES = (
 #: Runs commands in one process, as manage.py would: most of a command's time is its start.
 RUN = """
 import json, sys
-from orbit_site.processes import entry
+from tests.support import verbose
 for words in json.loads(sys.argv[1]):
     try:
-        entry.run(["manage.py", *words])
+        verbose.run(["manage.py", *words])
     except SystemExit:
         pass
 """
@@ -126,7 +126,7 @@ def deployed(
     environment = {
         **os.environ,
         **database.environment(server, name),
-        "DJANGO_SETTINGS_MODULE": "tests.support.debug_settings",
+        "DJANGO_SETTINGS_MODULE": "orbit_site.settings",
         "ORBIT_CONFIG_DIR": str(folder),
         "ORBIT_DISPATCH_ENDPOINTS": json.dumps(endpoints),
         "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
@@ -159,7 +159,7 @@ def deployed(
             with (folder / f"{words}.log").open("wb") as log:
                 running.append(
                     subprocess.Popen(
-                        [sys.executable, "manage.py", words],
+                        [sys.executable, "-m", "tests.support.verbose", words],
                         cwd=database.PROJECT,
                         env=environment,
                         stdout=log,

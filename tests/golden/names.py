@@ -37,7 +37,7 @@ def names() -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orbit_site.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "orbit_site.settings"
     os.environ.setdefault("ORBIT_ENV", "test")
     import django
 

@@ -32,7 +32,7 @@ def as_text(document: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orbit_site.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "orbit_site.settings"
     os.environ.setdefault("ORBIT_ENV", "test")
     import django
 

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orbit_site.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "orbit_site.settings"
     os.environ.setdefault("ORBIT_ENV", "test")
     import django
 

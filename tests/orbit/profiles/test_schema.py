@@ -252,11 +252,6 @@ def test_targets_must_be_configured_but_for_the_default_while_nothing_is(
     ) is fine
 
 
-@pytest.mark.parametrize("cron", ["* * * * *", "0 0,12 * * *", "0 0 29 2 *", "*/7 3-5 L * MON"])
-def test_a_schedule_that_fires_has_no_problem(cron: str) -> None:
-    assert schema.cron_problem(cron) == ""
-
-
 def test_no_pattern_of_the_schemas_is_slow_for_any_input() -> None:
     started = time.thread_time()
     check(

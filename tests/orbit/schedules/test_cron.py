@@ -139,8 +139,3 @@ def test_the_latest_time_is_found_even_years_ago() -> None:
     assert cron.latest("0 6 * * *", BERLIN, NOON) == NOON.replace(hour=4)
     assert cron.latest("0 0 29 2 *", "UTC", NOON) == datetime(2024, 2, 29, tzinfo=UTC)
     assert cron.latest("0 6 * * *", BERLIN, NOON, since=NOON.replace(hour=5)) is None
-
-
-def test_a_cron_is_described_in_words_and_an_invalid_one_is_shown_unchanged() -> None:
-    assert cron.in_words("0 6 * * *") == "At 06:00 every day"
-    assert cron.in_words("rubbish") == "rubbish"

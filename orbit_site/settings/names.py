@@ -1,0 +1,85 @@
+"""Finds variables that are meant for Orbit and that it doesn't read: misspelt ones, mostly."""
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+from orbit_site.settings import environment, variables
+
+#: Set for the children of a process that has already reported these names.
+REPORTED = "_ORBIT_NAMES_REPORTED"
+_PREFIX = "ORBIT_"
+_CLOSE = 0.75
+_WITHOUT_PREFIX = ("DATABASE_URL", "PORT")
+#: Read by compose.yaml and by the tests of the console.
+_OF_OTHERS = {"ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"}
+#: What other releases, or users, call them; "" is like none of ours.
+_RENAMED = {
+    "ORBIT_LANES": "ORBIT_CONCURRENCY",
+    "ORBIT_PORT": "PORT",
+    "ORBIT_DATABASE_URL": "DATABASE_URL",
+    "ORBIT_TELEMETRY_DATABASE_URL": "",
+}
+# Kubernetes and Docker set these for a service with a name such as orbit or orbit-web.
+_SERVICE = re.compile(
+    r"ORBIT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+_SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://")
+
+
+def warnings() -> list[str]:
+    """Return a sentence for each name that looks like one of ours and is none."""
+    assert environment.ORBIT_ENV  # noqa: S101 - by now the table is complete
+    defined = {item.name for item in variables.TABLE}
+    return list(_warnings(defined, os.environ, variables.IN_FILE))
+
+
+def report_once() -> list[str]:
+    """Return ``warnings``, but nothing in the children of a process that has called this."""
+    is_reported = REPORTED in os.environ
+    os.environ[REPORTED] = "1"
+    return [] if is_reported else warnings()
+
+
+def log_once(log: logging.Logger) -> None:
+    """Log what ``report_once`` returns."""
+    for sentence in report_once():
+        log.warning("%s", sentence)
+
+
+def _warnings(defined: set[str], real: Mapping[str, str], in_file: Iterable[str]) -> Iterable[str]:
+    for name in sorted({*real, *in_file}):
+        upper = name.upper()
+        if name in defined | _OF_OTHERS or _is_of_a_service(name, real.get(name, "")):
+            continue
+        if upper.startswith(_PREFIX):
+            meant = _meant(upper, defined)
+            hint = f" Did you mean {meant}?" if meant else ""
+            yield f"This release doesn't use {name}.{hint}"
+        elif name in in_file:
+            meant = _meant_without_prefix(upper, defined)
+            if meant:
+                yield f"Orbit doesn't use {name}, which is in .env. Did you mean {meant}?"
+
+
+def _is_of_a_service(name: str, value: str) -> bool:
+    is_port = name.startswith(_PREFIX) and name.endswith("_PORT")
+    return bool(_SERVICE.fullmatch(name) or (is_port and _SERVICE_PORT.match(value)))
+
+
+def _meant(upper: str, defined: set[str]) -> str:
+    if upper in _RENAMED:
+        return _RENAMED[upper]
+    bare = upper.removeprefix(_PREFIX)
+    names = {name.removeprefix(_PREFIX): name for name in defined}
+    near = difflib.get_close_matches(bare, names, n=1, cutoff=_CLOSE)
+    return names[near[0]] if near else ""
+
+
+def _meant_without_prefix(upper: str, defined: set[str]) -> str:
+    if _PREFIX + upper in defined:
+        return _PREFIX + upper
+    near = difflib.get_close_matches(upper, _WITHOUT_PREFIX, n=1, cutoff=_CLOSE)
+    return near[0] if near else ""
