@@ -63,8 +63,9 @@ def prune(*, limit: int = 10_000) -> None:
     """Delete expired rows, ``limit`` at a time."""
     queue.prune_failures(limit=limit)
     PRUNE_ANSWERS.execute(most=limit)
-    # Strangers and browsers make these rows, so that there may be any number.
-    for statement in (PRUNE_LOGIN_ATTEMPTS, PRUNE_REQUEST_COUNTS, PRUNE_SESSIONS):
+    PRUNE_SESSIONS.execute(most=limit)
+    # Strangers make these rows, so that there may be any number.
+    for statement in (PRUNE_LOGIN_ATTEMPTS, PRUNE_REQUEST_COUNTS):
         for _ in range(_MOST_SLICES):
             if statement.execute(most=limit) < limit:
                 break
