@@ -63,5 +63,6 @@ def test_no_command_prints_past_its_output() -> None:
             or (isinstance(node.func, ast.Attribute) and node.func.attr == "write")
         )
         and ast.unparse(node.func) not in {"out.write"}
+        and not any(keyword.arg == "ending" for keyword in node.keywords)
     ]
     assert found == []

@@ -44,7 +44,7 @@ class Command(OrbitCommand):
 
             def accept(warning: str) -> None:
                 bar.clear()
-                self.stderr.write(warning)
+                self.warn(warning)
                 if options["yes"] or not sys.stdin.isatty():
                     return
                 self.stderr.write('Type "yes" to restore it: ', ending="")
