@@ -27,7 +27,7 @@ from orbit.cycles.creation import ActiveCycle, NewCycle
 from orbit.cycles.run_profile_slices import Listed, Slice, SliceReader
 from orbit.cycles.skip_log import Skip
 from orbit.errors import RunProfileUnknown
-from orbit.models import RunProfile
+from orbit.models import CycleRun, RunProfile
 from orbit.states import Cycle, ProfileState, Trigger
 
 #: What may become of a run profile.
@@ -112,6 +112,18 @@ def counts(outcomes: Sequence[ProfileOutcome]) -> dict[str, int]:
     return dict(Counter(outcome.outcome for outcome in outcomes))
 
 
+def all_visible(*, run_profile_ids: Sequence[str], cycle_ids: Sequence[str], actor: Actor) -> bool:
+    """Tell whether ``actor`` sees all namespaces of earlier outcomes."""
+    if actor.namespaces is None:
+        return True
+    # By their cycles too: a run profile may have moved since.
+    cycles = CycleRun.objects.filter(pk__in=cycle_ids)
+    run_profiles = RunProfile.objects.filter(run_profile_id__in=run_profile_ids)
+    return not (
+        cycles.exclude(actor.filter()).exists() or run_profiles.exclude(actor.filter()).exists()
+    )
+
+
 def to_dict(outcome: ProfileOutcome) -> dict[str, str]:
     """Return the outcome as JSON, without empty fields."""
     return {name: str(value) for name, value in asdict(outcome).items() if value}
@@ -171,6 +183,8 @@ class _Orchestration:
         if self.call is None or self.call.id is None:
             return
         for name, (cycle_id, namespace, status) in creation.of_call(self.call.id).items():
+            if not self.actor.sees(namespace):
+                continue  # taken away since the call began
             self.taken.add(namespace)
             self._set(name, "queued" if status == Cycle.QUEUED else "started", cycle_id)
 
