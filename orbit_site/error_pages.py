@@ -9,7 +9,7 @@ from django.template import loader
 
 from governance.access.lockout import LockedOut, LoginsBusy
 from governance.kernel import clock
-from governance.rest import problem
+from governance.rest import csrf, problem
 
 _CONSOLE = "/admin/"
 
@@ -17,6 +17,13 @@ _CONSOLE = "/admin/"
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 400."""
     return _answer(request, 400, "malformed", "The request is malformed.")
+
+
+def unknown_filter(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer 400 to a list's address with a filter that the list doesn't have."""
+    reason = "".join(filter(str.isprintable, str(error)[:100])).rstrip(".")
+    detail = f"This list has no such filter ({reason}). Use the filters that the list shows."
+    return _answer(request, 400, "malformed", detail)
 
 
 def refused_host(request: HttpRequest, host: str) -> HttpResponse:
@@ -51,13 +58,11 @@ def logins_busy(request: HttpRequest, busy: LoginsBusy) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer 403 to a form without its token."""
-    return _answer(
-        request,
-        403,
-        "csrf_failed",
-        "The form's token is missing or too old. Go back, reload the page and send it again.",
-    )
+    """Answer 403 to a form that may come from elsewhere."""
+    answer = _answer(request, 403, "csrf_failed", csrf.explain(request, reason))
+    # Explained in the log already; Django would add a line for each.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from governance.kernel import clock, sequences
 from governance.kernel.throttled_log import ThrottledLog
 from governance.rest import problem, rates
+from governance.rest.caching import NO_STORE
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 from orbit.records import partitions
@@ -37,7 +38,7 @@ def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 without a query."""
     if request.method not in {"GET", "HEAD"}:
         return problem.not_allowed(request.method, "GET, HEAD")
-    return JsonResponse({"status": OK})
+    return JsonResponse({"status": OK}, headers={"Cache-Control": NO_STORE})
 
 
 @csrf_exempt
@@ -49,7 +50,9 @@ def ready(request: HttpRequest) -> HttpResponse:
     needed = {name for name in checks if name != "cluster" or request.GET.get("cluster") == "1"}
     good = all(checks[name] != FAILED for name in needed)
     answer = JsonResponse(
-        {"status": "ready" if good else "not_ready", "checks": checks}, status=200 if good else 503
+        {"status": "ready" if good else "not_ready", "checks": checks},
+        status=200 if good else 503,
+        headers={"Cache-Control": NO_STORE},
     )
     # Load balancers poll this; Django would log each 503 as an error.
     answer._has_been_logged = True  # type: ignore[attr-defined]

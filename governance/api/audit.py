@@ -7,7 +7,7 @@ from governance.audit import verify
 from governance.audit.search import Search
 from governance.audit.verify import Position
 from governance.kernel.errors import Kind, OrbitError
-from governance.rest import pages, queries
+from governance.rest import links, pages, queries
 from governance.rest.fields import Fields, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, SHA256, TEXT, TIME, TRUTH, WHOLE, maybe, record
@@ -108,5 +108,5 @@ class AuditVerification(Resource):
         document = verdict.to_dict()
         if verdict.intact is None:
             cursor = verdict.reached.cursor
-            document["next"] = request.build_absolute_uri(f"{request.path}?cursor={cursor}")
+            document["next"] = links.whole(request, f"{request.path}?cursor={cursor}")
         return Response(document)

@@ -13,12 +13,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from governance.audit.verify import BEGINNING, Broken
-from governance.kernel import sql
+from governance.kernel import derived_keys, sql
 from governance.kernel.canonical import canonical_json
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import AuditTrailEntry
@@ -71,10 +69,7 @@ class Head:
             )
 
     def _signature(self, key: str) -> str:
-        # Derived, so that one key doesn't serve both encryption and signatures.
-        secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"orbit audit head").derive(
-            key.encode()
-        )
+        secret = derived_keys.derive(key, "orbit audit head")
         return _PREFIX + hmac.new(secret, canonical_json(asdict(self)), hashlib.sha256).hexdigest()
 
 

@@ -45,6 +45,8 @@ class OrbitCommand(BaseCommand):
             if not availability.is_away(error):
                 raise
             self.stderr.write(f"orbit: {availability.explain(error)} {_UNKNOWN}")
+            # Trying again doesn't mend a certificate or a password.
+            self.stderr.write(f"  {' '.join(str(error).split())[:600]}")
             sys.exit(EXIT[Kind.UNAVAILABLE])
 
     def say(self, text: str) -> None:

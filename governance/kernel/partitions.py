@@ -11,8 +11,7 @@ from django.db.migrations.operations import RunSQL
 # sessions wait behind one that waits for that lock, so it waits for 50 ms at most; the caller tries
 # again later.
 #
-# It runs with its caller's rights: only the owner's functions that call it can use it. Its body has
-# no empty lines, because a restore leaves them out.
+# It runs with its caller's rights: only the owner's functions that call it can use it.
 MAKE = """
 CREATE FUNCTION {prefix}_make_partition(parent text, part text, low text, high text, most integer)
 RETURNS integer LANGUAGE plpgsql SET lock_timeout = '50ms' SET timezone = 'UTC' AS $$

@@ -27,8 +27,13 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the line, until ``show`` writes it again."""
         if self._shown:
             self._stream.write("\r\033[K", ending="")
+            self._shown = False
 
     def show(
         self, what: str, done: int, total: int | None = None, *, unit: str = "MB", note: str = ""

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 
 from governance.access import actors, tokens
 from governance.access.actors import Actor
+from governance.rest import csrf
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -49,5 +50,5 @@ class SessionAuthentication(BaseAuthentication):
             check.process_request(plain)
             reason = check.process_view(plain, lambda _: None, (), {})  # type: ignore[arg-type, return-value]
             if reason:
-                raise exceptions.PermissionDenied(f"CSRF: {reason}")
+                raise exceptions.PermissionDenied(f"CSRF: {csrf.explain(plain, str(reason))}")
         return user, actors.of_user(user)

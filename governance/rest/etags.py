@@ -1,10 +1,16 @@
-"""Conditional GET: every JSON answer has an ETag, and ``If-None-Match`` gets a 304."""
+"""Conditional GET: JSON answers have an ETag, and ``If-None-Match`` gets a 304.
+
+They may be kept, but are asked for again each time (``no-cache``): without that no client could
+send the tag back. Answers that say ``no-store`` have no tag.
+"""
 
 import hashlib
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
+
+from governance.rest.caching import NO_STORE
 
 _COPIED = ("ETag", "Cache-Control", "Vary", "RateLimit", "RateLimit-Policy")
 
@@ -24,6 +30,7 @@ class ETagMiddleware:
             request.method not in {"GET", "HEAD"}
             or response.status_code != 200
             or response.headers.get("Content-Type") != "application/json"
+            or NO_STORE in response.headers.get("Cache-Control", "")
         ):
             return response
         response.headers.setdefault(

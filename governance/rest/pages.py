@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.kernel.errors import Kind, OrbitError
-from governance.rest import queries
+from governance.rest import links, queries
 
 DEFAULT, LARGEST = 50, 200
 #: The query parameters of every list.
@@ -62,7 +62,7 @@ def respond(
         kept = {name: value for name, value in request.query_params.items() if name != "cursor"}
         cursor = signer.sign(f"{direction}{getattr(row, key)}")
         parameters = urlencode({**kept, "cursor": cursor})
-        return request.build_absolute_uri(f"{request.path}?{parameters}")
+        return links.whole(request, f"{request.path}?{parameters}")
 
     return Response(
         {

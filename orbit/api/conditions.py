@@ -16,6 +16,13 @@ _TAG = r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = rf"[ \t]*{_TAG}([ \t]*,[ \t]*{_TAG})*[ \t]*"
 _REVISION = re.compile(r'(W/)?"([0-9]{1,9})"')
 
+# What is replaced must be byte for byte what was read (RFC 9110, 13.1.1).
+_WEAK = (
+    'If-Match has the weak ETag W/"{tag}", and a weak one never matches. A proxy that compresses '
+    'makes it of "{tag}": send that, without W/, or turn compression off for this address '
+    "(nginx: gzip off)."
+)
+
 #: The headers that ``expected`` reads, for an operation that replaces a document.
 HEADERS: dict[str, Schema] = {
     "If-Match": {
@@ -70,9 +77,14 @@ def expected(request: Request) -> Expected:
     if match.strip() == "*":
         return ANY
     if len(match) > _MAX_LENGTH or not re.fullmatch(_TAGS, match):
-        raise HeaderInvalid('If-Match must be an ETag in quotes, such as "3", or *.')
-    # A weak ETag never matches: what is replaced must be byte for byte what was read.
-    return Expected(frozenset(int(number) for weak, number in _REVISION.findall(match) if not weak))
+        bare = match.strip()
+        number = bare if re.fullmatch(r"[0-9]{1,9}", bare) else "3"
+        raise HeaderInvalid(f'If-Match must be an ETag in quotes, such as "{number}", or *.')
+    weak = re.search(r'W/"([^"]*)"', match)
+    return Expected(
+        frozenset(int(number) for is_weak, number in _REVISION.findall(match) if not is_weak),
+        advice="" if weak is None else _WEAK.format(tag=weak[1][:50]),
+    )
 
 
 def reason(request: Request) -> str:

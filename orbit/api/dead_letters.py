@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import Scope
 from governance.operations import ledger
-from governance.rest import pages, parsing, queries
+from governance.rest import links, pages, parsing, queries
 from governance.rest.fields import Fields, computed, field, page_of
 from governance.rest.parsing import NAME
 from governance.rest.resources import Resource, operation
@@ -103,7 +103,7 @@ class DeadLetterGroups(Resource):
 
         def link(start: int) -> str:
             parameters = urlencode({"limit": size, "offset": start})
-            return request.build_absolute_uri(f"{request.path}?{parameters}")
+            return links.whole(request, f"{request.path}?{parameters}")
 
         has_next = len(groups) > size and offset + size <= _MAX_OFFSET
         return Response(

@@ -32,6 +32,7 @@ LATE_OPERATIONS = sql.load(__name__, "late_operations")
 PRUNE_ANSWERS = sql.load(__name__, "prune_answers")
 PRUNE_LOGIN_ATTEMPTS = sql.load(__name__, "prune_login_attempts")
 PRUNE_REQUEST_COUNTS = sql.load(__name__, "prune_request_counts")
+PRUNE_SESSIONS = sql.load(__name__, "prune_sessions")
 
 
 def rescue(workers: int) -> int:
@@ -63,6 +64,7 @@ def prune(*, limit: int = 10_000) -> None:
     PRUNE_ANSWERS.execute(most=limit)
     PRUNE_LOGIN_ATTEMPTS.execute(most=limit)
     PRUNE_REQUEST_COUNTS.execute(most=limit)
+    PRUNE_SESSIONS.execute(most=limit)
     ClusterNode.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 

@@ -9,9 +9,8 @@ import hmac
 from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from governance.kernel import derived_keys
 from governance.kernel.errors import Kind, OrbitError
 
 
@@ -36,7 +35,7 @@ def unseal(token: bytes, keys: Sequence[str]) -> bytes:
 
 def derive_key(secret_key: str) -> str:
     """Return the Fernet key of an installation without ORBIT_ENCRYPTION_KEYS."""
-    return base64.urlsafe_b64encode(_expand(secret_key.encode(), b"orbit sealing")).decode()
+    return base64.urlsafe_b64encode(derived_keys.derive(secret_key, "orbit sealing")).decode()
 
 
 def fingerprint(data: bytes, keys: Sequence[str]) -> str:
@@ -44,14 +43,9 @@ def fingerprint(data: bytes, keys: Sequence[str]) -> str:
     if not keys:
         raise ValueError("There is no key to make a fingerprint with.")
     # After a rotation it is another, so a stored configuration is encrypted again.
-    return hmac.new(
-        _expand(keys[0].encode(), b"orbit fingerprint"), data, hashlib.sha256
-    ).hexdigest()
+    key = derived_keys.derive(keys[0], "orbit fingerprint")
+    return hmac.new(key, data, hashlib.sha256).hexdigest()
 
 
 def _ring(keys: Sequence[str]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
-
-
-def _expand(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)

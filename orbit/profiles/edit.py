@@ -274,7 +274,7 @@ def _ensure_current(kind: AnyKind, row: AnyRow | None, expected: Expected) -> No
     raise Stale(
         f"Revision {last.number} of the {kind.words} {row} is the current one, saved by "
         f"{last.author} at {last.created_at:%Y-%m-%d %H:%M:%S} UTC{reason}. "
-        "Read it, and put your change into it.",
+        f"{expected.advice or 'Read it, and put your change into it.'}",
         current_revision=last.number,
         changed_by=last.author,
         changed_at=f"{last.created_at:%Y-%m-%dT%H:%M:%S.%fZ}",

@@ -9,6 +9,7 @@ class Expected:
 
     revisions: frozenset[int] | None = None  # None: any
     absent: bool = False  # no document at all
+    advice: str = ""  # what to do if they aren't met; empty: read it again
 
     def met_by(self, current: int | None) -> bool:
         """Tell whether ``current`` (None: no document) is as expected."""

@@ -1,14 +1,14 @@
-"""The backup file: a tar of ``manifest.json``, ``database.dump`` and ``SHA256SUMS``.
+"""The backup file: a tar of ``manifest.json``, ``database.dump``, ``SHA256SUMS``; a signature.
 
 It is written as ``FILE.part``, flushed and renamed, so a file with the final name is complete.
-Reading checks every byte before any is used.
+Reading checks the signature first, then every byte before any is used.
 """
 
 import fcntl
 import hashlib
 import json
 import os
-import tarfile
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from governance.kernel.errors import Kind, OrbitError
+from django.conf import settings
 
-BLOCK, CHUNK_BYTES = tarfile.BLOCKSIZE, 1 << 20
-MANIFEST, DUMP, SUMS = "manifest.json", "database.dump", "SHA256SUMS"
-LARGEST_MANIFEST = 16 << 20
+from governance.kernel import strict_json
+from governance.kernel.errors import Kind, OrbitError
+from orbit_site.backup import layout, signature
+from orbit_site.backup.layout import DUMP, END, MANIFEST, SUMS
+from orbit_site.backup.signature import Origin
 
 #: Called with the number of bytes of the dump that are done.
 Progress = Callable[[int], None]
@@ -30,6 +32,12 @@ class NoBackup(OrbitError):
     """The file is no complete backup."""
 
     code, kind = "no_backup", Kind.INVALID
+
+
+class Untrusted(NoBackup):
+    """No key of this installation signed the backup."""
+
+    code, kind = "backup_untrusted", Kind.CONFLICT
 
 
 class Occupied(OrbitError):
@@ -51,15 +59,21 @@ class Backup:
     manifest: dict[str, Any]
     sha256: str
     size: int
+    signed: bool
     file: BinaryIO
     begin: int
+    checked: list[bytes]  # the digest of the dump up to the end of each chunk
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the dump. Raises NoBackup at the end if the file has changed."""
+        """Yield the dump. Raises NoBackup before a byte that has changed since the check."""
         self.file.seek(self.begin)
-        digest = hashlib.sha256()
-        yield from _read(self.file, self.size, digest.update)
-        if digest.hexdigest() != self.sha256:
+        digest, number = hashlib.sha256(), 0
+        for chunk in layout.read(self.file, self.size, digest.update):
+            if number >= len(self.checked) or digest.digest() != self.checked[number]:
+                raise NoBackup("The file was changed while it was read.")
+            number += 1
+            yield chunk
+        if number != len(self.checked):
             raise NoBackup("The file was changed while it was read.")
 
 
@@ -118,6 +132,8 @@ def refuse_occupied(path: Path, *, force: bool) -> None:
     """Raise Occupied if ``path`` may not be written."""
     if path.is_dir():
         raise Occupied(f"{path} is a folder. Choose another name.")
+    if path.exists() and not path.is_file():
+        raise Occupied(f"{path} is no regular file. Choose another name.")
     if path.exists() and not force:
         raise Occupied(f"{path} exists. Choose another name, or replace it with --force.")
 
@@ -126,24 +142,23 @@ def _fill(path: Path, file: FileIO, manifest: dict[str, Any], dump: Iterable[byt
     document = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
     digest, size = hashlib.sha256(), 0
     with _explain_os_errors(path):
-        _write_all(file, _member(MANIFEST, document))
+        _write_all(file, layout.member(MANIFEST, document))
         begin = file.tell()
-        _write_all(file, _header(DUMP, 0))
+        _write_all(file, layout.header(DUMP, 0))
     for chunk in dump:
         digest.update(chunk)
         size += len(chunk)
         with _explain_os_errors(path):
             _write_all(file, chunk)
+    sums = layout.sums(layout.digest(document), digest.hexdigest())
     with _explain_os_errors(path):
         _write_all(
             file,
-            bytes(-size % BLOCK)
-            + _member(SUMS, _sums(document, digest.hexdigest()))
-            + bytes(2 * BLOCK),
+            layout.padding(size) + layout.member(SUMS, sums) + END + signature.sign(sums),
         )
         # The size of the dump is known only now.
         file.seek(begin)
-        _write_all(file, _header(DUMP, size))
+        _write_all(file, layout.header(DUMP, size))
     return digest.hexdigest()
 
 
@@ -154,87 +169,102 @@ def _write_all(file: FileIO, data: bytes) -> None:
 
 
 @contextmanager
-def opened(path: Path, *, progress: Progress = lambda done: None) -> Iterator[Backup]:
-    """Check the whole backup, then open it. Raises NoBackup."""
+def opened(
+    path: Path, *, unsigned: bool = False, progress: Progress = lambda done: None
+) -> Iterator[Backup]:
+    """Check the whole backup, then open it.
+
+    Raises NoBackup; Untrusted, unless it may be ``unsigned``.
+    """
     try:
-        file = path.open("rb")
+        # A pipe without a writer would block for ever.
+        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed below
     except OSError as error:
         raise NoBackup(f"Can't read {path}: {error.strerror}.") from error
     with file:
         try:
-            backup = _check(path, file, progress)
+            backup = _check(path, file, unsigned, progress)
         except OSError as error:
             raise NoBackup(f"Can't read {path}: {error.strerror}.") from error
         yield backup
 
 
-def _check(path: Path, file: BinaryIO, progress: Progress) -> Backup:
-    size = _expect(path, file, MANIFEST)
-    if size > LARGEST_MANIFEST:
-        raise _broken(path)
-    document = b"".join(_read(file, size))
-    _expect_padding(path, file, size)
-    dump_size = _expect(path, file, DUMP)
-    begin, digest, done = file.tell(), hashlib.sha256(), 0
-    for chunk in _read(file, dump_size, digest.update):
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _check(path: Path, file: BinaryIO, unsigned: bool, progress: Progress) -> Backup:
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise NoBackup(f"{path} is no regular file. Save it to one, and restore that.")
+    try:
+        parts = layout.locate(file, status.st_size)
+        expected = parts.digests()
+    except layout.Foreign:
+        raise NoBackup(f"{path} is not a backup of Orbit.") from None
+    except layout.Malformed:
+        raise _broken(path) from None
+    # First: neither manifest nor dump is looked at before it is known who made them.
+    origin = signature.origin(parts.signature, parts.sums)
+    if origin is not Origin.OURS and not unsigned:
+        raise _untrusted(path, origin)
+    file.seek(parts.manifest_begin)
+    document = b"".join(layout.read(file, parts.manifest_size))
+    digest, checked, done = hashlib.sha256(), [], 0
+    file.seek(parts.dump_begin)
+    for chunk in layout.read(file, parts.dump_size, digest.update):
+        checked.append(digest.digest())
         done += len(chunk)
         progress(done)
-    _expect_padding(path, file, dump_size)
-    sums = _sums(document, digest.hexdigest())
-    if _expect(path, file, SUMS) != len(sums) or b"".join(_read(file, len(sums))) != sums:
+    if (layout.digest(document), digest.hexdigest()) != expected:
         raise _broken(path)
-    _expect_padding(path, file, len(sums))
-    if file.read(2 * BLOCK + 1) != bytes(2 * BLOCK):
-        raise _broken(path)
-    return Backup(json.loads(document), digest.hexdigest(), dump_size, file, begin)
+    return Backup(
+        manifest=_parse(path, document),
+        sha256=digest.hexdigest(),
+        size=parts.dump_size,
+        signed=origin is Origin.OURS,
+        file=file,
+        begin=parts.dump_begin,
+        checked=checked,
+    )
+
+
+def _parse(path: Path, document: bytes) -> dict[str, Any]:
+    try:
+        manifest = strict_json.loads(document, max_depth=3)
+    except strict_json.StrictJsonError as error:
+        raise NoBackup(f"{path}: {MANIFEST} can't be read: {error.detail}") from None
+    if not isinstance(manifest, dict):
+        raise NoBackup(f"{path}: {MANIFEST} is no object.")
+    return manifest
 
 
 def _broken(path: Path) -> NoBackup:
     return NoBackup(f"{path} is cut off or was changed. Nothing was restored; use another backup.")
 
 
-def _expect(path: Path, file: BinaryIO, name: str) -> int:
-    """Read the header of ``name`` and return its size."""
-    block = file.read(BLOCK)
-    if name == MANIFEST and not block.startswith(MANIFEST.encode() + b"\0"):
-        raise NoBackup(f"{path} is not a backup of Orbit.")
-    try:
-        size = tarfile.TarInfo.frombuf(block, "utf-8", "strict").size
-    except (tarfile.HeaderError, ValueError):
-        raise _broken(path) from None
-    # A header has many spellings; accept only the one that we write.
-    if size < 0 or block != _header(name, size):
-        raise _broken(path)
-    return size
-
-
-def _expect_padding(path: Path, file: BinaryIO, size: int) -> None:
-    padding = bytes(-size % BLOCK)
-    if file.read(len(padding)) != padding:
-        raise _broken(path)
-
-
-def _read(
-    file: BinaryIO, size: int, observe: Callable[[bytes], None] = lambda chunk: None
-) -> Iterator[bytes]:
-    while size and (chunk := file.read(min(size, CHUNK_BYTES))):
-        size -= len(chunk)
-        observe(chunk)
-        yield chunk
-
-
-def _header(name: str, size: int) -> bytes:
-    entry = tarfile.TarInfo(name)  # alone it would accept changed padding and checksum fields
-    entry.size, entry.mode = size, 0o600
-    return entry.tobuf(tarfile.GNU_FORMAT)
-
-
-def _member(name: str, content: bytes) -> bytes:
-    return _header(name, len(content)) + content + bytes(-len(content) % BLOCK)
-
-
-def _sums(document: bytes, dump: str) -> bytes:
-    return f"{hashlib.sha256(document).hexdigest()}  {MANIFEST}\n{dump}  {DUMP}\n".encode()
+def _untrusted(path: Path, origin: Origin) -> NoBackup:
+    if origin is Origin.CHANGED:
+        return _broken(path)
+    anyway = (
+        "A restore runs what the file says: use --unsigned only if you trust everyone who could "
+        "write to it. Nothing was restored."
+    )
+    if origin is Origin.UNSIGNED:
+        return Untrusted(
+            f"{path} isn't signed: it was made by a release that signed nothing, or by something "
+            f"else than Orbit. {anyway}"
+        )
+    bring = "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own"
+    if settings.ORBIT_KEYS_ARE_DERIVED:
+        bring = (
+            "Set ORBIT_ENCRYPTION_KEYS as it is there; if it isn't set there, copy its "
+            "ORBIT_SECRET_KEY or its file var/secret-key"
+        )
+    return Untrusted(
+        f"{path} was signed with a key of another installation. {bring}: that also opens the "
+        f"secrets of its endpoints. {anyway}"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -33,10 +33,13 @@ BEGIN = "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeo
 NO_MIGRATION = "SELECT pg_try_advisory_xact_lock(hashtext('orbit.migrate'), hashtext(%s))"
 # The script changes these.
 RESET = "RESET search_path; RESET check_function_bodies; RESET row_security"
+LIST_FUNCTIONS = load_statement(__name__, "list_functions")
 COUNT_IN_FLIGHT = load_statement(__name__, "count_in_flight")
 
 #: Called with the step, the bytes that are done and the bytes of the step.
 Progress = Callable[[str, int, int], None]
+#: Called with what an unsigned file can do; raises to refuse it.
+Accept = Callable[[str], None]
 
 
 class Differs(OrbitError):
@@ -59,6 +62,7 @@ class Restored:
     in_flight: int  # cycles; they go on when a cluster starts
     sending: int  # attempts; they become unknown
     sealed: int  # endpoints whose secrets no key of this installation decrypts
+    signed: bool  # by a key of this installation
 
     def document(self) -> dict[str, Any]:
         """Return the command's JSON."""
@@ -70,26 +74,35 @@ class Restored:
             "cycles_in_flight": self.in_flight,
             "attempts_sending": self.sending,
             "endpoints_unreadable": self.sealed,
+            "signed": self.signed,
         }
 
 
-def restore(path: Path, *, actor: Actor, progress: Progress) -> Restored:
-    """Restore the backup ``path``.
+def restore(
+    path: Path, *, actor: Actor, progress: Progress, accept: Accept | None = None
+) -> Restored:
+    """Restore the backup ``path``; one that isn't signed only if ``accept`` is given and returns.
 
     Raises NotMigrated if only a migration failed. After any other exception the database is
     unchanged.
     """
     size = path.stat().st_size if path.exists() else 0
-    with container.opened(path, progress=lambda done: progress("checking", done, size)) as backup:
+    with container.opened(
+        path,
+        unsigned=accept is not None,
+        progress=lambda done: progress("checking", done, size),
+    ) as backup:
         contents = manifest.parse(backup.manifest)
         with as_owner():
+            if accept is not None and not backup.signed:
+                accept(f"{path} isn't signed by this installation. {target.reach()}")
             manifest.refuse_unfit(contents)
             with transaction.atomic():
                 _load(backup, contents, progress)
                 in_flight, sending = _verify(contents)
                 _audit(path, backup, contents, actor)
     _migrate(contents)
-    return Restored(contents, in_flight, sending, _count_sealed())
+    return Restored(contents, in_flight, sending, _count_sealed(), backup.signed)
 
 
 def _load(backup: Backup, contents: Manifest, progress: Progress) -> None:
@@ -105,22 +118,32 @@ def _load(backup: Backup, contents: Manifest, progress: Progress) -> None:
     target.lock()
     target.refuse_used(contents)
     target.clear()
-    done = 0
 
     def chunks() -> Iterator[bytes]:
-        nonlocal done
+        done = 0
         for chunk in backup.chunks():
             done += len(chunk)
             progress("restoring", done, backup.size)
             yield chunk
 
-    script.run(program, chunks())
+    script.run(program, chunks)
+    _revoke(contents.private_functions)
+
+
+def _revoke(private_functions: list[str]) -> None:
+    """Take the functions from PUBLIC. Raises Differs if one isn't in the schema."""
     with connection.cursor() as cursor:
         cursor.execute(RESET)
-        for function in contents.private_functions:
-            cursor.execute(
-                sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function))
-            )
+        # The catalog's names are quoted; those of the file may be anything.
+        rows = LIST_FUNCTIONS.rows(schema=settings.ORBIT_DATABASE_SCHEMA)
+        existing = {name for (name,) in rows}
+        for name in private_functions:
+            if name not in existing:
+                raise Differs(
+                    f"The manifest names a function that isn't there: {ascii(name)[:200]}. "
+                    "Nothing was kept."
+                )
+            cursor.execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(sql.SQL(name)))
 
 
 def _verify(contents: Manifest) -> tuple[int, int]:
@@ -130,8 +153,8 @@ def _verify(contents: Manifest) -> tuple[int, int]:
     if different:
         name = different[0]
         raise Differs(
-            f"{name} has {counts.get(name)} rows, the backup had {contents.rows[name]}. "
-            "Nothing was kept."
+            f"{name if name.isprintable() else ascii(name)} has {counts.get(name)} rows, "
+            f"the backup had {contents.rows[name]}. Nothing was kept."
         )
     if verify.walk() != (contents.audit_sequence, contents.audit_hash):
         raise Differs("The audit trail ends elsewhere than in the backup. Nothing was kept.")
@@ -147,6 +170,7 @@ def _audit(path: Path, backup: Backup, contents: Manifest, actor: Actor) -> None
     after = {
         "file": path.name,
         "sha256": backup.sha256,
+        "signed": backup.signed,
         "release": contents.release,
         "taken_at": contents.taken_at,
         **head,

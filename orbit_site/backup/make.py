@@ -21,7 +21,10 @@ from governance.access.actors import Actor
 from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from orbit_site.backup import container, manifest, programs
+from orbit_site.backup import session as pg_session
 from orbit_site.backup.manifest import Manifest
+from orbit_site.backup.programs import Program
+from orbit_site.backup.session import Session
 from orbit_site.management.commands.migrate import as_owner
 
 CHUNK_BYTES = 1 << 18
@@ -81,8 +84,12 @@ def take(path: Path, *, actor: Actor, force: bool, progress: container.Progress)
         with transaction.atomic(), tempfile.TemporaryFile() as errors:
             snapshot_id = _export_snapshot()
             contents = manifest.read()
+            session = pg_session.current()
+            program = programs.find_for(
+                "pg_dump", server=contents.server, parameters=session.parameters
+            )
             target = (path / _name(contents) if path.is_dir() else path).absolute()
-            with closing(_dump(snapshot_id, contents.server, errors, progress)) as dump:
+            with closing(_dump(program, session, snapshot_id, errors, progress)) as dump:
                 sha256 = container.write(target, contents.document(), dump, force=force)
     snapshot = Snapshot(target, target.stat().st_size, sha256, contents)
     _audit(snapshot, actor)
@@ -107,41 +114,45 @@ def _export_snapshot() -> str:
 
 
 def _dump(
-    snapshot_id: str, server: int, errors: IO[bytes], progress: container.Progress
+    program: Program,
+    session: Session,
+    snapshot_id: str,
+    errors: IO[bytes],
+    progress: container.Progress,
 ) -> Generator[bytes, None, None]:
     """Yield the dump. Raises DumpFailed at the end."""
-    conninfo, environment = programs.connect()
-    program = programs.find("pg_dump", server=server)
     command = [
-        str(program),
+        str(program.path),
         "--format=custom",
         "--compress=1",
         "--no-password",
         f"--schema={settings.ORBIT_DATABASE_SCHEMA}",
         f"--snapshot={snapshot_id}",
         f"--lock-wait-timeout={LOCK_SECONDS}s",
-        f"--dbname={conninfo}",
+        f"--dbname={session.conninfo()}",
     ]
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-    )
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    done = 0
-    try:
-        while chunk := process.stdout.read(CHUNK_BYTES):
-            done += len(chunk)
-            yield chunk
-            progress(done)
-        code = process.wait()
-    finally:
-        # A reader that stops early, on a full disk, must not leave it running.
-        process.kill()
-        process.stdout.close()
-        process.wait()
+    with session.environment() as (variables, descriptors):
+        process = subprocess.Popen(
+            command,
+            env={**variables, **program.variables},
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        done = 0
+        try:
+            while chunk := process.stdout.read(CHUNK_BYTES):
+                done += len(chunk)
+                yield chunk
+                progress(done)
+            code = process.wait()
+        finally:
+            # A reader that stops early, on a full disk, must not leave it running.
+            process.kill()
+            process.stdout.close()
+            process.wait()
     if code:
         errors.seek(0)
         message = " ".join(errors.read().decode(errors="replace").split())[-600:]

@@ -1,6 +1,7 @@
 """The manifest of a backup: release, migrations, audit head, row counts."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,41 @@ class Unfit(OrbitError):
     """This backup can't be restored here."""
 
     code, kind = "backup_unfit", Kind.CONFLICT
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63  # True is an int, too
+
+
+def _matches(pattern: str) -> Callable[[object], bool]:
+    compiled = re.compile(pattern, re.ASCII)
+    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
+
+
+def _list_of(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+_is_release = _matches(r"\d+(\.\w+)*([-+.]\w+)*")
+_is_name = _matches(r"[^\0]{1,63}")
+_FIELDS: dict[str, Callable[[object], bool]] = {
+    "format": _is_number,
+    "release": _is_release,
+    "current": lambda value: type(value) is bool,
+    "taken_at": _matches(r"\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)"),
+    "server": _is_number,
+    "schema": _is_name,
+    "audit_sequence": _is_number,
+    "audit_hash": _matches("[0-9a-f]{64}"),
+    "migrations": _list_of(_matches(r"\w{1,100}\.\w{1,255}")),
+    "rows": lambda value: (
+        isinstance(value, dict)
+        and all(map(_is_name, value))
+        and all(map(_is_number, value.values()))
+    ),
+    # Names with the types of their arguments; they are looked up.
+    "private_functions": _list_of(_matches(r"[^\0]{1,8000}")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +109,21 @@ def read() -> Manifest:
 
 
 def parse(document: dict[str, Any]) -> Manifest:
-    """Return the manifest. Raises Unfit for another format."""
+    """Return the manifest. Raises Unfit for another format, or odd fields."""
     if document.get("format") != FORMAT:
+        release = document.get("release")
+        advice = f" Restore it with Orbit {release}." if _is_release(release) else ""
         raise Unfit(
-            f"The backup has the format {document.get('format')!r}; this release reads {FORMAT}. "
-            f"Restore it with Orbit {document.get('release')}."
+            f"The backup has the format {_short(document.get('format'))}; "
+            f"this release reads {FORMAT}.{advice}"
+        )
+    wrong = sorted(_FIELDS.keys() ^ document.keys()) or [
+        name for name, fits in _FIELDS.items() if not fits(document[name])
+    ]
+    if wrong:
+        raise Unfit(
+            f"The backup's manifest isn't one that Orbit writes: {_short(wrong[0])} is missing, "
+            "unknown, or has a value that it can't have. Nothing was restored."
         )
     return Manifest(**document)
 
@@ -122,6 +168,10 @@ def row_counts() -> dict[str, int]:
             cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, name)))
             (counts[name],) = cursor.fetchone()
     return counts
+
+
+def _short(value: object) -> str:
+    return ascii(value)[:60]
 
 
 def _number(release: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from governance.kernel.sql import Statement, load
 from orbit.cycles.maintenance import SILENT_AFTER
 from orbit_site.backup.manifest import Manifest
 
+READ_REACH = load(__name__, "read_reach")
 LIST_EXISTING = load(__name__, "list_existing")
 LIST_OWN_TABLES = load(__name__, "list_own_tables")
 LIST_OWN_FUNCTIONS = load(__name__, "list_own_functions")
@@ -36,6 +37,18 @@ class InUse(OrbitError):
     """Orbit runs on this database."""
 
     code, kind = "in_use", Kind.CONFLICT
+
+
+def reach() -> str:
+    """Say what a file can do that is restored here."""
+    ((role, is_superuser, has_programs),) = READ_REACH.rows()
+    text = f"Its author can run any SQL as the role {role}"
+    if is_superuser or has_programs:
+        text += (
+            f", which {'is a superuser' if is_superuser else 'may run programs'}: "
+            "any program on the database server's machine as well"
+        )
+    return f"{text}. Restore it only if you trust everyone who could write to it."
 
 
 def refuse_used(manifest: Manifest) -> None:

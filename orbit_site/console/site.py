@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.exceptions import (
+    DisallowedModelAdminLookup,
+    DisallowedModelAdminToField,
+)
 from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView
 from django.db import DataError
@@ -23,7 +28,7 @@ from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, header
+from orbit_site.console import banner, destination, header
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -75,7 +80,10 @@ class OrbitAdminSite(AdminSite):
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         try:
-            return super().login(request, extra_context)
+            answer = super().login(request, extra_context)
+            if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
+                answer["Location"] = destination.after_login(request, self.name)
+            return answer
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
         except LoginsBusy as busy:
@@ -136,6 +144,9 @@ class OrbitAdminSite(AdminSite):
                 if not availability.refuses_value(error):
                     raise
                 return error_pages.bad_request(request)
+            except (DisallowedModelAdminLookup, DisallowedModelAdminToField) as error:
+                # Django would log a traceback for every mistyped address.
+                return error_pages.unknown_filter(request, error)
             return response
 
         return guarded

@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 
 #: Connections that a process keeps at the same time; a client that sends nothing has one.
 CONNECTIONS = 1000
-#: A head must be there after this time, and an idle connection is closed after it.
-HEAD_MILLISECONDS = 15_000
 #: Threads that compute give way to the event loop this often.
 SWITCH_SECONDS = 0.001
 STAMP_SECONDS = 1.0
@@ -108,7 +106,10 @@ class _Server(Server):
             http=HTTPModes.http1,
             websockets=False,
             backpressure=CONNECTIONS,
-            http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS),
+            # How long it waits for a head: on a new connection, and after an answer.
+            http1_settings=HTTP1Settings(
+                header_read_timeout=settings.ORBIT_KEEP_ALIVE_SECONDS * 1000
+            ),
             # Its lines go where ours go.
             log_level=LogLevels.error,
             log_dictconfig={

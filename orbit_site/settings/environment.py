@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from governance.kernel import cron_fields
-from orbit_site.settings import hosts, variables
+from orbit_site.settings import hosts, origins, variables
 from orbit_site.settings.variables import boolean, choice, integer, items, number, password, text
 
 BASE_DIR, VAR_DIR = variables.BASE_DIR, variables.VAR_DIR
@@ -74,6 +74,16 @@ ALLOWED_HOSTS = items(
     "ORBIT_ALLOWED_HOSTS",
     "",
     "Host names that the web server answers to, comma separated. In development: this machine's.",
+)
+ORBIT_TRUSTED_ORIGINS = origins.read(
+    items(
+        "ORBIT_TRUSTED_ORIGINS",
+        "",
+        "Further origins that forms may come from, comma separated: the address in the browser, "
+        "such as `https://orbit.example.com:8443`, if a proxy doesn't pass it on as `Host`. "
+        "`https://*.example.com` is a domain with all below it.",
+    ),
+    "ORBIT_TRUSTED_ORIGINS",
 )
 ORBIT_CONFIG_DIR = BASE_DIR / Path(
     text(
@@ -148,6 +158,14 @@ ORBIT_WEB_WORKERS = integer(
     "Processes of a web server; they share the port.",
     low=1,
     high=64,
+)
+ORBIT_KEEP_ALIVE_SECONDS = integer(
+    "ORBIT_KEEP_ALIVE_SECONDS",
+    "75",
+    "How long the web server keeps an idle connection. Make it longer than your proxy does: "
+    "nginx and AWS keep one for 60 s, Google Cloud for 600 s.",
+    low=1,
+    high=3600,
 )
 ORBIT_CONCURRENCY = integer(
     "ORBIT_CONCURRENCY", "8", "Cycles that one worker runs at the same time.", low=1, high=64

@@ -32,6 +32,8 @@ MIDDLEWARE = [
     "governance.rest.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Behind WhiteNoise: static files may be kept.
+    "governance.rest.caching.NoStoreMiddleware",
     "governance.rest.etags.ETagMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,18 +1,21 @@
 """Turns a request of the web server (ASGI) into the environment that Django reads (WSGI)."""
 
 import io
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 
+from governance.access import proxies
+
 Scope = Mapping[str, Any]
 _WITHOUT_PREFIX = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 _PROTO = "HTTP_X_FORWARDED_PROTO"
+_SEPARATORS = re.compile(r"[\s,;\"']+")
 
 
 def build(scope: Scope, body: bytes, *, length: int) -> dict[str, Any]:
@@ -59,16 +62,8 @@ def _headers(scope: Scope) -> dict[str, str]:
 def _scheme(client: str, forwarded: str) -> str:
     """Return the client's scheme: X-Forwarded-Proto if a proxy of ours wrote it."""
     # Proxies in a row write "https, http": the first one is the client's.
-    first = forwarded.partition(",")[0].strip().lower()
-    return "https" if first == "https" and _is_trusted(client) else "http"
-
-
-def _is_trusted(client: str) -> bool:
-    try:
-        address = ip_address(client)
-    except ValueError:  # a Unix socket has no address
-        return "*" in settings.ORBIT_TRUSTED_PROXIES
-    return any(
-        item == "*" or address in ip_network(item, strict=False)
-        for item in settings.ORBIT_TRUSTED_PROXIES
+    first = next((part for part in _SEPARATORS.split(forwarded.lower()) if part), "")
+    is_tls = first in {"https", "wss"}
+    return (
+        "https" if is_tls and proxies.is_among(client, settings.ORBIT_TRUSTED_PROXIES) else "http"
     )

@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 
 from governance.kernel import availability
 from governance.kernel.request_context import request_id
+from governance.rest.caching import NO_STORE
 from governance.rest.request_id import accepted
 from orbit_site import error_pages
 from orbit_site.web import environ, shares
@@ -306,6 +307,7 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     )
     response["X-Request-ID"] = request_id.get()
     response["Content-Length"] = str(len(response.content))
+    response["Cache-Control"] = NO_STORE
     # The rest of the request may still be on its way.
     response["Connection"] = "close"
     if refusal.again:

@@ -18,7 +18,9 @@ from orbit_site.settings import variables
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "deploy" / "systemd"
 SERVICES = ("orbit-web", "orbit-cluster", "orbit-migrate")
-DRAIN = next(float(item.default) for item in variables.TABLE if item.name == "ORBIT_DRAIN_SECONDS")
+DEFAULTS = {item.name: item.default for item in variables.TABLE}
+DRAIN = float(DEFAULTS["ORBIT_DRAIN_SECONDS"])
+KEEP_ALIVE = float(DEFAULTS["ORBIT_KEEP_ALIVE_SECONDS"])
 #: Seconds that a process manager must allow: drain, grace, and the supervisor's wait for processes
 #: that the kernel ends slowly.
 LEAST = DRAIN + 2 * forks.GRACE_SECONDS + 5
@@ -187,6 +189,7 @@ def test_nginx_lets_bodies_through_that_orbit_takes_and_waits_for_no_less_than_o
     assert upstream is not None
     assert answer is not None
     assert int(largest[1]) > 16  # telemetry's bodies
-    assert int(upstream[1]) < 15  # Orbit's own keep-alive
+    assert int(upstream[1]) < KEEP_ALIVE
     assert int(answer[1]) > 60  # a statement's time-out
     assert "X-Forwarded-Proto $scheme" in text
+    assert "Host $http_host" in text  # with the port, as browsers write it in Origin

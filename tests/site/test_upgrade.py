@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.conf import settings
 
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
@@ -40,7 +41,12 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def upgrade(server: Server, name: str, copied: Project) -> tuple[int, str, list[Path]]:
     """Upgrade the copy; return exit code, output and new backups."""
     shutil.rmtree(copied.var, ignore_errors=True)
-    environment = {**copied.environment, **database.environment(server, name)}
+    environment = {
+        **copied.environment,
+        **database.environment(server, name),
+        # Its own would sign the backup, which is restored here.
+        "ORBIT_ENCRYPTION_KEYS": ",".join(settings.ORBIT_ENCRYPTION_KEYS),
+    }
     done = subprocess.run(
         ["make", "upgrade"],
         cwd=copied.folder,

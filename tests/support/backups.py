@@ -22,7 +22,9 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 
 
-def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+def start(
+    server: Server, name: str, *arguments: str, stdin: int = subprocess.DEVNULL, **more: str
+) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         **database.environment(server, name),
@@ -34,7 +36,7 @@ def start(server: Server, name: str, *arguments: str, **more: str) -> subprocess
         cwd=database.PROJECT,
         env=environment,
         text=True,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -49,11 +51,11 @@ def run(server: Server, name: str, *arguments: str, **more: str) -> tuple[int, s
 
 
 def call(
-    server: Server, name: str, *arguments: str, owner: str = "orbit_owner"
+    server: Server, name: str, *arguments: str, owner: str = "orbit_owner", **more: Any
 ) -> tuple[int, str, str]:
-    """Run a command in this process, faster than ``run``."""
+    """Run a command in this process, faster than ``run``; ``more`` is for ``pointed``."""
     output, errors, code = io.StringIO(), io.StringIO(), 0
-    with _pointed(server, name, owner), redirect_stdout(output), redirect_stderr(errors):
+    with pointed(server, name, owner, **more), redirect_stdout(output), redirect_stderr(errors):
         # A command takes its streams when it is created.
         command = load_command_class(get_commands()[arguments[0]], arguments[0])
         try:
@@ -64,9 +66,13 @@ def call(
 
 
 @contextmanager
-def _pointed(server: Server, name: str, owner: str) -> Iterator[None]:
+def pointed(
+    server: Server, name: str, owner: str = "orbit_owner", *, options: Any = None, **more: Any
+) -> Iterator[None]:
+    """Connect to the database ``name``, with ``options`` of libpq and other settings."""
     before = connection.settings_dict
-    target = {"NAME": name, "PASSWORD": "", "HOST": server.host, "PORT": ""}
+    target = {"NAME": name, "PASSWORD": "", "HOST": server.host, "PORT": "", **more}
+    target["OPTIONS"] = {**before["OPTIONS"], **(options or {})}
     connection.close()
     connection.settings_dict = {**before, **target, "USER": "orbit_app"}
     ContentType.objects.clear_cache()

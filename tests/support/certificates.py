@@ -55,6 +55,26 @@ class Authority:
         context.load_cert_chain(path)
         return context
 
+    def client(self, name: str, *, passphrase: str) -> tuple[str, str]:
+        """Return the files of a client's certificate and of its encrypted key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate, secret = self._folder / f"{name}.crt", self._folder / f"{name}.key"
+        certificate.write_bytes(
+            self._builder(subject, key, -DAY, DAY)
+            .sign(self._key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )
+        secret.touch(0o600)
+        secret.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(passphrase.encode()),
+            )
+        )
+        return str(certificate), str(secret)
+
     def _builder(
         self,
         subject: x509.Name,

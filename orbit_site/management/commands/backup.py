@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from governance.access import actors
@@ -41,3 +42,7 @@ class Command(OrbitCommand):
                 f"{sum(snapshot.manifest.rows.values())} rows, "
                 f"audit trail up to {snapshot.manifest.audit_sequence}"
             )
+            key = "ORBIT_ENCRYPTION_KEYS"
+            if settings.ORBIT_KEYS_ARE_DERIVED:
+                key = "ORBIT_SECRET_KEY, or var/secret-key,"
+            self.say(f"to restore it elsewhere, keep {key} too, in another place")

@@ -117,7 +117,27 @@ def test_an_edit_without_the_right_precondition_is_refused(
     assert ProfileRevision.objects.count() == 1
 
 
-@pytest.mark.parametrize("match", ['"1"', ' "7" , "1"', "*"])
+@pytest.mark.parametrize(
+    ("match", "words"),
+    [
+        ('W/"1"', 'If-Match has the weak ETag W/"1"'),
+        ('W/"1", "7"', "gzip off"),
+        ('W/"0f3a"', "without W/"),
+        ('"7"', "Read it, and put your change into it."),
+        ("1", 'such as "1"'),
+        ('W/1, "1"', "in quotes"),
+        ('*, "1"', "in quotes"),
+    ],
+)
+def test_a_tag_that_cannot_match_is_refused_with_the_reason(match: str, words: str) -> None:
+    store_profiles([profile("p1")], [])
+    client = api(create_user("con", "Configurator"))
+    answer = client.put("/profiles/p1", profile("p1", label="x"), If_Match=match)
+    assert answer.status_code in {400, 412}
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("match", ['"1"', ' "7" , "1"', "*", 'W/"7", "1"'])
 def test_any_of_several_tags_may_match(match: str) -> None:
     store_profiles([profile("p1")], [])
     assert (

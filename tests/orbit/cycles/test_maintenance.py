@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.postgres.functions import TransactionNow
+from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 from django_q.models import OrmQ
 
@@ -134,11 +135,26 @@ def test_old_rows_are_pruned_and_the_others_stay() -> None:
         ago = datetime.now(UTC) - timedelta(minutes=minutes)
         LoginAttempt.objects.create(name=key, address="a", failures=1, since=ago, ends_at=ago)
         RequestCount.objects.create(caller=key, minute=ago, requests=1)
+    for key, hours in (("old", 25), ("ended", 23), ("open", -1)):
+        end = datetime.now(UTC) - timedelta(hours=hours)
+        Session.objects.create(session_key=key, session_data="", expire_date=end)
     maintenance.prune()
+    assert set(Session.objects.values_list("session_key", flat=True)) == {"ended", "open"}
     assert list(LoginAttempt.objects.values_list("name", flat=True)) == ["new"]
     assert list(RequestCount.objects.values_list("caller", flat=True)) == ["new"]
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
     assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]
+
+
+@pytest.mark.django_db
+def test_ended_sessions_go_in_slices_the_oldest_first() -> None:
+    for number in range(5):
+        end = datetime.now(UTC) - timedelta(days=9 - number)
+        Session.objects.create(session_key=f"s{number}", session_data="", expire_date=end)
+    maintenance.prune(limit=3)
+    assert set(Session.objects.values_list("session_key", flat=True)) == {"s3", "s4"}
+    maintenance.prune(limit=3)
+    assert not Session.objects.exists()
 
 
 @pytest.mark.django_db

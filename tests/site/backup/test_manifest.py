@@ -30,6 +30,29 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("changes", [
+    {"format": True}, {"more": 1}, {"release": 1}, {"release": "0.1.0\x1b[2J"}, {"current": 1},
+    {"taken_at": "now"}, {"server": True}, {"server": 18.0}, {"server": -1}, {"server": "18"},
+    {"schema": None}, {"schema": "x" * 64}, {"audit_sequence": 1 << 63}, {"audit_hash": "0" * 63},
+    {"migrations": "orbit.0001_initial"}, {"migrations": ["orbit"]}, {"migrations": [["orbit"]]},
+    {"rows": []}, {"rows": {"t": True}}, {"rows": {"t": -1}}, {"rows": {"": 1}},
+    {"private_functions": [1]}, {"private_functions": ["f\0"]},
+    {"private_functions": ["f" * 10_000]},
+])  # fmt: skip
+def test_a_field_that_no_backup_has_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(Unfit, match=r"isn't one that Orbit writes|has the format True"):
+        manifest.parse({**manifest.read().document(), **changes})
+
+
+@pytest.mark.django_db
+def test_a_field_that_is_missing_is_refused() -> None:
+    document = manifest.read().document()
+    for name in document:
+        with pytest.raises(Unfit):
+            manifest.parse({key: value for key, value in document.items() if key != name})
+
+
+@pytest.mark.django_db
 def test_a_backup_of_this_very_state_fits() -> None:
     opened = manifest.read()
     assert opened.current

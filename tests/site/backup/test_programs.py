@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from orbit_site.backup import programs
+from orbit_site.backup import programs, session
 from orbit_site.backup.programs import NoProgram
 
 
@@ -46,10 +46,11 @@ def test_the_connection_string_reaches_the_same_database_and_holds_no_password(
 ) -> None:
     settings = connection.settings_dict
     monkeypatch.setitem(settings, "PASSWORD", "p'ss word")
-    where, environment = programs.connect()
-    assert "p'ss word" not in where
-    assert environment["PGPASSWORD"] == "p'ss word"
-    with psycopg.connect(where) as other:
+    ours = session.current()
+    assert "p'ss word" not in ours.conninfo()
+    with ours.environment() as (environment, _):
+        assert environment["PGPASSWORD"] == "p'ss word"
+    with psycopg.connect(ours.conninfo()) as other:
         assert other.execute("SELECT current_database(), session_user").fetchone() == (
             settings["NAME"],
             settings["USER"],

@@ -50,6 +50,55 @@ def test_text_that_looks_like_the_script_comes_back_as_it_was(
     )
 
 
+BODY = """
+-- A comment at the beginning of a line.
+
+DECLARE
+    odd text := 'an open quote
+COPY public.auth_user FROM stdin;
+--
+-- Name: auth_user; Type: TABLE; Schema: public
+--
+
+\\.
+\\restrict word
+\\unrestrict word
+SET transaction_timeout = 0;
+';
+BEGIN
+
+    /* COPY public.auth_user FROM stdin;
+    */
+    RETURN odd;\t
+END
+"""
+
+
+def test_a_function_comes_back_byte_for_byte(
+    server: Server, used: str, elsewhere: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(server.url("orbit_owner", used)) as owner:
+        for n in range(2):  # the first and the last of the script look different
+            owner.execute(
+                f"CREATE FUNCTION odd_{n}() RETURNS text LANGUAGE plpgsql AS $body${BODY}$body$"
+            )
+            owner.execute(
+                psycopg.sql.SQL("COMMENT ON FUNCTION {} IS {}").format(
+                    psycopg.sql.Identifier(f"odd_{n}"), BODY
+                )
+            )
+        owner.execute("CREATE VIEW zzz AS SELECT 'a\n\n-- b\n\\.\nCOPY x FROM stdin;\n' AS t")
+    assert call(server, used, "backup", str(tmp_path / "odd.backup"))[0] == 0
+    code, _, errors = call(server, elsewhere, "restore", str(tmp_path / "odd.backup"))
+    assert code == 0, errors
+    for query in (
+        "SELECT proname, prosrc, obj_description(oid) FROM pg_proc "
+        "WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2",
+        "SELECT t, odd_0() FROM zzz",
+    ):
+        assert rows(server, elsewhere, query) == rows(server, used, query)
+
+
 def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
     server: Server, a_backup: Path, elsewhere: str
 ) -> None:

@@ -50,6 +50,14 @@ def test_a_header_with_an_underscore_passes_for_no_other() -> None:
         ("10.0.0.9", b"https, https", "https"),
         ("10.0.0.9", b"HTTPS", "https"),
         ("10.0.0.9", b"https,http", "https"),
+        ("10.0.0.9", b" https ", "https"),
+        ("10.0.0.9", b'"https"', "https"),
+        ("10.0.0.9", b", https", "https"),
+        ("10.0.0.9", b"wss", "https"),
+        ("10.0.0.9", b"http, https", "http"),
+        ("10.0.0.9", b"", "http"),
+        ("::ffff:10.0.0.9", b"https", "https"),
+        ("::ffff:192.0.2.7", b"https", "http"),
         ("10.0.0.9", b"http", "http"),
         ("10.0.0.9", b"ftp", "http"),
         ("192.0.2.7", b"https", "http"),
@@ -61,6 +69,24 @@ def test_the_scheme_is_forwarded_by_trusted_proxies_only(
     settings.ORBIT_TRUSTED_PROXIES = ["10.0.0.0/24", "::1"]
     environment = build((b"x-forwarded-proto", forwarded), client=client)
     assert environment["wsgi.url_scheme"] == scheme
+
+
+def test_the_first_of_several_header_lines_is_the_clients_and_other_spellings_are_not_read(
+    settings: Any,
+) -> None:
+    settings.ORBIT_TRUSTED_PROXIES = ["10.0.0.9"]
+    lines = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-proto", b"http")]
+    assert build(*lines, client="10.0.0.9")["wsgi.url_scheme"] == "https"
+    unread = [
+        (b"host", b"host"),
+        (b"x-forwarded-host", b"evil.example"),
+        (b"x-forwarded-port", b"8443"),
+        (b"forwarded", b"proto=https;host=evil.example"),
+        (b"x-forwarded-ssl", b"on"),
+        (b"front-end-https", b"on"),
+    ]
+    environment = build(*unread, client="10.0.0.9")
+    assert (environment["wsgi.url_scheme"], environment["HTTP_HOST"]) == ("http", "host")
 
 
 def test_a_star_trusts_every_peer(settings: Any) -> None:

@@ -1,0 +1,5 @@
+-- What the connected role may do beyond its database.
+SELECT
+    current_user,
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+    pg_has_role('pg_execute_server_program', 'USAGE')
