@@ -16,6 +16,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 
 from governance import audit
+from governance.access import still_allowed
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
@@ -77,7 +78,8 @@ def all_enabled(
 ) -> list[ProfileOutcome]:
     """Start or queue a cycle for each enabled run profile that ``actor`` may see.
 
-    With ``call`` it may raise Unfinished. Don't call it in a transaction.
+    With ``call`` it may raise Unfinished; NotAllowed between two slices, if ``actor`` has lost
+    anything. Don't call it in a transaction.
     """
     return _Orchestration(_enabled(own_cron), source, actor, reason, call).run()
 
@@ -141,7 +143,7 @@ class _Orchestration:
         self.taken: set[str] = set()  # namespaces where this call has created cycles
         self.busy: dict[str, ActiveCycle] = {}  # namespaces where another cycle ran before
         self.stopped: set[str] = set()
-        self.collided = False
+        self.began = self.collided = False
 
     def run(self, required: Iterable[str] = ()) -> list[ProfileOutcome]:
         self.actor.require(Scope.OPERATE)
@@ -219,6 +221,9 @@ class _Orchestration:
             with audit.transaction():
                 if self.call and not self.call.may_go_on():
                     raise Unfinished
+                if self.began:  # the caller may have been disabled since
+                    still_allowed.ensure(self.actor, Scope.OPERATE)
+                self.began = True
                 decisions.make()
         except IntegrityError as error:
             if violated(error) != "one_cycle_per_call":
