@@ -1,4 +1,4 @@
-"""Each variable in the table of docs/operations.md ("It doesn't start") is answered as it says."""
+"""Inputs in the tables of docs/operations.md ("It doesn't start") are answered as it says."""
 
 import re
 import runpy
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from orbit_site.settings import environment, variables
+from orbit_site.settings import database_urls, dotenv, environment, variables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
@@ -16,7 +16,13 @@ def rows(heading: str) -> list[tuple[str, str]]:
     """Return input and answer of each row of the table with ``heading``."""
     section = PAGE.read_text(encoding="utf-8").partition("## It doesn't start")[2]
     table = section.partition(f"| {heading} |")[2].partition("\n\n")[0]
-    return re.findall(r"^\| `(.+?)` \| `(.+?)` \|", table, re.MULTILINE)
+    found = re.findall(r"^\| `(.+?)` \| `(.+?)` \|", table, re.MULTILINE)
+    assert len(found) == table.count("\n") - 1, f"a row of {heading!r} isn't read"
+    return found
+
+
+def says(answer: str, refusal: BaseException) -> bool:
+    return bool(re.fullmatch(re.escape(answer).replace(re.escape("..."), ".+"), str(refusal)))
 
 
 @pytest.mark.parametrize(("assignment", "answer"), rows("a variable"))
@@ -28,5 +34,21 @@ def test_a_variable_is_answered_as_the_page_says(
     monkeypatch.setattr(variables, "TABLE", [])
     with pytest.raises(ImproperlyConfigured) as refusal:
         runpy.run_path(environment.__file__)
-    pattern = re.escape(answer).replace(re.escape("..."), ".*")
-    assert re.fullmatch(pattern, str(refusal.value)), str(refusal.value)
+    assert says(answer, refusal.value), refusal.value
+
+
+@pytest.mark.parametrize(("url", "answer"), rows("a database URL"))
+def test_a_database_url_is_answered_as_the_page_says(url: str, answer: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        database_urls.parse(url, "DATABASE_URL")
+    assert says(answer, refusal.value), refusal.value
+
+
+@pytest.mark.parametrize(("line", "answer"), rows("a line in `.env`"))
+def test_a_line_of_the_file_is_answered_as_the_page_says(
+    line: str, answer: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(line)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        dotenv.read(tmp_path / ".env")
+    assert says(answer.replace("/opt/orbit", str(tmp_path)), refusal.value), refusal.value
