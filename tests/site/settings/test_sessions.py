@@ -181,7 +181,7 @@ def test_a_database_of_another_encoding_is_refused_before_anything_is_written(
 def test_a_database_that_is_read_only_by_default_is_named(server: Server) -> None:
     name = f"orbit_read_only_{os.getpid()}"
     create(server, name)
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as owner:
         owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     try:
         code, _, errors = run(server, name, "migrate", "--verbosity", "0")
