@@ -357,7 +357,7 @@ def test_memory_doesnt_grow_with_the_trail(
     monkeypatch.setattr(export, "BATCH", 500)
     verify.walk()
     peaks = []
-    for more in (1_000, 9_000):
+    for more in (1_000, 4_000):
         many(owner, more)
         for work in (
             verify.walk,
