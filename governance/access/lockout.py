@@ -1,10 +1,11 @@
-"""The lock-out: too many wrong passwords lock a name for the address they came from.
+"""The lock-out: attempts are counted by name and address together, by address, and by name.
 
-An attempt is counted before its password is checked: parallel guesses can't pass the limit, and a
-crash counts as a failure.
+An attempt is counted before its password is checked: parallel guesses can't pass a limit, and a
+crash counts as a failure. A browser that the user has logged in from before has a count of its own.
 """
 
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.db.models import F, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from governance import audit
-from governance.access import origin
+from governance.access import devices, origin
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
@@ -28,23 +29,30 @@ from governance.kernel.errors import Kind, OrbitError
 from governance.models import LoginAttempt
 
 LIMIT = 5
+#: Of one address, under any names; and of one name, from any addresses.
+ADDRESS_LIMIT = NAME_LIMIT = 20
 MINUTES = 15
+#: No user is called so, and no address: a name has no spaces.
+ANY_NAME, ANY_ADDRESS = "any name", "any address"
+#: Of all strangers in ``MINUTES``: many addresses must not fill the trail.
+MOST_RECORDED = 100
 _LOCKOUT_LEVEL = 2
 _LONGEST_NAME, _LONGEST_PASSWORD = 150, 4_096
 
 COUNT_ATTEMPT = sql.load(__name__, "count_attempt")
+GIVE_BACK = sql.load(__name__, "give_back_attempt")
 REPORT_FAILURE = sql.load(__name__, "report_failure")
 
 
 class LockedOut(OrbitError):
-    """Too many wrong passwords for this name from this address."""
+    """Too many wrong passwords for this name, or from this address."""
 
     code, kind = "locked_out", Kind.LOCKED
 
-    def __init__(self, until: datetime) -> None:
+    def __init__(self, counter: "_Counter", until: datetime) -> None:
         """``until`` is when the lock ends."""
         super().__init__(
-            f"{LIMIT} wrong passwords were entered for this name from your address. "
+            f"{counter.limit} wrong passwords were entered {counter.words}. "
             f"It is locked until {until:%H:%M} UTC. An administrator can unlock it before "
             "(Access in the console, or `manage.py user unlock`)."
         )
@@ -125,7 +133,7 @@ class GuardedBackend(ModelBackend):
         if len(username) > _LONGEST_NAME or len(password) > _LONGEST_PASSWORD:
             return None  # no user has these
         # The cheap check first: what is locked hashes nothing.
-        attempt = _Attempt.begin(username, origin.address(request))
+        attempt = _Attempt.begin(username, request)
         try:
             with TURNS.of(attempt.address):
                 user = super().authenticate(request, username=username, password=password, **kwargs)
@@ -136,79 +144,178 @@ class GuardedBackend(ModelBackend):
         return user
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A counted attempt."""
+@dataclass(slots=True)
+class _Counter:
+    """A row of attempts: of a name from an address, or of all of one of them."""
 
-    user: User | None
     name: str
     address: str
+    limit: int
+    words: str
+    failures: int = 0
+
+    def count(self) -> datetime:
+        """Count an attempt; return when the count ends."""
+        # Only a pair's time starts again with each attempt: a whole office shares an address.
+        ends_at: datetime
+        [(self.failures, ends_at)] = COUNT_ATTEMPT.rows(
+            name=self.name,
+            address=self.address,
+            max_failures=self.limit,
+            minutes=MINUTES,
+            slides=self.name != ANY_NAME and self.address != ANY_ADDRESS,
+        )
+        return ends_at
+
+    def give_back(self) -> None:
+        GIVE_BACK.execute(name=self.name, address=self.address)
+
+    def forget(self) -> None:
+        LoginAttempt.objects.filter(name=self.name, address=self.address).delete()
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A counted attempt. ``pair`` is the count of its name from its address."""
+
+    user: User | None
+    address: str
+    pair: _Counter
+    others: tuple[_Counter, ...]
 
     @classmethod
-    def begin(cls, username: str, address: str) -> "_Attempt":
+    def begin(cls, username: str, request: HttpRequest) -> "_Attempt":
         """Count an attempt. Raises LockedOut."""
         user = None
         if "\x00" not in username:  # PostgreSQL's text has no NUL
             user = User.objects.filter(username=username).only("pk", "username").first()
         # Users sometimes type a password in the field of the name: don't store it.
         name = username if user is not None else fingerprint(username)
-        [(failures, ends_at)] = COUNT_ATTEMPT.rows(
-            name=name, address=address, max_failures=LIMIT, minutes=MINUTES
+        address = origin.address(request)
+        device = devices.known(request, user.pk) if user is not None else None
+        others: tuple[_Counter, ...] = ()
+        if device is None:
+            others = (
+                _Counter(ANY_NAME, address, ADDRESS_LIMIT, "from your address"),
+                _Counter(name, ANY_ADDRESS, NAME_LIMIT, "for this name"),
+            )
+        pair = _Counter(
+            name,
+            address if device is None else f"browser {device}",
+            LIMIT,
+            "for this name from your address",
         )
-        if failures > LIMIT:
-            raise LockedOut(ends_at)
-        return cls(user, name, address)
+        attempt = cls(user, address, pair, others)
+        attempt._count()
+        return attempt
+
+    def _count(self) -> None:
+        # The address comes first, so that a flood of names leaves no rows.
+        counted: list[_Counter] = []
+        for counter in (*self.others[:1], self.pair, *self.others[1:]):
+            ends_at = counter.count()
+            if counter.failures > counter.limit:
+                # What is refused here is no guess for the others.
+                for other in counted:
+                    other.give_back()
+                raise LockedOut(counter, ends_at)
+            counted.append(counter)
 
     def give_back(self) -> None:
         """Don't count it: no password was checked."""
-        attempts = LoginAttempt.objects.filter(name=self.name, address=self.address)
-        attempts.filter(failures__gt=0).update(failures=F("failures") - 1)
+        for counter in (self.pair, *self.others):
+            counter.give_back()
 
     def succeeded(self) -> None:
-        LoginAttempt.objects.filter(name=self.name, address=self.address).delete()
+        """Forget the pair's failures; the others stay, or a guesser with a login could go on."""
+        self.pair.forget()
+        for counter in self.others:
+            counter.give_back()
 
     def failed(self) -> None:
-        """Audit the first failure and the lock-out, not every attempt."""
+        """Audit first failures and lock-outs, not every attempt."""
+        full = [other for other in self.others if other.failures >= other.limit]
+        if self.user is not None:
+            reported = [self.pair, *full]
+        elif self._is_recorded():
+            # Names that nobody has: one entry for the address, and one if it is locked.
+            reported = list(self.others[:1])
+        else:
+            return
         with audit.transaction():
-            row = REPORT_FAILURE.one(name=self.name, address=self.address, max_failures=LIMIT)
-            if row is None:
-                return
-            level, failures, ends_at = row
-            locked = level == _LOCKOUT_LEVEL
-            audit.record(
-                Action.LOGIN_LOCKED if locked else Action.LOGIN_FAILED,
-                actor="anonymous",
-                object_id="" if self.user is None else str(self.user.pk),
-                after={
-                    "username": self.name,
-                    "address": self.address,
-                    "failures": failures,
-                    **({"until": ends_at.isoformat()} if locked else {}),
-                },
-            )
+            for counter in reported:
+                self._report(counter)
+
+    def _is_recorded(self) -> bool:
+        """Return whether an entry about an unknown name is due, and few were made of late."""
+        address = self.others[0]
+        if 1 < address.failures < address.limit:
+            told = LoginAttempt.objects.filter(name=ANY_NAME, address=self.address, told__gt=0)
+            if told.exists():
+                return False
+        everywhere = _Counter(ANY_NAME, ANY_ADDRESS, MOST_RECORDED, "")
+        everywhere.count()
+        return everywhere.failures <= everywhere.limit
+
+    def _report(self, counter: _Counter) -> None:
+        row = REPORT_FAILURE.one(
+            name=counter.name, address=counter.address, max_failures=counter.limit
+        )
+        if row is None:
+            return
+        level, failures, ends_at = row
+        locked = level == _LOCKOUT_LEVEL
+        audit.record(
+            Action.LOGIN_LOCKED if locked else Action.LOGIN_FAILED,
+            actor="anonymous",
+            object_id="" if self.user is None else str(self.user.pk),
+            after={
+                # The name of an attempt, unless any name from the address is locked.
+                "username": counter.name if locked else self.pair.name,
+                "address": counter.address if counter.address == ANY_ADDRESS else self.address,
+                "failures": failures,
+                **({"until": ends_at.isoformat()} if locked else {}),
+            },
+        )
 
 
 def fingerprint(username: str) -> str:
-    """Return a keyed hash of a name that no user has."""
-    return f"unknown:{salted_hmac('orbit.login', username, algorithm='sha256').hexdigest()[:16]}"
+    """Return a keyed hash of a name that no user has; the same for all ways to write it."""
+    plain = unicodedata.normalize("NFKC", username).strip().casefold()
+    return f"unknown:{salted_hmac('orbit.login', plain, algorithm='sha256').hexdigest()[:16]}"
 
 
 def locked_logins() -> "QuerySet[LoginAttempt]":
     """Return the locked names and addresses, the latest end first."""
-    return LoginAttempt.objects.filter(failures__gte=LIMIT, ends_at__gt=Now()).order_by("-ends_at")
+    one, all_names = Q(name=ANY_NAME), Q(address=ANY_ADDRESS)
+    full = (
+        Q(failures__gte=LIMIT) & ~one & ~all_names
+        | Q(failures__gte=ADDRESS_LIMIT) & one & ~all_names
+        | Q(failures__gte=NAME_LIMIT) & all_names & ~one
+    )
+    return LoginAttempt.objects.filter(full, ends_at__gt=Now()).order_by("-ends_at")
 
 
-def unlock(name: str, *, actor: Actor, reason: str) -> int:
-    """Forget the attempts under ``name``; return the number of addresses. Raises NotLocked."""
+def unlock(name: str, *, actor: Actor, reason: str, address: str = "") -> int:
+    """Forget the attempts under ``name`` and from its addresses; return the number of addresses.
+
+    ``ANY_NAME`` is for one ``address``. Raises NotLocked.
+    """
     actor.require(Scope.ADMINISTER)
     actor.require_workspace()
     with audit.transaction():
         attempts = LoginAttempt.objects.filter(name=name)
+        if name == ANY_NAME:
+            attempts = attempts.filter(address=address)
         addresses = sorted(attempt.address for attempt in attempts.select_for_update())
         if not addresses:
             raise NotLocked(f"No login as {name!r} failed in the last {MINUTES} minutes.")
         attempts.delete()
+        LoginAttempt.objects.filter(name=ANY_NAME, address__in=addresses).exclude(
+            address=ANY_ADDRESS
+        ).delete()
         user = User.objects.filter(username=name).first()
+        addresses = [item for item in addresses if item != ANY_ADDRESS]
         audit.record(
             Action.USER_CHANGED,
             actor=actor.name,

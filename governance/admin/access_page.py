@@ -104,9 +104,11 @@ class LoginAttemptAdmin(ReasonedAdmin):
     @reasoned_action(
         label="Unlock",
         scope=Scope.ADMINISTER,
-        explains="Forgets the failed logins under this name, from every address. "
-        "The user can try again at once.",
+        explains="Forgets the failed logins under this name, from every address, and the lock of "
+        "these addresses. The user can try again at once.",
     )
     def unlock(self, request: HttpRequest, attempt: LoginAttempt, reason: str) -> str:
-        lockout.unlock(attempt.name, actor=actor_of(request), reason=reason)
+        lockout.unlock(
+            attempt.name, actor=actor_of(request), reason=reason, address=attempt.address
+        )
         return f"{attempt.name} is unlocked."

@@ -96,14 +96,15 @@ def find(lines: Iterable[str]) -> list[Head]:
     for document in _candidates(lines):
         try:
             head = Head(
-                sequence=int(document["sequence"]),
-                hash=str(document["hash"]),
-                at=str(document["at"]),
-                installation=str(document["installation"]),
+                sequence=_number(document["sequence"]),
+                hash=_text(document["hash"]),
+                at=_text(document["at"]),
+                installation=_text(document["installation"]),
             )
+            signature = _text(document["signature"])
         except (KeyError, TypeError, ValueError):  # another signed document
             continue
-        head.ensure_ours(str(document["signature"]))
+        head.ensure_ours(signature)
         heads.append(head)
     if not heads:
         raise HeadMissing
@@ -130,6 +131,19 @@ def ensure_contains(heads: Iterable[Head]) -> None:
                 entry=head.sequence,
             )
         last_good = head.sequence
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 53:  # JSON's own limit
+        raise ValueError
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    value.encode()  # half a surrogate pair is a ValueError, too
+    return value
 
 
 def _stored_hash(number: int) -> str | None:

@@ -13,13 +13,14 @@ from django.contrib.admin.exceptions import (
     DisallowedModelAdminToField,
 )
 from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from governance import audit
-from governance.access import actors
+from governance.access import actors, devices
 from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
@@ -81,13 +82,15 @@ class OrbitAdminSite(AdminSite):
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         try:
             answer = super().login(request, extra_context)
-            if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
-                answer["Location"] = destination.after_login(request, self.name)
-            return answer
         except LockedOut as locked:
             return error_pages.locked_out(request, locked)
         except LoginsBusy as busy:
             return error_pages.logins_busy(request, busy)
+        if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
+            answer["Location"] = destination.after_login(request, self.name)
+            if isinstance(request.user, User):
+                devices.remember(request, answer, request.user.pk)
+        return answer
 
     def each_context(self, request: HttpRequest) -> Any:
         context = super().each_context(request)

@@ -160,9 +160,10 @@ async def _serve(listener: int, make_front: Callable[[], Front], stamp: Callable
         stop_accepting()
 
     loop.add_signal_handler(signal.SIGTERM, stop)
-    beat = asyncio.ensure_future(_beat(stamp))
+    tasks = [asyncio.ensure_future(task) for task in (_beat(stamp), front.connections.watch())]
     await server.serve()
-    beat.cancel()
+    for task in tasks:
+        task.cancel()
     front.close()
 
 

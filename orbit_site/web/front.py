@@ -6,16 +6,13 @@ runs in the threads of the pools and gets whole requests only.
 
 import asyncio
 import logging
-import os
 import socket
-import stat
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -26,7 +23,7 @@ from governance.kernel.request_context import request_id
 from governance.rest.caching import NO_STORE
 from governance.rest.request_id import accepted
 from orbit_site import error_pages
-from orbit_site.web import environ, shares
+from orbit_site.web import environ, idle, shares
 from orbit_site.web.environ import Scope
 from orbit_site.web.pools import Busy, Overstayed, Pool
 
@@ -108,6 +105,7 @@ class Front:
         self._is_draining = is_draining
         self._pools = {name: Pool(name, size) for name, size in shares.SIZES.items()}
         self._large_bodies = 0
+        self.connections = idle.IdleConnections()
 
     def close(self) -> None:
         """End the threads, each after its present request."""
@@ -116,6 +114,14 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        peer = idle.peer_of(scope["client"])
+        self.connections.began(peer)
+        try:
+            await self._respond(scope, receive, send)
+        finally:
+            self.connections.ended(peer)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id.set(_request_id(scope))
         try:
             answer, piece, more = await self._ask(scope, receive)
@@ -319,15 +325,7 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
 
 def _hang_up(client: tuple[str, str | int]) -> None:
     """Close the connection of ``client`` (address, port): the server has no call for it."""
-    peer = (client[0].partition("%")[0], int(client[1]))  # without the zone of a link
-    for number in (int(entry.name) for entry in Path("/dev/fd").iterdir()):
-        with suppress(OSError):
-            if not stat.S_ISSOCK(os.fstat(number).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(number)) as copy:
-                is_tcp = copy.family in {socket.AF_INET, socket.AF_INET6}
-                if not is_tcp:
-                    continue
-                host, port = copy.getpeername()[:2]
-                if (host.partition("%")[0], port) == peer:
-                    copy.shutdown(socket.SHUT_RDWR)
+    for peer, connection in idle.connections():
+        if peer == idle.peer_of(client):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

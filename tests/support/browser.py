@@ -84,6 +84,7 @@ def visit(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
             java_script_enabled=scripts,
+            ignore_https_errors=True,  # certificates of tests
         )
         context.set_default_timeout(60_000)
         page = Visit(context.new_page(), address)

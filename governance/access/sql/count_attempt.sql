@@ -1,5 +1,5 @@
 -- Count a login attempt. Each of parallel attempts gets its own number.
--- params: name text, address text, max_failures int, minutes int
+-- params: name text, address text, max_failures int, minutes int, slides bool
 INSERT INTO governance_loginattempt AS kept (name, address, failures, told, since, ends_at)
 VALUES (%(name)s, %(address)s, 1, 0, now(), now() + %(minutes)s * interval '1 minute')
 ON CONFLICT (name, address) DO UPDATE SET
@@ -10,7 +10,9 @@ ON CONFLICT (name, address) DO UPDATE SET
     told = CASE WHEN kept.ends_at <= now() THEN 0 ELSE kept.told END,
     since = CASE WHEN kept.ends_at <= now() THEN now() ELSE kept.since END,
     ends_at = CASE   -- attempts beyond the limit don't move it, so no lock is for ever
-        WHEN kept.ends_at <= now() OR kept.failures < %(max_failures)s
+        WHEN kept.ends_at <= now()
+            OR kept.failures < %(max_failures)s
+            AND (%(slides)s OR kept.failures + 1 = %(max_failures)s)
         THEN now() + %(minutes)s * interval '1 minute'
         ELSE kept.ends_at
     END

@@ -279,6 +279,11 @@ def test_a_head_that_was_tampered_with_is_refused(owner: psycopg.Connection, set
         ['{"signature": 1}'],
         ['{"signature": "x", "sequence": "five"}'],
         ['not json but "signature"'],
+        [json.dumps({**document, "signature": "\ud800"})],
+        [json.dumps({**document, "hash": "\ud800"})],
+        [json.dumps({**document, "sequence": float("inf")})],
+        [json.dumps({**document, "sequence": 1 << 60})],
+        [json.dumps({**document, "sequence": True})],
     ):
         with pytest.raises(HeadMissing):
             head.find(nothing)
