@@ -1,7 +1,7 @@
 """Browsers that a user has logged in from: strangers' wrong passwords don't lock them out.
 
-The device cookie of OWASP's "Slow Down Online Guessing Attacks with Device Cookies". It lets nobody
-in: it only has its attempts counted apart.
+The device cookie of OWASP's "Slow Down Online Guessing Attacks with Device Cookies". It gives no
+permission: it only has its attempts counted apart.
 """
 
 import secrets

@@ -238,7 +238,7 @@ class _Attempt:
         if self.user is not None:
             reported = [self.pair, *full]
         elif self._is_recorded():
-            # Names that nobody has: one entry for the address, and one if it is locked.
+            # Unknown names: one entry for the address, and one if it is locked.
             reported = list(self.others[:1])
         else:
             return

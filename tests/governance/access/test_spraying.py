@@ -65,7 +65,7 @@ def test_many_names_from_one_address_lock_the_address_and_leave_two_entries(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["ann", "nobody"])
+@pytest.mark.parametrize("name", ["ann", "unknown"])
 def test_one_name_from_many_addresses_is_locked_whether_a_user_has_it_or_not(name: str) -> None:
     create_user()
     answers = [attempt(name, address=address(number)) for number in range(NAME_LIMIT + 5)]
