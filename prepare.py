@@ -18,6 +18,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+#: These move an installation to another place, make it a trial, or break Python itself.
+MISLEADING = {
+    *("PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_PYTHON"),
+    *("UV_TARGET", "UV_PREFIX", "UV_PYTHON", "UV_SYSTEM_PYTHON"),
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONOPTIMIZE", "VIRTUAL_ENV"),
+}
 OLDEST, TOO_NEW = (3, 11), (3, 15)
 PROJECT = Path(__file__).resolve().parent
 ENVIRONMENT = PROJECT / ".venv"
@@ -26,13 +32,15 @@ STAMP = ENVIRONMENT / "orbit-packages.json"
 
 def main() -> int:
     """Prepare ``.venv``; return 0, or 2 after a message."""
+    for name in MISLEADING & set(os.environ):
+        del os.environ[name]
     if not OLDEST <= sys.version_info[:2] < TOO_NEW:
         return refuse(
             f"Python 3.11 to 3.14 is needed; this is {sys.version.split()[0]} ({sys.executable}). "
             "Name another: make PYTHON=python3.12 ..."
         )
     try:
-        with PROJECT.joinpath("requirements.txt").open() as lock:
+        with PROJECT.joinpath("requirements.txt").open(encoding="utf-8") as lock:
             # Two at once would install into each other.
             fcntl.flock(lock, fcntl.LOCK_EX)
             prepare("requirements-dev.txt" if "--dev" in sys.argv[1:] else "requirements.txt")
@@ -52,7 +60,7 @@ def main() -> int:
 def prepare(requirements: str) -> None:
     """Install ``requirements`` unless they are installed."""
     usable = usable_environment()
-    before = json.loads(STAMP.read_text()) if usable and STAMP.exists() else {}
+    before = json.loads(STAMP.read_text(encoding="utf-8")) if usable and STAMP.exists() else {}
     if "requirements-dev.txt" in before:
         # It contains requirements.txt. `make run` must not leave old tools behind.
         requirements = "requirements-dev.txt"
@@ -64,7 +72,7 @@ def prepare(requirements: str) -> None:
     if not usable:
         make_environment()
     install(requirements)
-    STAMP.write_text(json.dumps(now))
+    STAMP.write_text(json.dumps(now), encoding="utf-8")
 
 
 def python() -> Path:
@@ -78,7 +86,7 @@ def usable_environment() -> bool:
         return False
     # Read the file, don't start Python: this runs before every command.
     lines = (
-        (ENVIRONMENT / "pyvenv.cfg").read_text().splitlines()
+        (ENVIRONMENT / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
         if (ENVIRONMENT / "pyvenv.cfg").exists()
         else []
     )
@@ -135,13 +143,13 @@ def install_uv(pip: list[str]) -> None:
     say("installing uv")
     with tempfile.TemporaryDirectory() as folder:
         only = Path(folder) / "uv.txt"
-        only.write_text("\n".join([*pinned_uv(), ""]))
+        only.write_text("\n".join([*pinned_uv(), ""]), encoding="utf-8")
         subprocess.run([*pip, "install", "--require-hashes", "-r", str(only)], check=True)
 
 
 def pinned_uv() -> list[str]:
     """Return the lines about uv in requirements-dev.txt."""
-    lines = (PROJECT / "requirements-dev.txt").read_text().splitlines()
+    lines = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("uv=="))
     end = next(
         (number for number in range(start + 1, len(lines)) if not lines[number].startswith(" ")),

@@ -33,6 +33,7 @@ class Actor:
     user_id: int | None
     scopes: frozenset[Scope]
     namespaces: frozenset[str] | None
+    token_id: int | None = None  # if it is by a token
 
     def may(self, scope: Scope) -> bool:
         """Return whether the actor has ``scope``."""

@@ -226,7 +226,13 @@ def _actor(token: ApiToken) -> Actor:
         confined_to = frozenset(token.namespaces)
         namespaces = confined_to if namespaces is None else namespaces & confined_to
     scopes = owner.scopes & frozenset(Scope(scope) for scope in token.scopes)
-    return Actor(name=owner.name, user_id=owner.user_id, scopes=scopes, namespaces=namespaces)
+    return Actor(
+        name=owner.name,
+        user_id=owner.user_id,
+        scopes=scopes,
+        namespaces=namespaces,
+        token_id=token.pk,
+    )
 
 
 def _require_administrator(actor: Actor) -> None:

@@ -18,7 +18,7 @@ from governance.kernel import sql
 from governance.models import OperationRun
 from governance.namespaces import gate
 from governance.operations import ledger
-from governance.operations.slices import Slice
+from governance.operations.slices import Slice, started_by
 from governance.states import ItemOutcome, Outcome
 
 SLICE_SECONDS = 1.0
@@ -156,6 +156,7 @@ class BulkAction(Generic[F]):
             **(choices or {}),
             **(context or {}),
             **summary,
+            **started_by(actor),
             "rate": max(1, min(self.rate if rate is None else rate, self.max_rate)),
         }
         with audit.transaction():

@@ -8,12 +8,18 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from governance import audit
+from governance.access import still_allowed
+from governance.access.actors import Actor
+from governance.access.roles import Scope
+from governance.access.still_allowed import Initiator
+from governance.audit.actions import Action
 from governance.kernel import availability, sql
 from governance.models import OperationRun
 from governance.operations import ledger
@@ -25,6 +31,9 @@ log = logging.getLogger(__name__)
 MAX_FAULTS = 5
 # A type that this release doesn't know may belong to a newer one that runs beside it.
 UNKNOWN_TYPE_WAIT_SECONDS = 30.0
+
+# Whose permission each slice needs.
+_STARTED_BY = "started_by"
 
 _CLAIM = sql.load(__name__, "claim_slice")
 
@@ -50,6 +59,8 @@ def do_next(
             slice_ = _claim(run_id)
             if slice_ is None:
                 return
+            if _stop_if_lost(slice_.run):
+                return
             handler = handlers.get(slice_.run.type)
             due = (
                 ledger.save_progress(
@@ -68,6 +79,34 @@ def do_next(
         due = _record_fault(run_id, error)
         if due is not None:
             wake(run_id, due)
+
+
+def started_by(actor: Actor) -> dict[str, Any]:
+    """Return the member of a run's context by which each slice checks ``actor`` again."""
+    members = Initiator.of(actor).to_json()
+    return {_STARTED_BY: members} if members else {}
+
+
+def _stop_if_lost(run: OperationRun) -> bool:
+    """End a run whose initiator may not do it any more; what it did stays done."""
+    reason = still_allowed.lost(
+        Initiator.from_json(run.context.get(_STARTED_BY)), Scope.OPERATE, run.scope
+    )
+    if not reason:
+        return False
+    counts = ledger.counts_in(run.progress)
+    note = {**run.progress, "note": f"stopped: {reason}"}
+    ledger.complete(run, Outcome.CANCELLED, counts, progress=note)
+    audit.record(
+        Action.OPERATION_CANCELLED,
+        actor="orbit",
+        object_id=str(run.pk),
+        namespace=run.scope[0] if run.scope and run.namespace_id is not None else None,
+        before={"status": run.status, "initiator": run.initiator},
+        after={"outcome": str(Outcome.CANCELLED), "type": run.type, **counts},
+        reason=f"Stopped: {reason}.",
+    )
+    return True
 
 
 def _claim(run_id: UUID) -> Slice | None:

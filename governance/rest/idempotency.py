@@ -39,6 +39,11 @@ HEADER = {
 }
 
 
+#: Raises the refusal of a stored answer that its caller, who may have lost a namespace since, or
+#: come with another token, may not see.
+Ensure = Callable[[dict[str, Any]], None]
+
+
 class KeyInvalid(OrbitError):
     """An Idempotency-Key is 1 to 255 visible ASCII characters."""
 
@@ -121,14 +126,22 @@ def key_of(request: Request, *, route: str, body: bytes) -> IdempotencyKey | Non
 
 
 def get_or_run(
-    key: IdempotencyKey | None, run: Callable[[], dict[str, Any]], *, status: int
+    key: IdempotencyKey | None,
+    run: Callable[[], dict[str, Any]],
+    *,
+    status: int,
+    ensure_visible: Ensure,
 ) -> dict[str, Any]:
-    """Return the answer stored under ``key``, or that of ``run``, which must be atomic."""
+    """Return the answer stored under ``key``, or that of ``run``, which must be atomic.
+
+    Raises also what ``ensure_visible`` does.
+    """
     if key is None:
         return run()
     with audit.transaction():
         answer = key.lookup()
         if answer is not None:
+            ensure_visible(answer)
             return answer
         try:
             answer = run()
@@ -144,16 +157,22 @@ def get_or_run(
 
 
 def get_or_continue(
-    key: IdempotencyKey | None, run: Callable[[UUID | None], dict[str, Any]], *, status: int
+    key: IdempotencyKey | None,
+    run: Callable[[UUID | None], dict[str, Any]],
+    *,
+    status: int,
+    ensure_visible: Ensure,
 ) -> dict[str, Any]:
     """Return the answer stored under ``key``, or that of ``run``, which takes the call's id.
 
+    Raises also what ``ensure_visible`` does.
     ``run`` must do nothing twice under the same id, and nothing before it refuses.
     """
     if key is None:
         return run(None)
     call, answer = key.call()
     if answer is not None:
+        ensure_visible(answer)
         return answer
     try:
         answer = run(call)

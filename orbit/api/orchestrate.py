@@ -1,12 +1,13 @@
 """Trigger run profiles: outcomes, not refusals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import idempotency, parsing
@@ -80,7 +81,7 @@ class RunProfileTriggerAll(Resource):
                 names, source=Trigger.REST, actor=self.actor, reason=reason, call=call
             )
 
-        return _respond(request, ROUTE, start)
+        return _respond(request, ROUTE, start, self.actor)
 
 
 class RunProfileTrigger(Resource):
@@ -104,11 +105,11 @@ class RunProfileTrigger(Resource):
             )
 
         # The body doesn't name the run profile, so the key's route must.
-        return _respond(request, f"{ROUTE}:{run_profile_id}", start)
+        return _respond(request, f"{ROUTE}:{run_profile_id}", start, self.actor)
 
 
 def _respond(
-    request: Request, route: str, start: Callable[[Call], list[ProfileOutcome]]
+    request: Request, route: str, start: Callable[[Call], list[ProfileOutcome]], actor: Actor
 ) -> Response:
     def run(call: UUID | None) -> dict[str, Any]:
         outcomes = start(Call(call, seconds=SECONDS))
@@ -116,7 +117,23 @@ def _respond(
 
     key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
     try:
-        answer = idempotency.get_or_continue(key, run, status=ACCEPTED)
+        answer = idempotency.get_or_continue(
+            key,
+            run,
+            status=ACCEPTED,
+            ensure_visible=lambda stored: _ensure_visible(stored["results"], actor),
+        )
     except Unfinished:
         raise StillStarting from None
     return Response(answer, status=ACCEPTED)
+
+
+def _ensure_visible(results: Iterable[Mapping[str, Any]], actor: Actor) -> None:
+    """Refuse a stored answer about a namespace that ``actor`` doesn't see any more."""
+    if orchestrate.all_visible(
+        run_profile_ids=[result["run_profile_id"] for result in results],
+        cycle_ids=[result["cycle_run_id"] for result in results if "cycle_run_id" in result],
+        actor=actor,
+    ):
+        return
+    raise RunProfileUnknown("You don't see all run profiles of this answer any more.")

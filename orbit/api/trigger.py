@@ -89,7 +89,13 @@ class CycleTrigger(Resource):
             return _STARTED.of(started)
 
         key = idempotency.key_of(request, route=ROUTE, body=parsing.raw_body(request))
-        return Response(idempotency.get_or_run(key, start, status=ACCEPTED), status=ACCEPTED)
+        answer = idempotency.get_or_run(
+            key,
+            start,
+            status=ACCEPTED,
+            ensure_visible=lambda stored: self.actor.require_namespace(stored["namespace"]),
+        )
+        return Response(answer, status=ACCEPTED)
 
 
 def _payload(body: Mapping[str, Any], raw: bytes) -> Payload | None:

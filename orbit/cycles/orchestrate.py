@@ -16,6 +16,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 
 from governance import audit
+from governance.access import still_allowed
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
@@ -27,7 +28,7 @@ from orbit.cycles.creation import ActiveCycle, NewCycle
 from orbit.cycles.run_profile_slices import Listed, Slice, SliceReader
 from orbit.cycles.skip_log import Skip
 from orbit.errors import RunProfileUnknown
-from orbit.models import RunProfile
+from orbit.models import CycleRun, RunProfile
 from orbit.states import Cycle, ProfileState, Trigger
 
 #: What may become of a run profile.
@@ -77,7 +78,8 @@ def all_enabled(
 ) -> list[ProfileOutcome]:
     """Start or queue a cycle for each enabled run profile that ``actor`` may see.
 
-    With ``call`` it may raise Unfinished. Don't call it in a transaction.
+    With ``call`` it may raise Unfinished; NotAllowed between two slices, if ``actor`` has lost
+    anything. Don't call it in a transaction.
     """
     return _Orchestration(_enabled(own_cron), source, actor, reason, call).run()
 
@@ -112,6 +114,18 @@ def counts(outcomes: Sequence[ProfileOutcome]) -> dict[str, int]:
     return dict(Counter(outcome.outcome for outcome in outcomes))
 
 
+def all_visible(*, run_profile_ids: Sequence[str], cycle_ids: Sequence[str], actor: Actor) -> bool:
+    """Tell whether ``actor`` sees all namespaces of earlier outcomes."""
+    if actor.namespaces is None:
+        return True
+    # By their cycles too: a run profile may have moved since.
+    cycles = CycleRun.objects.filter(pk__in=cycle_ids)
+    run_profiles = RunProfile.objects.filter(run_profile_id__in=run_profile_ids)
+    return not (
+        cycles.exclude(actor.filter()).exists() or run_profiles.exclude(actor.filter()).exists()
+    )
+
+
 def to_dict(outcome: ProfileOutcome) -> dict[str, str]:
     """Return the outcome as JSON, without empty fields."""
     return {name: str(value) for name, value in asdict(outcome).items() if value}
@@ -129,7 +143,7 @@ class _Orchestration:
         self.taken: set[str] = set()  # namespaces where this call has created cycles
         self.busy: dict[str, ActiveCycle] = {}  # namespaces where another cycle ran before
         self.stopped: set[str] = set()
-        self.collided = False
+        self.began = self.collided = False
 
     def run(self, required: Iterable[str] = ()) -> list[ProfileOutcome]:
         self.actor.require(Scope.OPERATE)
@@ -171,6 +185,8 @@ class _Orchestration:
         if self.call is None or self.call.id is None:
             return
         for name, (cycle_id, namespace, status) in creation.of_call(self.call.id).items():
+            if not self.actor.sees(namespace):
+                continue  # taken away since the call began
             self.taken.add(namespace)
             self._set(name, "queued" if status == Cycle.QUEUED else "started", cycle_id)
 
@@ -205,6 +221,9 @@ class _Orchestration:
             with audit.transaction():
                 if self.call and not self.call.may_go_on():
                     raise Unfinished
+                if self.began:  # the caller may have been disabled since
+                    still_allowed.ensure(self.actor, Scope.OPERATE)
+                self.began = True
                 decisions.make()
         except IntegrityError as error:
             if violated(error) != "one_cycle_per_call":

@@ -30,7 +30,12 @@ def run(argv: list[str]) -> int:
         with _database(needed=needs_database(argv)):
             execute_from_command_line(argv)
     except (ProgrammingError, MigrationSchemaMissing) as error:
-        message = _schema_problem(error)
+        # Django hides why it couldn't create its first table.
+        hidden = error.__context__
+        if isinstance(hidden, DatabaseError) and availability.is_away(hidden):
+            message: str | None = _away(hidden)
+        else:
+            message = _schema_problem(error)
         if message is None:
             raise
         raise ImproperlyConfigured(message) from error
@@ -117,7 +122,8 @@ def _away(error: Exception) -> str:
     if availability.is_wrong_server(error):
         return (
             f"The database {server['NAME']!r} at {address} is read-only: {reason}. "
-            "Name the primary in DATABASE_URL, or all servers with commas between them."
+            "Name the primary in DATABASE_URL, or all servers with commas between them. If it is "
+            "the primary, default_transaction_read_only is on for the database or the role."
         )
     if availability.sqlstate(error):
         return (

@@ -172,6 +172,6 @@ def _try(parameters: Mapping[str, str]) -> None:
     connection = pq.PGconn.connect(text.encode())
     message = connection.error_message.decode(errors="replace")
     connection.finish()
-    if match := re.match(r"invalid (\w+) value", message):
-        key = match[1]
-        raise _Wrong(f"has {key}={others.get(key, '')!r}, which is not one of its values.")
+    match = re.match(r"invalid (\w+) value", message)
+    if match and match[1] in others:  # else it is in a variable of libpq's own
+        raise _Wrong(f"has {match[1]}={others[match[1]]!r}, which is not one of its values.")

@@ -1,5 +1,7 @@
 """Log handlers and formats."""
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,12 @@ if env.LOG_DIR:
     _file = Path(env.LOG_DIR) / "orbit.log"
     try:
         _file.parent.mkdir(parents=True, exist_ok=True)
-        with _file.open("a"):
-            pass  # else each line would fail, with a traceback
+        # Else each line would fail, with a traceback. Not created here: a command that another
+        # user runs must not own it.
+        if not os.access(_file if _file.exists() else _file.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if _file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise ImproperlyConfigured(
             f"Can't use ORBIT_LOG_DIR={env.LOG_DIR!r}: {error.strerror}. "

@@ -15,6 +15,7 @@ from governance.access import proxies
 Scope = Mapping[str, Any]
 _WITHOUT_PREFIX = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 _PROTO = "HTTP_X_FORWARDED_PROTO"
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _SEPARATORS = re.compile(r"[\s,;\"']+")
 
 
@@ -25,6 +26,9 @@ def build(scope: Scope, body: bytes, *, length: int) -> dict[str, Any]:
         headers["CONTENT_LENGTH"] = str(length)
     host, port = scope["server"]
     client, _ = scope["client"]
+    scheme = _scheme(client, headers.get(_PROTO, ""))
+    if "HTTP_HOST" in headers:
+        headers["HTTP_HOST"] = _as_in_origin(headers["HTTP_HOST"], scheme)
     return {
         **headers,
         "REQUEST_METHOD": scope["method"],
@@ -37,7 +41,7 @@ def build(scope: Scope, body: bytes, *, length: int) -> dict[str, Any]:
         "SERVER_PORT": str(port),
         "REMOTE_ADDR": client,
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": _scheme(client, headers.get(_PROTO, "")),
+        "wsgi.url_scheme": scheme,
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
@@ -57,6 +61,11 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {
         key: ("; " if key == "HTTP_COOKIE" else ",").join(parts) for key, parts in values.items()
     }
+
+
+def _as_in_origin(host: str, scheme: str) -> str:
+    """Return ``host`` as browsers write it in Origin: a form's origin is compared with it."""
+    return host.lower().removesuffix(_DEFAULT_PORTS[scheme])
 
 
 def _scheme(client: str, forwarded: str) -> str:

@@ -100,3 +100,23 @@ def test_make_says_it_when_the_python_is_not_there() -> None:
     )
     assert done.returncode == 2
     assert '"python9" is not found. Install Python 3.11 to 3.14' in done.stderr
+
+
+def test_variables_that_lead_an_installation_elsewhere_are_not_passed_on(prepared: Path) -> None:
+    (prepared / ".venv" / prepare.STAMP.name).unlink()
+    python = prepared / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text('#!/bin/sh\nenv >> "$(dirname "$0")/seen"\n')
+    python.chmod(0o755)
+    misleading = {name: "/elsewhere" for name in prepare.MISLEADING if "PYTHON" not in name}
+    done = subprocess.run(
+        [sys.executable, str(prepared / "prepare.py")],
+        env={**os.environ, **misleading, "PIP_INDEX_URL": "https://mirror.example.com/simple"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = (python.parent / "seen").read_text()
+    assert "PIP_INDEX_URL=https://mirror.example.com/simple" in seen
+    assert "/elsewhere" not in seen

@@ -5,9 +5,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection, connections, transaction
 
-from governance.access.actors import SYSTEM
+from governance.access.actors import SYSTEM, NotAllowed
 from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry, GovernanceSetting
 from orbit.cycles import creation, orchestrate, run_profile_slices
@@ -20,6 +21,7 @@ from orbit.schedules import run_tick
 from orbit.schedules.rows import RUN_PROFILES
 from orbit.states import Trigger
 from tests.orbit.schedules.test_cron import NOON
+from tests.support import callers
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.pipeline import rows
 
@@ -293,6 +295,26 @@ def test_a_tick_whose_worker_died_goes_on_even_past_its_time(
     due.refresh_from_db()
     assert (due.outcome, due.detail["outcomes"]) == ("started", {"started": 5})
     assert cycles_by_run_profile() == dict.fromkeys(names, 1)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("small_slices")
+def test_a_caller_who_is_disabled_between_two_slices_starts_no_more() -> None:
+    store_profiles([profile()], [run_profile(f"r{n}", namespace=f"n{n}") for n in range(7)])
+    user = callers.create_user()
+    asked: list[int] = []
+
+    def may_go_on() -> bool:
+        asked.append(CycleRun.objects.count())
+        if len(asked) == 2:
+            User.objects.filter(pk=user.pk).update(is_active=False)
+        return True
+
+    with pytest.raises(NotAllowed, match="ann was disabled"):
+        orchestrate.all_enabled(
+            source=Trigger.REST, actor=callers.actor_of(user), call=Call(may_go_on=may_go_on)
+        )
+    assert (asked, CycleRun.objects.count()) == ([0, 3], 3)
 
 
 @pytest.mark.django_db

@@ -165,3 +165,71 @@ class _OldPython:
     @staticmethod
     def exit(message: str) -> None:
         raise SystemExit(message)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"DJANGO_SETTINGS_MODULE": "other.settings"}, "DJANGO_SETTINGS_MODULE='other.settings'"),
+        ({"PYTHONOPTIMIZE": "2"}, "Python runs without its checks and texts (PYTHONOPTIMIZE"),
+        ({"DATABASE_URL": "postgresql://u:hush@h/d?sslmod=a"}, "DATABASE_URL has the parameter"),
+    ],
+)
+@pytest.mark.parametrize("command", ["migrate", "web", "health cluster"])
+def test_a_strange_shell_is_one_line_and_exit_code_2(
+    copied: Project, command: str, variables: dict[str, str], message: str
+) -> None:
+    code, output = copied.run(*command.split(), **variables)
+    assert (code, len(output.splitlines())) == (2, 1), output
+    assert output.startswith(f"orbit: {message}"), output
+    assert "hush" not in output
+
+
+def test_settings_of_another_project_are_no_option(copied: Project) -> None:
+    code, output = copied.run("check", "--settings=other.settings")
+    assert (code, output) == (
+        2,
+        "orbit: --settings isn't possible: Orbit has its own. Leave it out.\n",
+    )
+
+
+def test_a_bad_line_of_the_file_is_one_line_for_every_command(copied: Project) -> None:
+    path = copied.folder / ".env"
+    path.write_text("# ours\nORBIT_PASSWORD hush\n")
+    try:
+        for command in ("up", "web", "cluster", "health web", "check"):
+            code, output = copied.run(*command.split())
+            assert code == 2
+            assert output == (
+                f"orbit: {path}, line 2: it is no assignment. "
+                "Write NAME=value, or # before a comment.\n"
+            )
+    finally:
+        path.unlink()
+
+
+def test_a_misspelt_name_is_a_warning_and_a_health_check_is_silent(copied: Project) -> None:
+    code, output = copied.run("check", ORBIT_GLOBALPAUSE="hush")
+    assert code == 0
+    assert output.startswith(
+        "orbit: warning: This release doesn't use ORBIT_GLOBALPAUSE. "
+        "Did you mean ORBIT_GLOBAL_PAUSE?\n"
+    )
+    assert "hush" not in output
+    _, output = copied.run("health", "web", ORBIT_GLOBALPAUSE="hush")
+    assert "ORBIT_GLOBALPAUSE" not in output
+
+
+def test_text_is_utf8_whatever_the_locale_says(copied: Project) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for shell in (ascii_only, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}):
+        code, output = copied.run("help", "grüße", **shell)
+        assert code == 1
+        assert "grüße" in output, (shell, output)
+        assert "Traceback" not in output
+
+
+def test_a_byte_that_is_not_utf8_in_an_argument_is_no_traceback(copied: Project) -> None:
+    code, output = copied.run("halt", "gr\udcfc\udcdfe", "--reason", "a", LC_ALL="C")
+    assert code != 0
+    assert "Traceback" not in output

@@ -172,6 +172,16 @@ def test_a_signal_in_the_middle_of_the_start_leaves_no_process(used: Project) ->
         assert processes_in(used.folder) == [], text
 
 
+def test_a_misspelt_variable_is_reported_once_and_not_by_each_child(used: Project) -> None:
+    running = Talking(used.start("up", ORBIT_GLOBALPAUSE="true"))
+    running.wait_for("running  ")
+    assert end(running, signal.SIGTERM) == 0
+    assert [line for line in running.lines if "ORBIT_GLOBALPAUSE" in line] == [
+        "orbit: warning: This release doesn't use ORBIT_GLOBALPAUSE. "
+        "Did you mean ORBIT_GLOBAL_PAUSE?\n"
+    ]
+
+
 def test_after_a_kill_the_next_start_takes_seconds_and_adopts_the_database(used: Project) -> None:
     running = Talking(used.start("up"))
     running.wait_for("running  ")

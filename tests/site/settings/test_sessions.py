@@ -174,3 +174,18 @@ def test_a_database_of_another_encoding_is_refused_before_anything_is_written(
             ).fetchone() == (0,)
     finally:
         database.drop(server, name)
+
+
+@pytest.mark.processes
+def test_a_database_that_is_read_only_by_default_is_named(server: Server) -> None:
+    name = f"orbit_read_only_{os.getpid()}"
+    create(server, name)
+    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    try:
+        code, _, errors = run(server, name, "migrate", "--verbosity", "0")
+        assert (code, errors.count("\n")) == (2, 1), errors
+        assert f"The database '{name}' at " in errors
+        assert "default_transaction_read_only is on" in errors
+    finally:
+        database.drop(server, name)

@@ -89,6 +89,25 @@ def test_the_first_of_several_header_lines_is_the_clients_and_other_spellings_ar
     assert (environment["wsgi.url_scheme"], environment["HTTP_HOST"]) == ("http", "host")
 
 
+@pytest.mark.parametrize(
+    ("host", "proto", "seen"),
+    [
+        (b"Orbit.Example.COM", b"https", "orbit.example.com"),
+        (b"host:443", b"https", "host"),
+        (b"host:80", b"http", "host"),
+        (b"host:443", b"http", "host:443"),
+        (b"host:8443", b"https", "host:8443"),
+        (b"[::1]:443", b"https", "[::1]"),
+    ],
+)
+def test_a_host_is_written_as_browsers_write_it_in_origin(
+    host: bytes, proto: bytes, seen: str, settings: Any
+) -> None:
+    settings.ORBIT_TRUSTED_PROXIES = ["10.0.0.9"]
+    environment = build((b"host", host), (b"x-forwarded-proto", proto), client="10.0.0.9")
+    assert environment["HTTP_HOST"] == seen
+
+
 def test_a_star_trusts_every_peer(settings: Any) -> None:
     settings.ORBIT_TRUSTED_PROXIES = ["*"]
     for client in ("192.0.2.7", "2001:db8::1", ""):
