@@ -73,7 +73,8 @@ ORBIT_ENCRYPTION_KEYS = items(
 ALLOWED_HOSTS = items(
     "ORBIT_ALLOWED_HOSTS",
     "",
-    "Host names that the web server answers to, comma separated. In development: this machine's.",
+    "Host names that the web server answers to, comma separated; `.example.com` is also all below "
+    "it. Probes are answered under any. In development: this machine's.",
 )
 ORBIT_TRUSTED_ORIGINS = origins.read(
     items(
@@ -224,6 +225,11 @@ def _check() -> None:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", ORBIT_DATABASE_SCHEMA):
         raise ImproperlyConfigured(
             "ORBIT_DATABASE_SCHEMA must be a plain lower-case name, such as orbit."
+        )
+    if OWNER_DATABASE_URL and not DATABASE_URL:
+        raise ImproperlyConfigured(
+            "ORBIT_OWNER_DATABASE_URL is set and DATABASE_URL is not. Set both, or neither for "
+            "the embedded database."
         )
     hosts.check("ORBIT_ALLOWED_HOSTS", ALLOWED_HOSTS)
     hosts.check_address("ORBIT_BIND", ORBIT_BIND)

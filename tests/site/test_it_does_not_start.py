@@ -30,6 +30,7 @@ def test_a_variable_is_answered_as_the_page_says(
     assignment: str, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, _, value = assignment.partition("=")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setenv(name, value)
     monkeypatch.setattr(variables, "TABLE", [])
     with pytest.raises(ImproperlyConfigured) as refusal:
