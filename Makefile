@@ -25,7 +25,7 @@ setup:
 run:
 	$(PREPARE) && exec $(IN) manage.py up --demo
 test:
-	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/e2e $(ARGS)
+	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20 --ignore=tests/e2e $(ARGS)
 e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
 # Many requests for each operation of the API; `make test` sends a few.

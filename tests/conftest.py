@@ -36,6 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
         database.template(database.start_test_server())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Processes get whole files, in this order. Those of slow tests come first, so that none of them
+    # runs alone at the end.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         database.stop_test_server()

@@ -54,6 +54,7 @@ def all_ended(deployment: Deployment) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.processes
 def test_no_planted_secret_comes_out_anywhere(
     server: Server, committed: str, tmp_path: Path

@@ -14,7 +14,7 @@ import pytest
 from tests.support import project
 from tests.support.project import PROJECT, Project, Talking
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 GUIDE = PROJECT / "docs" / "operations.md"
 HEADING = "## A day of operation\n"

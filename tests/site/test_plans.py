@@ -34,6 +34,8 @@ from orbit_site.processes.postgres import Server
 from tests import conftest
 from tests.support import callers, database, large_database
 
+pytestmark = pytest.mark.slow
+
 FEW_QUERIES = 30
 # A limit that stops a scan after this share of its cost: it doesn't read the whole table.
 STOPS_EARLY = 0.25

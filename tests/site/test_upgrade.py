@@ -16,6 +16,7 @@ from tests.support.project import Project
 
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.slow,
     pytest.mark.skipif(
         not (project.PROJECT / ".venv").exists(), reason="no .venv that make could use"
     ),

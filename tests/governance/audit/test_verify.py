@@ -48,6 +48,14 @@ def owner(
     with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as connected:
         connected.execute("ALTER TABLE governance_audittrailentry DISABLE TRIGGER USER")
         yield connected
+        # A database that is as it was is emptied for the next test, which costs less than a copy.
+        for (trigger,) in connected.execute(
+            "SELECT quote_ident(tgname) FROM pg_trigger WHERE tgenabled = 'D' AND NOT tgisinternal"
+            " AND tgrelid = 'governance_audittrailentry'::regclass"
+        ).fetchall():
+            connected.execute(
+                f"ALTER TABLE governance_audittrailentry ENABLE ALWAYS TRIGGER {trigger}"
+            )
 
 
 def exported() -> list[str]:
@@ -362,7 +370,7 @@ def test_memory_doesnt_grow_with_the_trail(
     monkeypatch.setattr(export, "BATCH", 500)
     verify.walk()
     peaks = []
-    for more in (1_000, 9_000):
+    for more in (1_000, 4_000):
         many(owner, more)
         for work in (
             verify.walk,

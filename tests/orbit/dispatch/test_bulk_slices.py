@@ -293,7 +293,7 @@ def test_the_queue_keeps_the_rate() -> None:
     assert requeued_jobs() <= 1 + 20 * (seconds + 1)
 
 
-def test_ten_thousand_letters_take_as_many_statements_a_slice_as_ten() -> None:
+def test_thousands_of_letters_take_as_many_statements_a_slice_as_forty() -> None:
     def statements(run_id: UUID) -> int:
         make_due(run_id)
         with CaptureQueriesContext(connection) as queries:
@@ -307,17 +307,17 @@ def test_ten_thousand_letters_take_as_many_statements_a_slice_as_ten() -> None:
     expected = {statements(few) for _ in range(3)}
     run_batches(few, 3)
     end_jobs("delivered")
-    create_dead_letters(10_000)
+    create_dead_letters(3_000)
     many = bulk.requeue(LetterFilter(), actor=SYSTEM, reason="x", rate=500).run_id
     run_batches(many)
     end_jobs("delivered")
-    assert {statements(many) for _ in range(19)} == expected
+    assert {statements(many) for _ in range(5)} == expected
     while (run := OperationRun.objects.get(pk=many)).status != "completed":
         run_batches(many)
-    assert (run.outcome, run.summary_counts["succeeded"]) == ("succeeded", 10_000)
+    assert (run.outcome, run.summary_counts["succeeded"]) == ("succeeded", 3_000)
     assert DeadLetterDispatch.objects.filter(status="open").count() == 0
-    assert jobs_and_originals() == (10_040, 10_040)
-    assert CycleRun.objects.filter(next_due_at__isnull=False).count() == 10_040
+    assert jobs_and_originals() == (3_040, 3_040)
+    assert CycleRun.objects.filter(next_due_at__isnull=False).count() == 3_040
 
 
 def test_two_runs_and_a_user_at_once_make_one_job_of_each_letter() -> None:

@@ -178,14 +178,32 @@ def _get(browser: Client, path: str) -> None:
     "query",
     [
         *("namespace=%00", "q=%00", "namespace=%FF", "status=%27", "run_profile_id=%25"),
-        *("p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999"),
-        *("q=" + "x" * 5000, "all=1", "q=%D9%A1", "e=1", "_facets=True"),
+        *("q=" + "x" * 5000, "q=%D9%A1"),
     ],
 )
-def test_an_odd_address_is_no_fault(query: str) -> None:
+def test_an_odd_filter_or_search_is_no_fault(query: str) -> None:
+    _send_to_lists(query, REGISTERED)
+
+
+# Django's list view reads these, the same for every list: each goes to every third.
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("turn", "query"),
+    enumerate(
+        [
+            *("p=99999999999999999999999", "p=-1", "p=x", "o=1.2.3.x", "o=99999999999999999"),
+            *("all=1", "e=1", "_facets=True"),
+        ]
+    ),
+)
+def test_an_odd_address_is_no_fault(turn: int, query: str) -> None:
+    _send_to_lists(query, REGISTERED[turn % 3 :: 3])
+
+
+def _send_to_lists(query: str, models: list[type[Model]]) -> None:
     browser = console(create_user("adm", "Administrator"))
     browser.raise_request_exception = False
-    for model in REGISTERED:
+    for model in models:
         answer = browser.get(f"{_list(model)}?{query}")
         assert answer.status_code in {200, 302, 400}, (model, answer.status_code)
 

@@ -17,7 +17,7 @@ from orbit_site.processes import postgres
 from tests.support import project
 from tests.support.project import Project, Talking, commands_in, processes_in
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def ask(port: int, path: str) -> Any:

@@ -15,7 +15,7 @@ from tests.support.polling import until
 from tests.support.project import free_port
 from tests.support.web_server import start, wait_until_it_serves
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 KEEP_ALIVE = 8
 
 

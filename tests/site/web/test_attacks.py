@@ -22,7 +22,7 @@ from tests.support.project import PROJECT, free_port
 from tests.support.silent_proxy import SilentProxy
 from tests.support.web_server import start, wait_until_it_serves
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 SECOND = 1.0
 #: On a busy machine one of several may be late; a server without a reserve answers none.
