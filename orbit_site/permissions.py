@@ -212,7 +212,7 @@ PAGE = """# Permissions by role
 
 Made from the code by `make docs`; a test sends a request for every cell.
 
-* A token acts as its owner, limited to its scopes. A superuser is an administrator.
+* A token acts as its owner, limited to its scopes and namespaces. A superuser is an administrator.
 * A namespace-confined user sees and changes only their namespaces. Any other object is a 404, and
   what concerns the whole workspace ("workspace only") a 403. They can't edit a profile that also
   runs in a namespace they don't see.

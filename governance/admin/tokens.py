@@ -16,10 +16,12 @@ from governance.kernel.errors import OrbitError
 from governance.models import ApiToken, Namespace
 
 _MAX_OFFERED = 500
+_NEITHER = "Choose namespaces, or tick the box below for all of the owner's."
+_BOTH = "Choose namespaces or tick the box below, not both."
 
 
 class TokenForm(ReasonForm):
-    """Asks for owner, label, scopes, namespaces and life time."""
+    """Asks for owner, label, scopes, namespaces (or all of the owner's) and life time."""
 
     owner = forms.ModelChoiceField(
         label="Owner (user name)",
@@ -36,7 +38,10 @@ class TokenForm(ReasonForm):
         widget=forms.CheckboxSelectMultiple,
     )
     namespaces = forms.MultipleChoiceField(
-        label="Namespaces (none: its owner's)", required=False, widget=forms.SelectMultiple
+        label="Namespaces", required=False, widget=forms.SelectMultiple
+    )
+    all_namespaces = forms.BooleanField(
+        label="All namespaces of its owner, also later ones", required=False
     )
     days = forms.IntegerField(
         label="Days until it expires (empty: never)",
@@ -45,12 +50,21 @@ class TokenForm(ReasonForm):
         required=False,
         initial=365,
     )
-    field_order = ("owner", "name", "scopes", "namespaces", "days", "reason")
+    field_order = ("owner", "name", "scopes", "namespaces", "all_namespaces", "days", "reason")
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data)
         names = Namespace.objects.order_by("name").values_list("name", flat=True)[:_MAX_OFFERED]
         self.fields["namespaces"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+
+    def clean(self) -> Any:
+        super().clean()
+        values = self.cleaned_data
+        # Nothing chosen must not mean all.
+        if "namespaces" in values and bool(values["namespaces"]) == values["all_namespaces"]:
+            wrong = _BOTH if values["all_namespaces"] else _NEITHER
+            self.add_error("namespaces", wrong)
+        return values
 
 
 @pages.page(
@@ -72,7 +86,7 @@ def create(request: HttpRequest) -> HttpResponse:
                 values["owner"],
                 scopes=values["scopes"],
                 actor=actor_of(request),
-                namespaces=values["namespaces"] or None,
+                namespaces=None if values["all_namespaces"] else values["namespaces"],
                 name=values["name"],
                 expires_at=tokens.expiry(values["days"]),
                 reason=values["reason"],

@@ -262,7 +262,13 @@ FORMS: dict[str, Prepare] = {
         "orbit/deadletterdispatch/dismiss-matching/", Installation.dead_letter, **REASON
     ),
     "token_create": submit(
-        "access/tokens/new/", owner="vic", name="n", scopes=["read"], days="9", **REASON
+        "access/tokens/new/",
+        owner="vic",
+        name="n",
+        scopes=["read"],
+        all_namespaces="on",
+        days="9",
+        **REASON,
     ),
 }
 #: Pages that leave no audit entry, each with the reason.

@@ -229,6 +229,7 @@ def _govern(deployment: Deployment, cookie: str) -> list[str]:
         owner="root",
         name="shown",
         scopes="read",
+        all_namespaces="on",
         days=9,
         reason="because",
     )

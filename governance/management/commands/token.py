@@ -31,7 +31,8 @@ class Command(OrbitCommand):
         )
         create.add_argument(
             "--namespaces",
-            help="Namespaces to confine the token to, comma separated. Default: its owner's.",
+            help="Namespaces to confine the token to, comma separated. Empty: none. "
+            "Without this it sees its owner's.",
         )
         create.add_argument(
             "--expires", type=int, metavar="DAYS", help="Days until it expires. Default: never."

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.db.models import F, Func, Value
 from django.utils import timezone
 
 from governance.access import actors, tokens
@@ -13,6 +14,7 @@ from governance.access.roles import ROLES, Scope, scopes_of
 from governance.models import (
     ApiToken,
     AuditTrailEntry,
+    GovernanceSetting,
     Namespace,
     NamespaceGrant,
     WorkspaceGrant,
@@ -173,6 +175,25 @@ def test_a_user_whom_nobody_granted_anything_sees_nothing() -> None:
 def test_a_token_confined_to_no_namespace_sees_nothing(ann: User) -> None:
     row, raw = tokens.create(ann, scopes=["read"], namespaces=[], actor=SYSTEM)
     assert row.namespaces == []
+    authenticated = tokens.authenticate(raw)
+    assert authenticated is not None
+    assert authenticated[1].namespaces == frozenset()
+
+
+def test_a_token_whose_last_namespace_is_gone_sees_nothing(ann: User) -> None:
+    registry.ensure(["only"])
+    row, raw = tokens.create(ann, scopes=["read"], namespaces=["only"], actor=SYSTEM)
+    GovernanceSetting.objects.filter(namespace__name="only").delete()
+    Namespace.objects.get(name="only").delete()
+    registry.ensure(["other"])
+    authenticated = tokens.authenticate(raw)
+    assert authenticated is not None
+    assert not authenticated[1].sees("other")
+    ApiToken.objects.filter(pk=row.pk).update(
+        namespaces=Func(F("namespaces"), Value("only"), function="array_remove")
+    )
+    row.refresh_from_db()
+    assert row.namespaces == []  # the owner's is NULL, which only an explicit choice writes
     authenticated = tokens.authenticate(raw)
     assert authenticated is not None
     assert authenticated[1].namespaces == frozenset()

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from governance.access import tokens
-from governance.models import ApiToken, AuditTrailEntry
+from governance.models import ApiToken, AuditTrailEntry, Namespace, NamespaceGrant
+from governance.namespaces import registry
 from tests.support.callers import Api, console, create_user
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +76,7 @@ def test_a_token_is_shown_once_works_and_is_revoked() -> None:
         {"days": "0"},
         {"days": "9999"},
         {"namespaces": ["nowhere"]},
+        {"namespaces": ["nowhere"], "all_namespaces": "on"},
         {"reason": " "},
         {"name": "a\u202eb"},
         {"name": "x" * 101},
@@ -87,6 +89,33 @@ def test_an_invalid_token_leaves_nothing(change: dict[str, Any]) -> None:
     assert re.search(r"orbit_[\w-]{40}", answer.content.decode()) is None
     assert not ApiToken.objects.exists()
     assert not AuditTrailEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error"),
+    [({"namespaces": []}, "Choose namespaces, or"), ({"all_namespaces": "on"}, "not both")],
+)
+def test_namespaces_are_chosen_in_one_of_two_ways(chosen: dict[str, Any], error: str) -> None:
+    create_user("ann", "Operator", "eu")
+    answer = console(create_user("adm", "Administrator")).post(NEW, form(**chosen))
+    assert error in answer.context["form"].errors["namespaces"][0]
+    assert not ApiToken.objects.exists()
+
+
+def test_all_namespaces_of_the_owner_are_a_choice_of_their_own() -> None:
+    ann = create_user("ann", "Operator", "eu")
+    answer = console(create_user("adm", "Administrator")).post(
+        NEW, form(namespaces=[], all_namespaces="on")
+    )
+    raw = re.search(r'value="(orbit_[\w-]+)"', answer.content.decode())
+    assert raw is not None
+    assert ApiToken.objects.get().namespaces is None
+    assert AuditTrailEntry.objects.get().after["namespaces"] is None
+    registry.ensure(["us"])
+    NamespaceGrant.objects.create(user=ann, namespace=Namespace.objects.get(name="us"))
+    authenticated = tokens.authenticate(raw[1])
+    assert authenticated is not None
+    assert authenticated[1].namespaces == {"eu", "us"}
 
 
 @pytest.mark.parametrize("who", [("con", "Configurator"), ("bea", "Administrator", "eu")])
