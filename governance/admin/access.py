@@ -4,11 +4,13 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from governance import audit
 from governance.access import users
@@ -153,6 +155,10 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
+        # This form doesn't ask for the current password. The id of 7 may be written as 07.
+        user = self.get_object(request, unquote(id))
+        if user == request.user and self.has_change_permission(request, user):
+            return HttpResponseRedirect(reverse("admin:password_change"))
         with audit.transaction():
             return super().user_change_password(request, id, form_url)
 

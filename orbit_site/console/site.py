@@ -12,24 +12,20 @@ from django.contrib.admin.exceptions import (
     DisallowedModelAdminLookup,
     DisallowedModelAdminToField,
 )
-from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import User
-from django.contrib.auth.views import PasswordChangeView
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from governance import audit
-from governance.access import actors, devices
+from governance.access import devices
 from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
-from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, destination, header
+from orbit_site.console import banner, destination, header, own_password
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -37,23 +33,6 @@ _REMOVED_URLS = {"view_on_site"}
 #: web server's threads.
 READ_SECONDS = 3.0
 _CHANGE_TEMPLATE = "registration/password_change_form.html"
-
-
-class _OwnPasswordForm(AdminPasswordChangeForm):
-    """Saves the change with its audit entry; hashing takes long, so it comes before."""
-
-    def save(self, commit: bool = True) -> Any:
-        user = super().save(commit=False)
-        if commit:
-            with audit.transaction():
-                user.save()
-                audit.record(
-                    Action.USER_CHANGED,
-                    actor=actors.of_user(user).name,
-                    object_id=str(user.pk),
-                    after={"changed": "own password"},
-                )
-        return user
 
 
 class OrbitAdminSite(AdminSite):
@@ -114,8 +93,7 @@ class OrbitAdminSite(AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {**self.each_context(request), **(extra_context or {})}
-        view = PasswordChangeView.as_view(
-            form_class=_OwnPasswordForm,
+        view = own_password.OwnPasswordView.as_view(
             success_url=reverse("admin:password_change_done", current_app=self.name),
             extra_context=context,
             template_name=self.password_change_template or _CHANGE_TEMPLATE,

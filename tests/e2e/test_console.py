@@ -140,6 +140,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         f"/admin/governance/audittrailentry/{entry}/change/",
         "/admin/access/?user=ann",
         "/admin/access/tokens/new/",
+        "/admin/password_change/",
         "/admin/governance/loginattempt/",
     ]
     with visit(site.address, width=width, dark=dark) as console:
@@ -171,6 +172,9 @@ def test_a_token_is_made_and_shown_once(site: Site) -> None:
         page.get_by_role("textbox", name="Owner").fill("ann")
         page.get_by_role("checkbox", name="read").check()
         page.get_by_role("textbox", name="Reason").fill("for the night")
+        page.get_by_role("button", name="Create token").click()
+        expect(page.locator(".errorlist")).to_contain_text("Choose namespaces, or tick")
+        page.get_by_role("checkbox", name="All namespaces of its owner").check()
         page.get_by_role("button", name="Create token").click()
         assert page.get_by_label("Token", exact=True).input_value().startswith("orbit_")
 
