@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
 
 from governance.kernel import canonical, cron_fields, schemas
 from governance.kernel.strict_json import Inexact
@@ -131,7 +130,7 @@ def run_profile_problems(
     if cron is not None and (detail := cron_fields.problem(cron)):
         problems.append(_problem("/execution_policy/cron", detail))
     zone = valid.get(str, "execution_policy", "time_zone")
-    if zone is not None and zone not in available_timezones():
+    if zone is not None and not cron_fields.is_time_zone(zone):
         problems.append(
             _problem(
                 "/execution_policy/time_zone",

@@ -6,7 +6,6 @@ Each name is a Django setting. Apps read ``ORBIT_*``; only the settings read the
 import os
 import re
 from pathlib import Path
-from zoneinfo import available_timezones
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -219,7 +218,7 @@ LOG_DIR = text(
 
 
 def _check() -> None:
-    if ORBIT_TIME_ZONE not in available_timezones():
+    if not cron_fields.is_time_zone(ORBIT_TIME_ZONE):
         raise ImproperlyConfigured(
             f"ORBIT_TIME_ZONE={ORBIT_TIME_ZONE!r} is not a time zone. "
             "Write an IANA name such as Europe/Berlin."
