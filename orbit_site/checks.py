@@ -1,12 +1,11 @@
 """The findings of ``check --deploy``; docs/deploy.md lists them."""
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Warning
 from django.db import Error
 
 from governance.kernel import sequences, sql
@@ -110,8 +109,12 @@ def _warning(number: int, about: str = "") -> CheckMessage:
     return Warning(f"{text} ({about})" if about else text, hint=hint, id=name)
 
 
-@register(deploy=True)
-def settings_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+def findings() -> list[CheckMessage]:
+    """Return all findings."""
+    return [*settings_of_production(), *endpoints_of_production(), *database_of_production()]
+
+
+def settings_of_production() -> list[CheckMessage]:
     """Return the findings about settings."""
     problems = {
         1: settings.DATABASES["default"]["USER"] == settings.ORBIT_OWNER_DATABASE["USER"],
@@ -127,8 +130,7 @@ def settings_of_production(app_configs: Any, **options: Any) -> list[CheckMessag
     return [_warning(number) for number, is_problem in problems.items() if is_problem]
 
 
-@register(deploy=True)
-def endpoints_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+def endpoints_of_production() -> list[CheckMessage]:
     """Return the findings about endpoints."""
     try:
         by_key, _ = endpoints.parse(
@@ -151,8 +153,7 @@ def endpoints_of_production(app_configs: Any, **options: Any) -> list[CheckMessa
     ]
 
 
-@register(deploy=True)
-def database_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+def database_of_production() -> list[CheckMessage]:
     """Return the findings about the database."""
     # W003 covers an embedded one; it isn't started for a check.
     if settings.ORBIT_EMBEDDED_DATABASE:
