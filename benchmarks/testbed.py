@@ -25,6 +25,7 @@ from psycopg import sql
 from benchmarks.meters import LOG_PREFIX, Used, cpu_seconds
 from benchmarks.sink import TOKEN
 from orbit_site.processes import postgres
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -84,7 +85,7 @@ class Testbed:
     def watch(self, database: str, *, owner: bool = False) -> psycopg.Connection:
         """Return a connection that is named in the server's log."""
         return psycopg.connect(
-            self.server.url("orbit_owner" if owner else "orbit_app", database),
+            self.server.url(SUPERUSER if owner else "orbit_app", database),
             autocommit=True,
             application_name=WATCHER,
         )
@@ -198,7 +199,9 @@ def prepared(within: str | None = None) -> Iterator[Testbed]:
         _write_configuration(folder / "config")
         # PostgreSQL's defaults: every commit is flushed to disk.
         server = stack.enter_context(
-            postgres.held(folder / "database", settings={"log_line_prefix": LOG_PREFIX})
+            postgres.held(
+                folder / "database", settings={"log_line_prefix": LOG_PREFIX}, superuser=True
+            )
         )
         sink = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.sink"],

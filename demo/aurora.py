@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import html
 import json
+import os
 import sys
 import threading
 from collections import OrderedDict
@@ -305,6 +306,7 @@ def _row(delivery: dict[str, Any]) -> str:
 
 def main(var: Path, port: int) -> None:
     """Serve on 127.0.0.1:``port`` until killed."""
+    os.umask(0o077)  # what it writes holds payloads
     deliveries = Deliveries(var / "aurora-deliveries.jsonl")
     token = (var / "aurora-token").read_text().strip()
     handler = partial(Handler, deliveries, Behaviour(), token)

@@ -6,6 +6,8 @@ from typing import Self
 
 from django.core.management.base import OutputWrapper
 
+from governance.kernel import terminal
+
 EVERY_SECONDS = 0.2
 _MAX_NOTE = 60
 
@@ -32,7 +34,7 @@ class Progress:
     def clear(self) -> None:
         """Remove the line, until ``show`` writes it again."""
         if self._shown:
-            self._stream.write("\r\033[K", ending="")
+            self._control("")
             self._shown = False
 
     def show(
@@ -49,7 +51,11 @@ class Progress:
             else _amount(done, unit, ".1f")
         )
         more = f" ({note[:_MAX_NOTE]})" if note else ""
-        self._stream.write(f"\r\033[K{what} {share}{more}", ending="")
+        self._control(terminal.escape(f"{what} {share}{more}"))
+
+    def _control(self, text: str) -> None:
+        # Past the escaping of a command's output.
+        OutputWrapper.write(self._stream, f"\r\033[K{text}", ending="")
         self._stream.flush()
 
 

@@ -1,8 +1,6 @@
 """Write the database into the configuration's files."""
 
-import contextlib
 import json
-import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
+from governance.kernel import files
 from governance.kernel.errors import Kind, OrbitError
 from orbit.profiles import reload, revisions
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
@@ -45,13 +44,14 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
     # export: after a crash between the files it remains, the drift is shown, and a second export
     # repairs it.
     note = f"export {uuid.uuid4().hex}"
-    drafts = {folder / name: folder / f".{name}.{note[-8:]}" for name in (PROFILES, RUN_PROFILES)}
+    drafts: list[files.Draft] = []
     try:
         # Written before the transaction: no edit waits for this disk.
         version, documents = revisions.version(), revisions.current()
         contents = (documents.profiles, documents.run_profiles)
-        for draft, content in zip(drafts.values(), contents, strict=True):
-            _write(draft, content)
+        for name, content in zip((PROFILES, RUN_PROFILES), contents, strict=True):
+            drafts.append(files.Draft(folder / name))
+            _write(drafts[-1], content)
         digest = reload.digest_of(documents)
         with audit.transaction():
             if not (revisions.lock() or documents.profiles or documents.run_profiles):
@@ -63,9 +63,9 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
         with audit.transaction():
             if revisions.lock() != note:
                 raise Overtaken
-            for path, draft in drafts.items():
-                draft.replace(path)
-            _sync_folder(folder)  # a rename isn't durable before
+            for draft in drafts:
+                draft.publish()
+            files.sync_folder(folder)
             reload.remember(digest)
             audit.record(
                 Action.CONFIG_EXPORTED,
@@ -80,26 +80,15 @@ def export(folder: Path, *, actor: Actor, reason: str = "") -> list[Path]:
             )
     except OSError as error:
         raise NotWritable(
-            f"{folder} can't be written ({error.strerror}). ORBIT_CONFIG_DIR names the folder."
+            f"{folder} can't be written: {error.strerror}. ORBIT_CONFIG_DIR names the folder."
         ) from None
     finally:
-        for draft in drafts.values():
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
-    return list(drafts)
+        for draft in drafts:
+            draft.discard()
+    return [draft.path for draft in drafts]
 
 
-def _write(path: Path, documents: list[Any]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        # The same content gives the same bytes.
-        file.write(json.dumps(documents, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write(draft: files.Draft, documents: list[Any]) -> None:
+    # The same content gives the same bytes.
+    draft.file.write(json.dumps(documents, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    draft.finish()

@@ -1,5 +1,7 @@
 """The entry point of ``manage.py``: runs a command, turns refusals into one line.
 
+A reader that closes our output, such as `head`, ends a command quietly.
+
 `up` and `health` run without Django: `up` would hold 40 MB for weeks, `health` runs every few
 seconds.
 """
@@ -16,16 +18,38 @@ import signal
 
 from django.core.exceptions import ImproperlyConfigured
 
+from governance.kernel import terminal
 from governance.kernel.errors import OrbitError
-from orbit_site.processes import interpreter
+from orbit_site.processes import interpreter, standard_files
 
 REFUSED = 2
+UNWRITTEN = 1
 #: These log unknown names of variables; a health check doesn't repeat them every few seconds.
 _QUIET = {"web", "cluster", "qcluster", "health"}
 
 
 def run(argv: list[str]) -> int:
     """Run the command line; return its exit code, 2 for a refusal."""
+    output = standard_files.prepare()
+    try:
+        try:
+            code = _refusing(argv)
+        except SystemExit:
+            output.flush()
+            raise
+        output.flush()
+        return code
+    except OSError:
+        if output.problem is None:
+            raise
+    output.discard()
+    if isinstance(output.problem, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    print(f"orbit: Can't write the output: {output.problem.strerror}.", file=sys.stderr)
+    return UNWRITTEN
+
+
+def _refusing(argv: list[str]) -> int:
     try:
         interpreter.prepare(argv)
         return _run(argv)
@@ -77,5 +101,5 @@ def _run(argv: list[str]) -> int:
 
 
 def _refuse(message: str) -> int:
-    print(f"orbit: {message}", file=sys.stderr)
+    print(f"orbit: {terminal.escape_lines(message)}", file=sys.stderr)
     return REFUSED

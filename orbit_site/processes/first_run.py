@@ -1,10 +1,11 @@
 """What ``up --demo`` adds: receiver, endpoint, password, first cycle."""
 
 import json
-import os
 import secrets
 import socket
 from pathlib import Path
+
+from governance.kernel import files
 
 RUN_PROFILE = "aurora-daily-eu"
 
@@ -12,7 +13,7 @@ RUN_PROFILE = "aurora-daily-eu"
 def _read_or_create(path: Path, content: str) -> str:
     """Return the content of ``path``; write ``content`` if it is missing."""
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with files.open_private(path, "x") as file:
             file.write(content)
     except FileExistsError:
         return path.read_text().strip() or content
@@ -36,7 +37,8 @@ def receiver_port(var: Path) -> int:
                 port: int = listener.getsockname()[1]
         except OSError:
             continue
-        path.write_text(str(port))
+        with files.open_private(path) as file:
+            file.write(str(port))
         return port
     raise OSError("no port is free on 127.0.0.1")
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from governance.kernel import terminal
 from orbit_site.processes import pg_paths
 from orbit_site.settings import environment
 
@@ -39,7 +40,7 @@ def run(role: str) -> int:
     """Check, print the problem to stderr, return 0 or 1."""
     problem = ROLES[role]()
     if problem:
-        print(f"orbit: {problem}", file=sys.stderr)
+        print(f"orbit: {terminal.escape(problem)}", file=sys.stderr)
     return 1 if problem else 0
 
 

@@ -1,7 +1,8 @@
 """Paths and account of the embedded PostgreSQL.
 
-PostgreSQL refuses to run as root, so root starts it as another account. If that account can't enter
-a folder, data or programs go to ``/var/lib/orbit``; no permission is changed.
+PostgreSQL refuses to run as root, so root starts it as another account. That account can't enter
+``var``: its programs start inside the data folder (`at`). Programs that it can't reach are copied
+to ``/var/lib/orbit``; no permission is changed.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -20,6 +21,8 @@ from urllib.parse import quote
 from governance.kernel.errors import Kind, OrbitError
 
 STATE_DIR = Path("/var/lib/orbit")
+# The folder that a process is in, whatever is above it. Linux only.
+HERE = Path("/proc/self/cwd")
 # Not tempfile.gettempdir(): processes with different TMPDIR must find the same server.
 SHORT_DIR = Path("/tmp")  # noqa: S108 - its subfolder is private, or refused
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -84,8 +87,15 @@ def account(base: Path) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
+def at(data: Path) -> tuple[str, str]:
+    """Return the folder to start a program in, and how it names ``data`` there."""
+    if os.geteuid() == 0 and HERE.exists():
+        return str(data), str(HERE)
+    return "/", str(data)
+
+
 def programs(runner: Account) -> Path:
-    """Return the folder of ``postgres`` and ``initdb`` for ``runner``."""
+    """Return the folder of ``postgres`` and ``initdb`` for ``runner``. Raises PostgresError."""
     spec = util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError(
@@ -97,17 +107,30 @@ def programs(runner: Account) -> Path:
         return package / INSTALL / "bin"
     copy = STATE_DIR / f"programs-{metadata.version(PACKAGE)}"
     if not copy.is_dir():
-        STATE_DIR.mkdir(parents=True, exist_ok=True)
-        STATE_DIR.chmod(0o755)
-        # Rename a complete copy, so that an incomplete one is never used.
-        fresh = STATE_DIR / f".programs-{os.getpid()}"
-        shutil.rmtree(fresh, ignore_errors=True)
-        _copy(package, fresh)
         try:
-            fresh.rename(copy)
-        except OSError:  # another process was first
-            shutil.rmtree(fresh, ignore_errors=True)
+            _copy_for_others(package, copy)
+        except OSError as error:
+            raise PostgresError(
+                f"The account {runner.name}, which runs PostgreSQL for root, can't run the "
+                f"programs in {package}, and {STATE_DIR} takes no copy: {error.strerror}. "
+                "Run `chmod -R go+rX` on .venv and `chmod go+x` on the folders above it, "
+                "or run as the owner of the project."
+            ) from error
     return copy / PACKAGE / INSTALL / "bin"
+
+
+def _copy_for_others(package: Path, copy: Path) -> None:
+    STATE_DIR.mkdir(parents=True, exist_ok=True)
+    STATE_DIR.chmod(0o755)
+    # Rename a complete copy, so that an incomplete one is never used.
+    fresh = STATE_DIR / f".programs-{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        _copy(package, fresh)
+        with suppress(OSError):  # another process was first
+            fresh.rename(copy)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 @contextmanager
@@ -181,9 +204,10 @@ def _data_folder(base: Path) -> Path:
         runner = Account("", uid, pwd.getpwuid(uid).pw_gid)
     except KeyError:
         runner = Account("", uid, uid)
-    if may_enter(base, runner) and not (moved_to.is_dir() and not default.exists()):
-        return default
-    return moved_to
+    # An older release put new data there.
+    if moved_to.is_dir() and not default.exists():
+        return moved_to
+    return default if HERE.exists() or may_enter(base, runner) else moved_to
 
 
 def _hash(path: Path) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from orbit_site.processes import pg_data_dir, pg_paths
+from governance.kernel import files
+from orbit_site.processes import pg_data_dir, pg_paths, pg_programs
 from orbit_site.processes.pg_paths import Account, PostgresError, Server, locate
 
 __all__ = ["PostgresError", "Server", "ensure", "held", "locate", "stop"]
@@ -31,12 +32,19 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %u ",
+    # The log holds no value of a statement. Terse leaves out details, such as rows that fail.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+    "log_statement": "none",
 }
 # Keeps a reference: a Popen that is collected while its process runs gives a warning.
 _launched: list[subprocess.Popen[bytes]] = []
 
 
-def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
+def ensure(
+    base: Path, *, settings: Mapping[str, str] | None = None, superuser: bool = False
+) -> bool:
     """Start the server of ``base``; return False if it runs already. Raises PostgresError."""
     server = locate(base)
     try:
@@ -49,7 +57,7 @@ def ensure(base: Path, *, settings: Mapping[str, str] | None = None) -> bool:
                 with suppress(psutil.NoSuchProcess):
                     _await_ready(server, process)
                     return False
-            _start(base, server, dict(SETTINGS) | dict(settings or {}))
+            _start(base, server, dict(SETTINGS) | dict(settings or {}), superuser=superuser)
             return True
     except OSError as error:
         where = error.filename or server.data
@@ -82,14 +90,16 @@ def stop(base: Path) -> None:
 
 
 @contextmanager
-def held(base: Path, *, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+def held(
+    base: Path, *, settings: Mapping[str, str] | None = None, superuser: bool = False
+) -> Iterator[Server]:
     """Run the server inside the block; the last process to leave stops it."""
     _make_folder(base)
     with _lock(base / "postgres.users", fcntl.LOCK_SH) as handle:
         # The kernel releases the lock of a killed process.
         owner = os.getpid()
         try:
-            ensure(base, settings=settings)
+            ensure(base, settings=settings, superuser=superuser)
             yield locate(base)
         finally:
             # A forked child that unwinds to here shares the lock with its parent.
@@ -108,7 +118,7 @@ def _last(handle: int) -> bool:
 @contextmanager
 def _lock(path: Path, kind: int) -> Iterator[int]:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = files.private_opener(str(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise PostgresError(
             f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user "
@@ -123,9 +133,9 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
 
 def _make_folder(base: Path) -> None:
     try:
-        if not base.is_dir():
-            base.mkdir(parents=True, exist_ok=True)
-            base.chmod(0o755)
+        files.make_private(base, "backups")
+        if os.geteuid() == 0 and not pg_paths.HERE.exists():
+            base.chmod(0o711)  # the server's account has to go through
     except OSError as error:
         raise PostgresError(
             f"Can't create the folder {base}: {error.strerror}. "
@@ -133,21 +143,10 @@ def _make_folder(base: Path) -> None:
         ) from error
 
 
-def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
+def _start(base: Path, server: Server, settings: dict[str, str], *, superuser: bool) -> None:
     _launched[:] = [process for process in _launched if process.poll() is None]
     runner = pg_paths.account(base)
-    if pg_paths.moved(base):
-        if (base / "postgres" / "PG_VERSION").exists():
-            raise PostgresError(
-                f"The account {runner.name}, which runs PostgreSQL for root, can't reach the data "
-                f"in {base / 'postgres'}. Let it enter the folders above (chmod o+x), "
-                "or run as the owner of the project."
-            )
-        print(
-            f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} can't enter "
-            f"{base}: the data is in {server.data}",
-            file=sys.stderr,
-        )
+    _refuse_unreachable(base, server, runner)
     programs = pg_paths.programs(runner)
     if not (server.data / "PG_VERSION").exists():
         pg_data_dir.create(server, runner, programs, quick=settings.get("fsync") == "off")
@@ -158,7 +157,7 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
             f"{pg_paths.VERSION}. Use pg_upgrade, or restore a backup."
         )
     pg_data_dir.make_socket_folder(server, runner)
-    pg_data_dir.configure(server, runner, settings)
+    pg_data_dir.configure(server, runner, settings, superuser=superuser)
     if (server.data / "postmaster.pid").exists():
         _end_leftovers(server)
     try:
@@ -171,19 +170,30 @@ def _start(base: Path, server: Server, settings: dict[str, str]) -> None:
         _launch(server, runner, programs)
 
 
+def _refuse_unreachable(base: Path, server: Server, runner: Account) -> None:
+    if not pg_paths.moved(base) or pg_paths.HERE.exists():
+        return
+    if (base / "postgres" / "PG_VERSION").exists():
+        raise PostgresError(
+            f"The account {runner.name}, which runs PostgreSQL for root, can't reach the data "
+            f"in {base / 'postgres'}. Let it enter the folders above (chmod o+x), "
+            "or run as the owner of the project."
+        )
+    print(
+        f"orbit: PostgreSQL doesn't run as root, and the account {runner.name} can't enter "
+        f"{base}: the data is in {server.data}",
+        file=sys.stderr,
+    )
+
+
 def _launch(server: Server, runner: Account, programs: Path) -> None:
+    pg_data_dir.convert(server, runner, programs)
     log = _log(server)
     if log.exists() and log.stat().st_size > 10_000_000:
         log.replace(log.with_suffix(".log.1"))
-    with log.open("ab") as output:
+    with open(log, "ab", opener=files.private_opener) as output:
         begin = output.tell()
-        process = subprocess.Popen(
-            [str(programs / "postgres"), "-D", str(server.data)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            **pg_data_dir.running_as(runner),
-        )
+        process = pg_programs.serve(programs, server.data, runner, output.fileno())
     _launched.append(process)
     try:
         _await_ready(server, psutil.Process(process.pid))

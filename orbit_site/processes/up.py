@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from governance.kernel import files, terminal
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.throttled_log import ThrottledLog
 from orbit_site.processes import first_run, health, postgres
@@ -75,8 +76,8 @@ def run(*, demo: bool) -> int:
 @contextmanager
 def _single_instance(var: Path) -> Iterator[None]:
     try:
-        var.mkdir(parents=True, exist_ok=True)
-        handle = os.open(var / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        files.make_private(var, "backups")
+        handle = files.private_opener(str(var / "up.lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise UpRefused(
             f"Can't write in {var}: {error.strerror}. "
@@ -136,6 +137,12 @@ class _Session:
         self._say(
             "database", f"embedded PostgreSQL, data in {postgres.locate(environment.VAR_DIR).data}"
         )
+        if environment.IGNORED_LIBPQ_VARIABLES:
+            self._say(
+                "database",
+                f"not used: {', '.join(environment.IGNORED_LIBPQ_VARIABLES)}. "
+                "To use another server, set DATABASE_URL",
+            )
         return postgres.held(environment.VAR_DIR)
 
     def run(self) -> int:
@@ -169,7 +176,7 @@ class _Session:
             f"(after {time.monotonic() - self._started_at:.1f} s)",
         )
         if self._demo:
-            print(login, flush=True)
+            _print(login)
             self._say("first cycle", "running")
             self._command(*first_run.trigger_command(environment.ORBIT_CONFIG_DIR))
         self._say("running", "Ctrl-C drains and stops")
@@ -276,4 +283,10 @@ class _Session:
         self._say("stopped", "all processes of this command")
 
     def _say(self, what: str, text: str) -> None:
-        print(f"{what:<12}{text}", flush=True)
+        _print(f"{what:<12}{terminal.escape(text)}")
+
+
+def _print(line: str) -> None:
+    # Orbit goes on without a reader: `make run | head` must not end it.
+    with suppress(OSError):
+        print(line, flush=True)

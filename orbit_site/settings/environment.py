@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 from governance.kernel import cron_fields
-from orbit_site.settings import hosts, origins, variables
+from orbit_site.settings import hosts, libpq, origins, variables
 from orbit_site.settings.variables import boolean, choice, integer, items, number, password, text
 
 BASE_DIR, VAR_DIR = variables.BASE_DIR, variables.VAR_DIR
@@ -32,6 +32,8 @@ DATABASE_URL = text(
     "folder. Of several hosts (`one,two`), connections go to the one that accepts writes. "
     "Empty: an embedded PostgreSQL in `var/postgres/`.",
 )
+#: Variables of libpq that have no effect, for a message.
+IGNORED_LIBPQ_VARIABLES = libpq.settle(os.environ, embedded=not DATABASE_URL)
 OWNER_DATABASE_URL = text(
     "ORBIT_OWNER_DATABASE_URL",
     "",

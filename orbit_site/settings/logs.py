@@ -8,19 +8,20 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from governance.kernel import files
 from orbit_site.settings import environment as env
 
 _handlers: dict[str, dict[str, Any]] = {
     "stderr": {
         "class": "logging.StreamHandler",
         "formatter": env.ORBIT_LOG_FORMAT,
-        "filters": ["request_id"],
+        "filters": ["request_id", "hide_values"],
     },
 }
 if env.LOG_DIR:
     _file = Path(env.LOG_DIR) / "orbit.log"
     try:
-        _file.parent.mkdir(parents=True, exist_ok=True)
+        _file.parent.mkdir(files.PRIVATE_FOLDER, parents=True, exist_ok=True)
         # Else each line would fail, with a traceback. Not created here: a command that another
         # user runs must not own it.
         if not os.access(_file if _file.exists() else _file.parent, os.W_OK):
@@ -33,21 +34,23 @@ if env.LOG_DIR:
             "Name a folder that this user may create or write to."
         ) from None
     _handlers["file"] = {
-        "class": "logging.handlers.WatchedFileHandler",
+        "class": "orbit_site.log_records.PrivateFileHandler",
         "filename": str(_file),
-        "encoding": "utf-8",
         "formatter": env.ORBIT_LOG_FORMAT,
-        "filters": ["request_id"],
+        "filters": ["request_id", "hide_values"],
         "delay": True,
     }
 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "governance.rest.request_id.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "governance.rest.request_id.RequestIdFilter"},
+        "hide_values": {"()": "orbit_site.log_records.HideValues"},
+    },
     "formatters": {
         "text": {
-            "()": "logging.Formatter",
+            "()": "orbit_site.log_records.LineFormatter",
             "format": "%(asctime)s %(levelname)s %(process)d %(name)s: "
             "%(message)s%(request_suffix)s",
         },

@@ -7,6 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from governance.kernel import files
 from orbit.outbound import addresses
 from orbit.outbound import secrets as sealing
 from orbit_site.settings import environment as env
@@ -16,11 +17,9 @@ def _kept_secret(path: Path) -> str:
     """Return the secret in ``path``; create it if it is missing."""
     if not path.exists():
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
-            with os.fdopen(
-                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-            ) as file:
+            files.make_private(path.parent, "backups")
+            draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            with files.open_private(draft, "x") as file:
                 file.write(secrets.token_urlsafe(64))
             # Of two processes that create it, one wins; both use that one.
             try:

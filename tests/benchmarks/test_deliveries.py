@@ -16,6 +16,7 @@ from psycopg import sql
 
 from benchmarks import delivery_baseline, hostile
 from orbit.outbound import client
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support.project import PROJECT
 
@@ -36,7 +37,7 @@ def listening(module: str) -> Iterator[int]:
 @pytest.fixture
 def dsn(server: Server) -> Iterator[str]:
     name = f"orbit_courier_{os.getpid()}"
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER orbit_app").format(sql.Identifier(name))
         )

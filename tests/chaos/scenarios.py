@@ -104,7 +104,7 @@ def _place(kind: str, server: Server, folder: Path) -> Iterator[tuple[Server, st
             return
         if kind == OWN:
             # With the production settings: a commit is flushed to disk.
-            server = stack.enter_context(postgres.held(folder / "database"))
+            server = stack.enter_context(postgres.held(folder / "database", superuser=True))
         yield (
             server,
             stack.enter_context(fresh_database(server, f"chaos_{folder.name}".replace("-", "_"))),

@@ -34,11 +34,11 @@ def server_stopped(testbed: Testbed, stops: int = 6, cycles: int = 600) -> None:
             time.sleep(testbed.chance.uniform(0.8, 2.0))
             _stop(testbed)
             time.sleep(testbed.chance.uniform(0, 1.0))
-            postgres.ensure(base)
+            postgres.ensure(base, superuser=True)
             if number % 2:
                 time.sleep(testbed.chance.uniform(0, 0.3))
                 _stop(testbed)
-                postgres.ensure(base)
+                postgres.ensure(base, superuser=True)
             back.append(time.time())
 
     _under_load(testbed, storm, cycles)

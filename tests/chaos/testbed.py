@@ -20,6 +20,7 @@ from governance.access.actors import SYSTEM
 from orbit.cycles import trigger
 from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.chaos.fleet import LIMIT, Late, Member, kill, until
 from tests.chaos.monitor import InvariantMonitor
@@ -65,8 +66,8 @@ class Testbed:
 
     @property
     def url(self) -> str:
-        """The database URL with the role that owns the tables."""
-        return self.server.url("orbit_owner", self.name)
+        """The database URL with a role that may do everything."""
+        return self.server.url(SUPERUSER, self.name)
 
     def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a statement. Wait for a server that is away."""

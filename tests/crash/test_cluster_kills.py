@@ -20,6 +20,7 @@ from orbit import queue
 from orbit.cycles import trigger
 from orbit.models import ClusterNode, CronTick, CycleRun, DeliveryReceipt
 from orbit.states import Trigger
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.chaos.testbed import use_database
 from tests.support import database
@@ -191,7 +192,7 @@ def test_a_cluster_goes_on_by_itself_when_its_database_comes_back(
     run_one_cycle()
     name = connection.settings_dict["NAME"]
     connection.close()
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as owner:
         owner.execute(
             sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
         )

@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import override_settings
 
 from orbit_site.backup import container
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import database
 
@@ -90,7 +91,7 @@ def pointed(
 def create(server: Server, name: str) -> None:
     """Create an empty database."""
     database.drop(server, name)
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as connection:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} OWNER orbit_owner")
 
 

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from orbit_site.processes import postgres
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def start_test_server() -> Server:
     """Start the test server; the same process must stop it."""
     # With xdist, the controlling process runs this; workers find the server by its folder.
     atexit.register(stop_test_server)  # if the run is interrupted
-    return _running.enter_context(postgres.held(BASE, settings=SETTINGS))
+    return _running.enter_context(postgres.held(BASE, settings=SETTINGS, superuser=True))
 
 
 def stop_test_server() -> None:
@@ -151,4 +152,4 @@ def _fingerprint() -> str:
 
 
 def _owner(server: Server) -> psycopg.Connection:
-    return psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True)
+    return psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True)

@@ -7,12 +7,13 @@ import psycopg
 from django.db import connections
 from psycopg import sql
 
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 
 
 def set_read_only(server: Server, name: str, *, on: bool) -> None:
     """Let the next sessions of the database ``name`` be read-only, or not; end the others."""
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as owner:
         owner.execute(
             sql.SQL("ALTER DATABASE {} {}").format(
                 sql.Identifier(name),

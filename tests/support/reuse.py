@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import database
 
@@ -128,7 +129,7 @@ class Pool:
             self._spare = ""
 
     def _connection(self, name: str) -> psycopg.Connection:
-        return psycopg.connect(self._server.url("orbit_owner", name), autocommit=True)
+        return psycopg.connect(self._server.url(SUPERUSER, name), autocommit=True)
 
 
 def _contents(connection: psycopg.Connection) -> Contents:

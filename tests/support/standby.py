@@ -10,7 +10,8 @@ from typing import Any
 
 import psycopg
 
-from orbit_site.processes import pg_data_dir, pg_paths, postgres
+from orbit_site.processes import pg_data_dir, pg_paths, pg_programs, postgres
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.polling import until
@@ -56,7 +57,7 @@ class Pair:
 
 def execute(server: Server, statement: str) -> list[tuple[Any, ...]]:
     """Run a statement on this server alone; return its rows."""
-    with psycopg.connect(server.url("orbit_owner"), autocommit=True) as session:
+    with psycopg.connect(server.url(SUPERUSER), autocommit=True) as session:
         cursor = session.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
@@ -67,7 +68,7 @@ def pair(folder: Path) -> Iterator[Pair]:
     first, second = folder / "first", folder / "second"
     # Without a flush to disk, as the other test servers.
     settings = {**postgres.SETTINGS, **database.SETTINGS}
-    with postgres.held(first, settings=settings) as primary:
+    with postgres.held(first, settings=settings, superuser=True) as primary:
         database.migrate(primary, "orbit")
         standby = _copy(primary, second, settings)
         process = _start(standby, second)
@@ -86,7 +87,7 @@ def _copy(primary: Server, base: Path, settings: dict[str, str]) -> Server:
     execute(primary, "SELECT pg_reload_conf()")
     base.mkdir(mode=0o755)
     server, runner = postgres.locate(base), pg_paths.account(base)
-    source = f"host={primary.host} user=orbit_owner"
+    source = f"host={primary.host} user={SUPERUSER}"
     subprocess.run(
         [
             str(pg_paths.programs(runner) / "pg_basebackup"),
@@ -102,20 +103,14 @@ def _copy(primary: Server, base: Path, settings: dict[str, str]) -> Server:
         for path in (server.data, *server.data.rglob("*")):
             shutil.chown(path, runner.uid, runner.gid)
     pg_data_dir.make_socket_folder(server, runner)
-    pg_data_dir.configure(server, runner, settings)
+    pg_data_dir.configure(server, runner, settings, superuser=True)
     return server
 
 
 def _start(server: Server, base: Path) -> "subprocess.Popen[bytes]":
     runner = pg_paths.account(base)
-    program = pg_paths.programs(runner) / "postgres"
     with (base / "postgres.log").open("wb") as log:
-        return subprocess.Popen(
-            [str(program), "-D", str(server.data)],
-            stdout=log,
-            stderr=log,
-            **pg_data_dir.running_as(runner),
-        )
+        return pg_programs.serve(pg_paths.programs(runner), server.data, runner, log.fileno())
 
 
 def _is_streaming(primary: Server) -> bool:

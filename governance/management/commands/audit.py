@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from governance.audit import export, head, verify
 from governance.audit.search import Search
 from governance.audit.verify import Broken
+from governance.kernel import files
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.progress import Progress
 from governance.rest import queries
@@ -77,33 +78,28 @@ class Command(OrbitCommand):
             since=_moment(options["since"], "--from"),
             until=_moment(options["until"], "--to"),
         )
-        with Progress(self.stderr) as progress, self._open(options["file"]) as out:
+        with Progress(self.stderr) as progress, self._open(options["file"]) as write:
             for line in export.lines(
                 search.entries(),
                 on_progress=lambda done, total: progress.show(
                     "exporting", done, total, unit="entries"
                 ),
             ):
-                out.write(line)
+                write(line)
 
     @contextmanager
-    def _open(self, name: str) -> Iterator[Any]:
+    def _open(self, name: str) -> Iterator[Callable[[str], object]]:
         if name == "-":
-            yield self.stdout
+            yield self.stdout.write_json
             return
-        path = Path(name)
-        # A file gets its name when it is complete.
-        draft = path.with_name(f"{path.name}.part")
         try:
-            with draft.open("w", encoding="utf-8") as out:
-                yield out
-            draft.replace(path)
+            # A file gets its name when it is complete.
+            with files.replacing(Path(name)) as out:
+                yield out.write
         except OSError as error:
             raise CommandError(
                 f"{name} can't be written: {error.strerror}.", returncode=2
             ) from None
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def _verify(path: Path | None, progress: Progress) -> tuple[int, str]:

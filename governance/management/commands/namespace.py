@@ -40,11 +40,10 @@ class Command(OrbitCommand):
             self.say(f"namespace {name}: created, external id {row.external_id}")
         else:
             for key, value in document.items():
-                lines = _lines(key, value)
-                self.say(
-                    f"{key.replace('_', ' '):<15}{lines[0]}"
-                    + "".join(f"\n{'':<15}{line}" for line in lines[1:])
-                )
+                name = key.replace("_", " ")
+                for line in _lines(key, value):
+                    self.say(f"{name:<15}{line}")
+                    name = ""
 
 
 def _lines(key: str, value: Any) -> list[str]:

@@ -62,15 +62,14 @@ class Command(OrbitCommand):
         if options["json"]:
             self.print_json({"results": rows})
             return
-        self.say(
-            _COLUMNS.format(
-                id="operation run",
-                type="type",
-                status="status",
-                outcome="outcome",
-                done="done",
-                note="note",
-            )
+        self.say_row(
+            _COLUMNS,
+            id="operation run",
+            type="type",
+            status="status",
+            outcome="outcome",
+            done="done",
+            note="note",
         )
         for row in rows:
             progress = row["progress"]
@@ -79,12 +78,11 @@ class Command(OrbitCommand):
                 if "total" in progress
                 else "-"
             )
-            self.say(
-                _COLUMNS.format(
-                    **{**row, "id": str(row["id"]), "outcome": row["outcome"] or "-"},
-                    done=done,
-                    note=progress.get("note", ""),
-                )
+            self.say_row(
+                _COLUMNS,
+                **{**row, "id": str(row["id"]), "outcome": row["outcome"] or "-"},
+                done=done,
+                note=progress.get("note", ""),
             )
 
 

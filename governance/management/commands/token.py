@@ -80,7 +80,7 @@ class Command(OrbitCommand):
                 }
             )
         else:
-            self.stderr.write(
+            self.warn(
                 f"Token of {owner.username} for {', '.join(token.scopes)}. "
                 "Copy it now; it won't be shown again:"
             )
@@ -93,23 +93,22 @@ class Command(OrbitCommand):
         if options["json"]:
             self.print_json({"results": rows})
             return
-        self.say(
-            _COLUMNS.format(
-                id="token",
-                prefix="begins",
-                owner="owner",
-                name="label",
-                scopes="scopes",
-                state="state",
-                used="last used",
-            )
+        self.say_row(
+            _COLUMNS,
+            id="token",
+            prefix="begins",
+            owner="owner",
+            name="label",
+            scopes="scopes",
+            state="state",
+            used="last used",
         )
         for row in rows:
             last_use = row["last_used_at"]
             used = "never" if last_use is None else f"{last_use:%Y-%m-%d %H:%M}"
             if row["unused"]:
                 used += f", not for {tokens.UNUSED_DAYS} days"
-            self.say(_COLUMNS.format(**{**row, "scopes": ", ".join(row["scopes"]), "used": used}))
+            self.say_row(_COLUMNS, **{**row, "scopes": ", ".join(row["scopes"]), "used": used})
 
     def _revoke(self, options: dict[str, Any]) -> None:
         token = tokens.find(options["token"])

@@ -126,27 +126,25 @@ class Command(OrbitCommand):
             self._print_table(all_users)
 
     def _print_table(self, rows: list[UserAccess]) -> None:
-        self.say(
-            _COLUMNS.format(
-                username="user",
-                active="active",
-                roles="roles",
-                namespaces="namespaces",
-                last_login="last login",
-            )
+        self.say_row(
+            _COLUMNS,
+            username="user",
+            active="active",
+            roles="roles",
+            namespaces="namespaces",
+            last_login="last login",
         )
         for user in rows:
             roles = ", ".join(user.roles) or "none"
-            self.say(
-                _COLUMNS.format(
-                    username=user.username,
-                    active="yes" if user.active else "no",
-                    roles=f"{roles}, superuser" if user.superuser else roles,
-                    namespaces="all"
-                    if user.namespaces is None
-                    else ", ".join(user.namespaces) or "none",
-                    last_login=f"{user.last_login:%Y-%m-%d %H:%M}" if user.last_login else "never",
-                )
+            self.say_row(
+                _COLUMNS,
+                username=user.username,
+                active="yes" if user.active else "no",
+                roles=f"{roles}, superuser" if user.superuser else roles,
+                namespaces="all"
+                if user.namespaces is None
+                else ", ".join(user.namespaces) or "none",
+                last_login=f"{user.last_login:%Y-%m-%d %H:%M}" if user.last_login else "never",
             )
 
 

@@ -62,14 +62,15 @@ class Command(OrbitCommand):
         if options["json"]:
             self.print_json(answer.document)
         else:
-            self.say("\n".join(answer.lines))
+            for line in answer.lines:
+                self.say(line)
         if answer.exit_code:
             raise SystemExit(answer.exit_code)
 
     def _check(self, options: dict[str, Any]) -> _Answer:
         documents, warnings = reload.read_checked(resolve=True)
         for warning in warnings:
-            self.stderr.write(f"warning: {warning}")
+            self.warn(f"warning: {warning}")
         profiles, run_profiles = len(documents.profiles), len(documents.run_profiles)
         line = (
             f"The configuration is valid: {profiles} profile{'' if profiles == 1 else 's'},"

@@ -60,24 +60,21 @@ class Command(OrbitCommand):
             time.sleep(_POLL_SECONDS)
 
     def _print_head(self) -> None:
-        self.say(
-            _COLUMNS.format(
-                id="cycle",
-                namespace="namespace",
-                status="status",
-                trigger="trigger",
-                run_profile_id="run profile",
-                created_at="created",
-            )
+        self.say_row(
+            _COLUMNS,
+            id="cycle",
+            namespace="namespace",
+            status="status",
+            trigger="trigger",
+            run_profile_id="run profile",
+            created_at="created",
         )
 
     def _print(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             created = f"{row['created_at']:%Y-%m-%d %H:%M:%S}"
             run_profile = row["run_profile_id"] or "-"
-            self.say(
-                _COLUMNS.format(**row | {"run_profile_id": run_profile, "created_at": created})
-            )
+            self.say_row(_COLUMNS, **row | {"run_profile_id": run_profile, "created_at": created})
 
 
 def _newest(limit: int) -> list[dict[str, Any]]:

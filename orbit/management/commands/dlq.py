@@ -133,14 +133,12 @@ class Command(BulkCommand[LetterFilter]):
         if options["json"]:
             self.print_json({"results": [asdict(group) for group in groups]})
             return
-        self.say(
-            _GROUP_COLUMNS.format(
-                group="group", endpoint_key="endpoint", count="letters", error="error"
-            )
+        self.say_row(
+            _GROUP_COLUMNS, group="group", endpoint_key="endpoint", count="letters", error="error"
         )
         for group in groups:
             error = f"{group.reason}: {group.error}"
-            self.say(_GROUP_COLUMNS.format(**asdict(group) | {"error": error}))
+            self.say_row(_GROUP_COLUMNS, **asdict(group) | {"error": error})
 
     def _print_letters(self, options: dict[str, Any]) -> None:
         letters = dead_letters.newest(
@@ -153,18 +151,17 @@ class Command(BulkCommand[LetterFilter]):
         if options["json"]:
             self.print_json({"results": rows})
             return
-        self.say(
-            _COLUMNS.format(
-                id="dead letter",
-                namespace="namespace",
-                endpoint_key="endpoint",
-                attempts="attempts",
-                error="last error",
-            )
+        self.say_row(
+            _COLUMNS,
+            id="dead letter",
+            namespace="namespace",
+            endpoint_key="endpoint",
+            attempts="attempts",
+            error="last error",
         )
         for row in rows:
             error = f"{row['status_code'] or row['reason']} {row['last_error'][:80]}"
-            self.say(_COLUMNS.format(**row, error=error.replace("\n", " ")))
+            self.say_row(_COLUMNS, **row, error=error.replace("\n", " "))
 
 
 def _to_dict(letter: DeadLetterDispatch) -> dict[str, Any]:

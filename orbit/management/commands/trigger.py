@@ -125,7 +125,7 @@ class Command(OrbitCommand):
                 counts.append(_count(dead, "dead letter", "dead letters"))
             self.say(f"cycle {cycle_id} {status}: {', '.join(counts)}")
         if status not in CYCLE.final:
-            self.stderr.write(
+            self.warn(
                 f"The cycle has not ended after {options['timeout']:g} s."
                 " Is a cluster running? See `manage.py cycles`."
             )
@@ -141,8 +141,12 @@ class Command(OrbitCommand):
             self.print_json({"results": [orchestrate.to_dict(outcome) for outcome in outcomes]})
             return
         for outcome in outcomes:
-            line = f"{outcome.run_profile_id:<40} {outcome.outcome:<9} {outcome.cycle_run_id or ''}"
-            self.say(f"{line} {outcome.detail}".rstrip())
+            self.say_row(
+                "{run_profile:<41}{outcome:<10}{rest}",
+                run_profile=outcome.run_profile_id,
+                outcome=str(outcome.outcome),
+                rest=f"{outcome.cycle_run_id or ''} {outcome.detail}".rstrip(),
+            )
         counts = orchestrate.counts(outcomes)
         self.say(
             ", ".join(f"{number} {outcome}" for outcome, number in counts.items())

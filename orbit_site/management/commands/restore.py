@@ -44,7 +44,7 @@ class Command(OrbitCommand):
 
             def accept(warning: str) -> None:
                 bar.clear()
-                self.stderr.write(warning)
+                self.warn(warning)
                 if options["yes"] or not sys.stdin.isatty():
                     return
                 self.stderr.write('Type "yes" to restore it: ', ending="")
@@ -62,7 +62,7 @@ class Command(OrbitCommand):
 
     def _report(self, restored: load.Restored, *, as_json: bool) -> None:
         if restored.sealed:
-            self.stderr.write(
+            self.warn(
                 f"No key in ORBIT_ENCRYPTION_KEYS decrypts the secrets of {restored.sealed} "
                 "endpoints: their deliveries would become dead letters. "
                 "Set the old keys before you start a cluster."

@@ -273,3 +273,35 @@ def check_stable(folder: Path, profiles: list[Any], run_profiles: list[Any], rng
         revisions.hide_others(profiles=[], run_profiles=[])
     reload.apply_files(actor=SYSTEM, reason="from nothing")
     assert bytes_of() == first
+
+
+@pytest.mark.parametrize("name", ["profiles.json", "runProfiles.json"])
+def test_a_symbolic_link_in_place_of_a_file_is_refused_and_what_it_leads_to_stays(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    reload.load_at_start()
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "shared.json"
+    elsewhere.write_bytes((folder / name).read_bytes())
+    (folder / name).unlink()
+    (folder / name).symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    store_profiles([profile(label="By hand")], [])
+    with pytest.raises(export.NotWritable, match=f"{name} is a symbolic link"):
+        export.export(folder, actor=SYSTEM)
+    assert elsewhere.read_bytes() == before
+    assert (folder / name).is_symlink()
+    assert sorted(path.name for path in folder.iterdir()) == ["profiles.json", "runProfiles.json"]
+    assert drift.differences(actor=SYSTEM) != []
+
+
+def test_an_export_keeps_the_mode_of_the_files_and_follows_a_link_of_the_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    reload.load_at_start()
+    (folder / "profiles.json").chmod(0o640)
+    link = tmp_path_factory.mktemp("elsewhere") / "config"
+    link.symlink_to(folder)
+    store_profiles([profile(label="By hand")], [])
+    export.export(link, actor=SYSTEM)
+    assert (folder / "profiles.json").stat().st_mode & 0o777 == 0o640
+    assert "By hand" in (folder / "profiles.json").read_text("utf-8")

@@ -9,6 +9,7 @@ from django.db import connection
 from governance.kernel.identifiers import uuid7
 from orbit.records import execution
 from orbit.records.execution import Record
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support.pipeline import rows
 
@@ -22,9 +23,9 @@ TABLES = [
 
 @pytest.fixture
 def owner(server: Server, committed: str) -> psycopg.Connection:
-    """A connection as the owner of the tables, after each of them got a row."""
+    """A connection that may do all that the tables' owner may, after each of them got a row."""
     execution.write(Record("cycle", "started"), namespace=None)
-    connection = psycopg.connect(server.url("orbit_owner", committed), autocommit=True)
+    connection = psycopg.connect(server.url(SUPERUSER, committed), autocommit=True)
     cycle = uuid7()
     connection.execute(
         "INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token) VALUES (%s, "
@@ -80,7 +81,7 @@ def test_a_partition_made_later_is_append_only_too(server: Server, committed: st
         assert app.execute(
             "SELECT orbit_ensure_partitions('2031-01-01', '2031-02-01')"
         ).fetchone() == (4,)
-    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, committed), autocommit=True) as owner:
         for relation in ("orbit_executionrecord_p203101", "orbit_cyclecheckpoint_p203102"):
             owner.execute("SET session_replication_role = replica")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

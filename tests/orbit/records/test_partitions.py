@@ -17,6 +17,7 @@ from orbit.dispatch import dead_letters
 from orbit.models import CycleRun, DispatchJob
 from orbit.records import execution, partitions
 from orbit.records.execution import Record
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import dispatch
 from tests.support.dead_letters import create_dead_letters
@@ -44,7 +45,7 @@ LONGEST_WAIT_SECONDS = 0.5
 @pytest.fixture
 def owner(server: Server, committed: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection as the owner of the tables."""
-    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as session:
+    with psycopg.connect(server.url(SUPERUSER, committed), autocommit=True) as session:
         yield session
 
 

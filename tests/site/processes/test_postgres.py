@@ -256,16 +256,38 @@ def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
-def test_in_a_folder_that_only_root_may_enter_the_data_go_elsewhere_with_a_message(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_the_server_of_a_folder_that_only_root_may_enter_runs_in_it(
+    folder: Path, mask: int
 ) -> None:
-    folder.chmod(0o700)
-    postgres.ensure(folder / "var", settings=QUICK)
-    assert postgres.locate(folder / "var").data.is_relative_to(pg_paths.STATE_DIR)
-    assert str(postgres.locate(folder / "var").data) in capsys.readouterr().err
-    assert folder.stat().st_mode & 0o777 == 0o700
-    with connect(folder / "var") as app:
-        assert app.execute("SELECT 1").fetchone() == (1,)
+    before = os.umask(mask)
+    try:
+        folder.chmod(0o700)
+        base = folder / "var"
+        postgres.ensure(base, settings=QUICK)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert base.stat().st_mode & 0o777 == 0o700
+        assert postgres.locate(base).data == base / "postgres"
+        with connect(base) as app:
+            assert app.execute("SELECT 1").fetchone() == (1,)
+        postgres.stop(base)
+        os.umask(0o022)
+        assert postgres.ensure(base, settings=QUICK) is True
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
+def test_data_that_an_older_release_put_elsewhere_are_found_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_paths, "STATE_DIR", folder / "state")
+    base = folder / "var"
+    elsewhere = folder / "state" / pg_paths._hash(base) / "postgres"
+    elsewhere.mkdir(parents=True)
+    assert postgres.locate(base).data == elsewhere
+    elsewhere.rmdir()
+    assert postgres.locate(base).data == base / "postgres"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")

@@ -88,3 +88,26 @@ def test_the_time_is_in_utc_and_says_so_whatever_the_zone_of_the_schedules() -> 
 def test_a_log_folder_gets_the_same_lines(tmp_path: Path) -> None:
     records = lines(ORBIT_LOG_FORMAT="json", ORBIT_LOG_DIR=str(tmp_path))
     assert (tmp_path / "orbit.log").read_text().split("\n")[:-1] == records
+
+
+def test_no_text_passes_for_a_record_of_its_own_or_moves_the_cursor() -> None:
+    shown = lines(ORBIT_LOG_FORMAT="text")
+    records = [line for line in shown if not line.startswith("  ")]
+    assert len(records) == 3
+    assert r"Two lines:\nthe second" in records[0]
+    assert r"\u2028 and \x1b[31m are no line breaks" in records[2]
+    assert shown[1] == "  Traceback (most recent call last):"
+
+
+def test_a_log_file_is_private_and_an_existing_one_keeps_its_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    before = os.umask(0)
+    try:
+        lines(ORBIT_LOG_DIR=str(folder))
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "orbit.log").stat().st_mode & 0o777 == 0o600
+        (folder / "orbit.log").chmod(0o640)  # as logrotate's `create` makes it
+        lines(ORBIT_LOG_DIR=str(folder))
+        assert (folder / "orbit.log").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)

@@ -10,6 +10,7 @@ from django.db import connection, connections
 
 from orbit_site.processes import maintenance, supervisor, web
 from orbit_site.processes.listener import Listener
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from orbit_site.settings import framework
 from tests.support import database
@@ -60,7 +61,7 @@ EXPECTED = {
 
 def spoil(server: Server, name: str) -> None:
     """Give the database defaults that would break statements."""
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as owner:
         for setting, value in HOSTILE.items():
             owner.execute(f"ALTER DATABASE {name} SET {setting} = {value}")
 
@@ -158,7 +159,7 @@ def test_a_database_of_another_encoding_is_refused_before_anything_is_written(
 ) -> None:
     name = f"orbit_encoding_{os.getpid()}"
     database.drop(server, name)
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as owner:
         owner.execute(
             f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 "
             "LOCALE_PROVIDER libc LOCALE 'C'"
@@ -180,7 +181,7 @@ def test_a_database_of_another_encoding_is_refused_before_anything_is_written(
 def test_a_database_that_is_read_only_by_default_is_named(server: Server) -> None:
     name = f"orbit_read_only_{os.getpid()}"
     create(server, name)
-    with psycopg.connect(server.url("orbit_owner", "postgres"), autocommit=True) as owner:
+    with psycopg.connect(server.url(SUPERUSER, "postgres"), autocommit=True) as owner:
         owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     try:
         code, _, errors = run(server, name, "migrate", "--verbosity", "0")
