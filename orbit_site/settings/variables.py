@@ -20,10 +20,8 @@ for _name, _value in IN_FILE.items():
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 _QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
-# $(command), `command`, $NAME and $NAME/..., or ${NAME} anywhere.
-_SHELL = re.compile(
-    r"\$\(.*\)|`.*`|\$[A-Za-z_]\w*(/.*)?|.*\$\{[A-Za-z_]\w*(:?[-?+=][^}]*)?\}.*", re.DOTALL
-)
+_SHELL_VARIABLE = re.compile(r"\$[A-Za-z_]\w*(/|\Z)")
+_SHELL_BRACES = re.compile(r"\$\{[A-Za-z_]\w{0,99}[}:?=+-]")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def _read(name: str, default: str, doc: str, *, quoted: bool = False) -> str:
     if not quoted and len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
         # As `docker run --env-file` and lists in YAML leave them.
         raise ImproperlyConfigured(f"{name} has quotes around its value. Remove them.")
-    if _SHELL.fullmatch(bare):
+    if _is_for_a_shell(bare):
         # A key that is the text of a command would be known to everybody.
         raise ImproperlyConfigured(
             f"{name} holds what only a shell replaces: $(...), `...`, $NAME or ${{NAME}}. "
@@ -117,3 +115,8 @@ def _read(name: str, default: str, doc: str, *, quoted: bool = False) -> str:
             f"{name} begins or ends with a character that can't be seen. Type the value again."
         )
     return value
+
+
+def _is_for_a_shell(value: str) -> bool:
+    is_command = (value[:2], value[-1:]) == ("$(", ")") or (value[:1], value[1:][-1:]) == ("`", "`")
+    return bool(is_command or _SHELL_VARIABLE.match(value) or _SHELL_BRACES.search(value))
