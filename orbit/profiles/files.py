@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from governance.kernel import strict_json
+from governance.kernel import strict_json, terminal
 from governance.kernel.errors import Kind, OrbitError
 from orbit.profiles.schema import PROFILES, RUN_PROFILES, FileProblem
 
@@ -19,11 +19,20 @@ class ConfigInvalid(OrbitError):
 
     code, kind = "config_invalid", Kind.INVALID
 
+    @property
+    def lines(self) -> list[str]:
+        """The detail's lines: one for each problem."""
+        return self.detail.split("\n")
+
     @classmethod
     def of(cls, problems: Sequence[FileProblem]) -> Self:
         """Return the error for ``problems``; its message holds the first fifty."""
+        # A pointer holds names of members.
         lines = [
-            f"{problem.file}{'#' + problem.pointer if problem.pointer else ''}: {problem.detail}"
+            terminal.escape(
+                f"{problem.file}{'#' + problem.pointer if problem.pointer else ''}: "
+                f"{problem.detail}"
+            )
             for problem in problems
         ]
         left = len(lines) - _MOST_LINES

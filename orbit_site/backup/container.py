@@ -255,7 +255,10 @@ def _untrusted(path: Path, origin: Origin) -> NoBackup:
             f"{path} isn't signed: it was made by a release that signed nothing, or by something "
             f"else than Orbit. {anyway}"
         )
-    bring = "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own"
+    bring = (
+        "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own; if none is set there, "
+        "docs/operations.md (Restore) says how to print its key"
+    )
     if settings.ORBIT_KEYS_ARE_DERIVED:
         bring = (
             "Set ORBIT_ENCRYPTION_KEYS as it is there; if it isn't set there, copy its "
