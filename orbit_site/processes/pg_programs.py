@@ -9,7 +9,7 @@ from typing import Any
 from orbit_site.processes import pg_paths
 from orbit_site.processes.pg_paths import Account, PostgresError
 
-_ERROR = re.compile(r"\b(error|ERROR|FATAL|PANIC|HINT): .*")
+_COMPLAINT = re.compile(r"\b(error|ERROR|FATAL|PANIC|LOG|HINT): .*")
 _FULL_DISK = ("No space left on device", "Check free disk space", "Disk quota exceeded")
 
 
@@ -70,7 +70,8 @@ def _run(command: list[str], runner: Account, folder: str, stdin: bytes = b"") -
 
 def problem(output: str) -> str:
     """Return why a program failed, on one line: its errors, or else its last words."""
-    errors = [match[0] for match in _ERROR.finditer(output)]
+    # Of the configuration the server complains in its LOG.
+    errors = [match[0] for match in _COMPLAINT.finditer(output)]
     message = " ".join(" ".join(errors or output.splitlines()[-5:]).split())[-600:]
     if any(sign in output for sign in _FULL_DISK):
         message += " The disk is full: make room, and run it again."

@@ -1,9 +1,9 @@
-"""Of a program's output an operator gets the errors, on one line."""
+"""Of a program's output an operator gets the complaints, on one line."""
 
 from orbit_site.processes import pg_programs
 
 
-def test_only_the_errors_are_shown_and_a_full_disk_is_named() -> None:
+def test_only_the_complaints_are_shown_and_a_full_disk_is_named() -> None:
     output = (
         "creating subdirectories ... ok\n"
         'initdb: error: could not write file "PG_VERSION": No space left on device\n'
@@ -13,10 +13,8 @@ def test_only_the_errors_are_shown_and_a_full_disk_is_named() -> None:
         'error: could not write file "PG_VERSION": No space left on device '
         "The disk is full: make room, and run it again."
     )
-    log = (
-        "12:00 UTC [7]  LOG:  starting\n12:00 UTC [7]  FATAL:  lock file is there\n\tHINT:  Ask.\n"
-    )
-    assert pg_programs.problem(log) == "FATAL: lock file is there HINT: Ask."
+    log = '12:00 UTC [7]  LOG:  invalid "x"\n12:00 UTC [7]  FATAL:  errors\n\tHINT:  Ask.\n'
+    assert pg_programs.problem(log) == 'LOG: invalid "x" FATAL: errors HINT: Ask.'
 
 
 def test_without_an_error_the_last_words_are_shown() -> None:
