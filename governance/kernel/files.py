@@ -51,7 +51,7 @@ def open_private(path: Path, mode: str = "w") -> IO[str]:
 
 
 def opener_without_wait(name: str, flags: int) -> int:
-    """Open ``name`` for `open()`: a pipe that nobody writes to is opened at once, too."""
+    """Open ``name`` for `open()`: a pipe without a writer doesn't block it."""
     return os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
