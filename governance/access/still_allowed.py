@@ -11,6 +11,10 @@ from governance.kernel import sql
 READ = sql.load(__name__, "read_initiator")
 
 
+class Lost(NotAllowed):
+    """You have lost a permission that this needs. What was done until then stays done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Initiator:
     """Who started work: a user, and the token if it was by one."""
@@ -65,6 +69,6 @@ def lost(initiator: Initiator, scope: Scope, namespaces: Collection[str] | None)
 
 
 def ensure(actor: Actor, scope: Scope) -> None:
-    """Raise NotAllowed if ``actor`` has lost anything since they were authenticated."""
+    """Raise Lost if ``actor`` has lost anything since they were authenticated."""
     if reason := lost(Initiator.of(actor), scope, actor.namespaces):
-        raise NotAllowed(f"Stopped: {reason}.")
+        raise Lost(f"Stopped: {reason}.")

@@ -16,7 +16,8 @@ MAX_DOCUMENT = 256 * 1024
 _TIERS = {"1", "2", "3"}
 _HUGE = "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a string."
 _INEXACT = (
-    "Is a number that a binary float would change (17 digits are the most). Write it as a string."
+    "Is a number that a binary float would change: it has too many digits, or is too small. "
+    "Round it, or write it as a string."
 )
 DEFAULT_TARGET = "default-endpoint"
 # The release's schemas: those in ORBIT_CONFIG_DIR may be older.
@@ -198,7 +199,7 @@ def _changed_numbers(document: Any) -> Iterator[dict[str, str]]:
         for step, item in steps:
             if isinstance(item, dict | list):
                 waiting.append(((*path, step), item))
-            elif isinstance(item, int | float) and abs(item) > 2**53:
+            elif isinstance(item, int | float) and abs(item) > 2**53 - isinstance(item, int):
                 yield _problem(schemas.pointer((*path, step)), _HUGE)
             elif isinstance(item, Inexact):
                 yield _problem(schemas.pointer((*path, step)), _INEXACT)

@@ -104,6 +104,7 @@ ORBIT_CRON_SCHEDULE = text(
     "ORBIT_CRON_SCHEDULE",
     "0 0,12 * * *",
     "When cycles start: five cron fields. Empty: never.",
+    may_be_empty=True,
 )
 ORBIT_RUN_PROFILE_CRON_SCHEDULE = text(
     "ORBIT_RUN_PROFILE_CRON_SCHEDULE",
@@ -231,6 +232,11 @@ def _check() -> None:
         raise ImproperlyConfigured(
             "ORBIT_OWNER_DATABASE_URL is set and DATABASE_URL is not. Set both, or neither for "
             "the embedded database."
+        )
+    if ORBIT_DATABASE_SCHEMA.startswith("pg_"):
+        raise ImproperlyConfigured(
+            "ORBIT_DATABASE_SCHEMA begins with pg_, which PostgreSQL keeps for itself. "
+            "Name another, such as orbit."
         )
     hosts.check("ORBIT_ALLOWED_HOSTS", ALLOWED_HOSTS)
     hosts.check_address("ORBIT_BIND", ORBIT_BIND)
