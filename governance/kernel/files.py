@@ -50,6 +50,11 @@ def open_private(path: Path, mode: str = "w") -> IO[str]:
     return open(path, mode, encoding="utf-8", opener=private_opener)
 
 
+def opener_without_wait(name: str, flags: int) -> int:
+    """Open ``name`` for `open()`: a pipe without a writer doesn't block it."""
+    return os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def private_opener(name: str, flags: int) -> int:
     """Open ``name`` for `open()`: a new file is private, whatever the umask."""
     handle = os.open(name, flags | os.O_CLOEXEC, PRIVATE_FILE)

@@ -203,9 +203,9 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
     try:
         _await_ready(server, psutil.Process(process.pid))
     except psutil.NoSuchProcess:
-        message = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
+        message = pg_programs.problem(log.read_bytes()[begin:].decode(errors="replace"))
         raise PostgresError(
-            f"The embedded PostgreSQL ended at its start: {message[-600:]} (see {log})"
+            f"The embedded PostgreSQL ended at its start: {message} (see {log})"
         ) from None
 
 

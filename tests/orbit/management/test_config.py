@@ -1,6 +1,7 @@
 """The command `config`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,20 @@ def test_a_byte_order_mark_is_named_with_what_to_do(folder: Path) -> None:
     path = folder / "profiles.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     with pytest.raises(ConfigInvalid, match=r"byte order mark.+without one"):
+        call_command("config", "check")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_named_and_not_waited_for(folder: Path, kind: str) -> None:
+    path = folder / "profiles.json"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(ConfigInvalid, match=r"profiles.json: (Is no plain file|.*Is a directory)"):
         call_command("config", "check")
 
 
