@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Warning
 from django.db import Error
+from django.db.models import Q
 
 from governance.kernel import sequences, sql
 from governance.kernel.errors import OrbitError
@@ -88,8 +89,9 @@ FINDINGS = {
         "Add ?sslmode=verify-full to DATABASE_URL (or sslmode=disable, if you know why).",
     ),
     "orbit.W019": (
-        "No active user is an administrator of the console.",
-        "Run `manage.py user create NAME --role administrator`.",
+        "No active user is an administrator of the whole workspace.",
+        "Run `manage.py user create NAME --role administrator`, or give one back the workspace: "
+        "`manage.py user change NAME --whole-workspace`.",
     ),
     "orbit.W020": (
         "A sequence is nearly out of numbers.",
@@ -185,7 +187,9 @@ def _database_problems() -> Iterator[int]:
         and database["OPTIONS"].get("sslmode") != "disable"
     ):
         yield 18
-    administrators = get_user_model().objects.filter(groups__name="Administrator", is_active=True)
+    administrators = get_user_model().objects.filter(
+        Q(groups__name="Administrator") | Q(is_superuser=True), is_active=True
+    )
     # One who is confined to namespaces can't manage users.
     if not administrators.filter(workspace_grant__isnull=False).exists():
         yield 19

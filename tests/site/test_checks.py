@@ -134,6 +134,11 @@ def _confined_administrator(server: Server, name: str) -> None:
     WorkspaceGrant.objects.all().delete()
 
 
+def _superuser_without_role(server: Server, name: str) -> None:
+    User.objects.update(is_superuser=True)
+    Group.objects.get(name="Administrator").user_set.clear()  # type: ignore[attr-defined]
+
+
 def _superuser(server: Server, name: str) -> None:
     _connect_as("orbit_owner")  # a superuser of the embedded server
 
@@ -153,6 +158,7 @@ def _setting(line: str) -> Callable[[Server, str], None]:
         (None, []),
         (_without_users, ["orbit.W019"]),
         (_confined_administrator, ["orbit.W019"]),
+        (_superuser_without_role, []),
         (_superuser, ["orbit.W015"]),
         (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
         (_setting("synchronous_commit = off"), ["orbit.W017"]),
