@@ -28,6 +28,7 @@ OLDEST, TOO_NEW = (3, 11), (3, 15)
 PROJECT = Path(__file__).resolve().parent
 ENVIRONMENT = PROJECT / ".venv"
 STAMP = ENVIRONMENT / "orbit-packages.json"
+NEEDED_MB = 500
 
 
 def main() -> int:
@@ -47,20 +48,19 @@ def main() -> int:
     except OSError as error:
         return refuse(
             f"Can't prepare {ENVIRONMENT}: {error.strerror} ({error.filename}). "
-            "Run as the owner of the folder, or make it writable."
+            + (too_full() or "Run as the owner of the folder, or make it writable.")
         )
     except subprocess.CalledProcessError as error:
         return refuse(
             f"`{' '.join(map(str, error.cmd))}` failed ({error.returncode}); see its output above. "
-            "Nothing else was changed; run it again."
+            + (too_full() or "Nothing else was changed; run it again.")
         )
     return 0
 
 
 def prepare(requirements: str) -> None:
     """Install ``requirements`` unless they are installed."""
-    usable = usable_environment()
-    before = json.loads(STAMP.read_text(encoding="utf-8")) if usable and STAMP.exists() else {}
+    before = installed() if usable_environment() else {}
     if "requirements-dev.txt" in before:
         # It contains requirements.txt. `make run` must not leave old tools behind.
         requirements = "requirements-dev.txt"
@@ -69,10 +69,29 @@ def prepare(requirements: str) -> None:
         return
     if not os.access(PROJECT, os.W_OK):
         raise PermissionError(errno.EACCES, "Permission denied", str(PROJECT))
-    if not usable:
+    if not before:
         make_environment()
+    # An installation that is killed half-way may leave packages that only look installed.
+    STAMP.unlink(missing_ok=True)
     install(requirements)
-    STAMP.write_text(json.dumps(now), encoding="utf-8")
+    fresh = STAMP.with_suffix(".new")
+    fresh.write_text(json.dumps(now), encoding="utf-8")
+    fresh.replace(STAMP)
+
+
+def installed() -> dict[str, str]:
+    """Return what was installed whole, and its hash; nothing if that isn't known."""
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def too_full() -> str:
+    """Return what to do about a full disk, "" if there is room."""
+    free = shutil.disk_usage(PROJECT).free // 1_000_000
+    return f"The disk has {free} MB left and {NEEDED_MB} are needed." if free < NEEDED_MB else ""
 
 
 def python() -> Path:

@@ -1,13 +1,13 @@
 """The findings of ``check --deploy``; docs/deploy.md lists them."""
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Warning
 from django.db import Error
+from django.db.models import Q
 
 from governance.kernel import sequences, sql
 from governance.kernel.errors import OrbitError
@@ -89,8 +89,9 @@ FINDINGS = {
         "Add ?sslmode=verify-full to DATABASE_URL (or sslmode=disable, if you know why).",
     ),
     "orbit.W019": (
-        "No active user is an administrator of the console.",
-        "Run `manage.py user create NAME --role administrator`.",
+        "No active user is an administrator of the whole workspace.",
+        "Run `manage.py user create NAME --role administrator`, or give one back the workspace: "
+        "`manage.py user change NAME --whole-workspace`.",
     ),
     "orbit.W020": (
         "A sequence is nearly out of numbers.",
@@ -110,8 +111,12 @@ def _warning(number: int, about: str = "") -> CheckMessage:
     return Warning(f"{text} ({about})" if about else text, hint=hint, id=name)
 
 
-@register(deploy=True)
-def settings_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+def findings() -> list[CheckMessage]:
+    """Return all findings."""
+    return [*settings_of_production(), *endpoints_of_production(), *database_of_production()]
+
+
+def settings_of_production() -> list[CheckMessage]:
     """Return the findings about settings."""
     problems = {
         1: settings.DATABASES["default"]["USER"] == settings.ORBIT_OWNER_DATABASE["USER"],
@@ -127,8 +132,7 @@ def settings_of_production(app_configs: Any, **options: Any) -> list[CheckMessag
     return [_warning(number) for number, is_problem in problems.items() if is_problem]
 
 
-@register(deploy=True)
-def endpoints_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+def endpoints_of_production() -> list[CheckMessage]:
     """Return the findings about endpoints."""
     try:
         by_key, _ = endpoints.parse(
@@ -151,8 +155,7 @@ def endpoints_of_production(app_configs: Any, **options: Any) -> list[CheckMessa
     ]
 
 
-@register(deploy=True)
-def database_of_production(app_configs: Any, **options: Any) -> list[CheckMessage]:
+def database_of_production() -> list[CheckMessage]:
     """Return the findings about the database."""
     # W003 covers an embedded one; it isn't started for a check.
     if settings.ORBIT_EMBEDDED_DATABASE:
@@ -184,7 +187,9 @@ def _database_problems() -> Iterator[int]:
         and database["OPTIONS"].get("sslmode") != "disable"
     ):
         yield 18
-    administrators = get_user_model().objects.filter(groups__name="Administrator", is_active=True)
+    administrators = get_user_model().objects.filter(
+        Q(groups__name="Administrator") | Q(is_superuser=True), is_active=True
+    )
     # One who is confined to namespaces can't manage users.
     if not administrators.filter(workspace_grant__isnull=False).exists():
         yield 19

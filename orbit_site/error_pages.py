@@ -54,6 +54,8 @@ def logins_busy(request: HttpRequest, busy: LoginsBusy) -> HttpResponse:
     """Answer 503 to a login that found no turn."""
     answer = _answer(request, 503, busy.code, busy.detail)
     answer["Retry-After"] = "2"
+    # Django would log an error: strangers could fill the log.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer
 
 

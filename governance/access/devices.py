@@ -33,7 +33,7 @@ def remember(request: HttpRequest, response: HttpResponse, user_id: int) -> None
         COOKIE,
         _signer.sign_object([user_id, device]),
         max_age=_SECONDS,
-        path="/admin/",  # the log-in, and the page of one's own password
+        path="/admin/login/",
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Strict",

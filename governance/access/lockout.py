@@ -34,6 +34,8 @@ ADDRESS_LIMIT = NAME_LIMIT = 20
 MINUTES = 15
 #: No user is called so, and no address: a name has no spaces.
 ANY_NAME, ANY_ADDRESS = "any name", "any address"
+#: In place of an address: guesses of the old password, in a session.
+CHANGE_FORM = "password form"
 #: Of all strangers in ``MINUTES``: many addresses must not fill the trail.
 MOST_RECORDED = 100
 _LOCKOUT_LEVEL = 2
@@ -144,6 +146,24 @@ class GuardedBackend(ModelBackend):
         return user
 
 
+def check_old_password(user: User, password: str, request: HttpRequest) -> bool:
+    """Return whether ``password`` is that of the logged-in ``user``. Raises as ``authenticate``.
+
+    Counted apart: a guesser at a foreign session is limited, and no stranger gets in the way.
+    """
+    if len(password) > _LONGEST_PASSWORD:
+        return False
+    attempt = _Attempt.of_session(user, request)
+    try:
+        with TURNS.of(attempt.address):
+            is_right = user.check_password(password)
+    except LoginsBusy:
+        attempt.give_back()
+        raise
+    attempt.succeeded() if is_right else attempt.failed()
+    return is_right
+
+
 @dataclass(slots=True)
 class _Counter:
     """A row of attempts: of a name from an address, or of all of one of them."""
@@ -182,6 +202,15 @@ class _Attempt:
     address: str
     pair: _Counter
     others: tuple[_Counter, ...]
+    actor: str = "anonymous"
+
+    @classmethod
+    def of_session(cls, user: User, request: HttpRequest) -> "_Attempt":
+        """Count an attempt to give the old password. Raises LockedOut."""
+        pair = _Counter(user.username, CHANGE_FORM, LIMIT, "as your old one")
+        attempt = cls(user, origin.address(request), pair, (), user.username)
+        attempt._count()
+        return attempt
 
     @classmethod
     def begin(cls, username: str, request: HttpRequest) -> "_Attempt":
@@ -267,7 +296,7 @@ class _Attempt:
         locked = level == _LOCKOUT_LEVEL
         audit.record(
             Action.LOGIN_LOCKED if locked else Action.LOGIN_FAILED,
-            actor="anonymous",
+            actor=self.actor,
             object_id="" if self.user is None else str(self.user.pk),
             after={
                 # The name of an attempt, unless any name from the address is locked.
@@ -280,8 +309,10 @@ class _Attempt:
 
 
 def fingerprint(username: str) -> str:
-    """Return a keyed hash of a name that no user has; the same for all ways to write it."""
-    plain = unicodedata.normalize("NFKC", username).strip().casefold()
+    """Return a keyed hash of a name that no user has."""
+    # As the log-in form reads a name. In other capitals it is another name, as a user's is: a lock
+    # for both would tell that no user is called so.
+    plain = unicodedata.normalize("NFKC", username).strip()
     return f"unknown:{salted_hmac('orbit.login', plain, algorithm='sha256').hexdigest()[:16]}"
 
 

@@ -18,13 +18,20 @@ def address(request: HttpRequest) -> str:
     # Any client can send this header: trust a hop only if a proxy of ours wrote it.
     hops = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     while hops and _is_proxy(client):
-        previous = _parse(hops.pop())
+        previous = _parse(_without_port(hops.pop()))
         if previous is None:
             break
         client = previous
     if isinstance(client, IPv6Address):
         return str(ip_network((client, _IPV6_PREFIX), strict=False))
     return str(client)
+
+
+def _without_port(hop: str) -> str:
+    """Return the address of ``192.0.2.1:4711`` or ``[2001:db8::1]:4711``, as some proxies write."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -4,11 +4,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
+from django.contrib.auth.models import User
+
 from governance.access.actors import Actor, NotAllowed
 from governance.access.roles import Scope, scopes_of
 from governance.kernel import sql
 
 READ = sql.load(__name__, "read_initiator")
+
+
+class Lost(NotAllowed):
+    """You have lost a permission that this needs. What was done until then stays done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +30,13 @@ class Initiator:
         return cls(actor.user_id, actor.token_id)
 
     @classmethod
-    def from_json(cls, stored: Any) -> Self:
-        """Return what ``to_json`` made; of a run of an older release none."""
-        members = stored if isinstance(stored, dict) else {}
-        return cls(members.get("user_id"), members.get("token_id"))
+    def read(cls, stored: Any, name: str) -> Self:
+        """Return what ``to_json`` made, or who is called ``name`` if nothing is stored."""
+        if isinstance(stored, dict):
+            return cls(stored.get("user_id"), stored.get("token_id"))
+        # A command, or a user's run of an older release. No user is called as a command.
+        user = User.objects.filter(username=name).values_list("pk", flat=True).first()
+        return cls(user, None)
 
     def to_json(self) -> dict[str, int]:
         """Return it for the context of an operation run."""
@@ -65,6 +74,6 @@ def lost(initiator: Initiator, scope: Scope, namespaces: Collection[str] | None)
 
 
 def ensure(actor: Actor, scope: Scope) -> None:
-    """Raise NotAllowed if ``actor`` has lost anything since they were authenticated."""
+    """Raise Lost if ``actor`` has lost anything since they were authenticated."""
     if reason := lost(Initiator.of(actor), scope, actor.namespaces):
-        raise NotAllowed(f"Stopped: {reason}.")
+        raise Lost(f"Stopped: {reason}.")

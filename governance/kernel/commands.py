@@ -80,7 +80,9 @@ class OrbitCommand(BaseCommand):
         try:
             super().run_from_argv(argv)
         except OrbitError as error:
-            self.warn(f"orbit: {error.detail}")
+            first, *others = error.lines
+            for line in (f"orbit: {first}", *others):
+                self.warn(line)
             for item in error.errors:
                 if item["detail"] not in error.detail:  # some details name each error already
                     self.warn(f"  {item['pointer'] or '/'}: {item['detail']}")

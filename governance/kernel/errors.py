@@ -33,3 +33,8 @@ class OrbitError(Exception):
         self.errors = errors or []
         self.extra = extra
         super().__init__(self.detail)
+
+    @property
+    def lines(self) -> list[str]:
+        """The detail as lines; a line break that comes from data begins none."""
+        return [self.detail]

@@ -13,6 +13,15 @@ PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 _OTHERS = 0o077  # the group's and everybody's permissions
 
 
+def remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do about ``error`` of a write: about the disk, or ``otherwise``."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The disk is full: make room, and run it again."
+    if error.errno == errno.EROFS:
+        return "The disk is mounted read-only: mount it writable, or move the folder elsewhere."
+    return otherwise
+
+
 def make_private(folder: Path, *subfolders: str) -> None:
     """Create ``folder`` for this account alone, or close it and its files to others.
 
@@ -41,6 +50,11 @@ def open_private(path: Path, mode: str = "w") -> IO[str]:
     return open(path, mode, encoding="utf-8", opener=private_opener)
 
 
+def opener_without_wait(name: str, flags: int) -> int:
+    """Open ``name`` for `open()`: a pipe without a writer doesn't block it."""
+    return os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def private_opener(name: str, flags: int) -> int:
     """Open ``name`` for `open()`: a new file is private, whatever the umask."""
     handle = os.open(name, flags | os.O_CLOEXEC, PRIVATE_FILE)
@@ -50,6 +64,27 @@ def private_opener(name: str, flags: int) -> int:
         if os.fstat(handle).st_uid != owner.st_uid:
             os.fchown(handle, owner.st_uid, owner.st_gid)
     return handle
+
+
+def create_whole(path: Path, content: str) -> None:
+    """Create a private file with ``content``, unless it is there. A crash leaves all or nothing.
+
+    Raises OSError.
+    """
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open_private(draft, "x") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # Of two processes that create it, one wins; both use that one.
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 class Draft:

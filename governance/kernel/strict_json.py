@@ -46,6 +46,8 @@ def loads(data: bytes, *, max_depth: int = 64) -> Any:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _refusal("", f"Byte {error.start} isn't UTF-8.") from None
+    if text.startswith("\ufeff"):
+        raise _refusal("", "It begins with a byte order mark (BOM). Save it as UTF-8 without one.")
     try:
         return _parse(text, max_depth)
     except (_Wrong, ValueError, RecursionError) as error:

@@ -89,9 +89,8 @@ def started_by(actor: Actor) -> dict[str, Any]:
 
 def _stop_if_lost(run: OperationRun) -> bool:
     """End a run whose initiator may not do it any more; what it did stays done."""
-    reason = still_allowed.lost(
-        Initiator.from_json(run.context.get(_STARTED_BY)), Scope.OPERATE, run.scope
-    )
+    initiator = Initiator.read(run.context.get(_STARTED_BY), run.initiator)
+    reason = still_allowed.lost(initiator, Scope.OPERATE, run.scope)
     if not reason:
         return False
     counts = ledger.counts_in(run.progress)

@@ -43,7 +43,8 @@ class SessionAuthentication(BaseAuthentication):
         """Return the user and their Actor. Raises PermissionDenied without a CSRF token."""
         plain: HttpRequest = request._request
         user = getattr(plain, "user", None)
-        if not isinstance(user, User) or not user.is_active:
+        # As the console: who may not use it any more has no session.
+        if not isinstance(user, User) or not user.is_active or not user.is_staff:
             return None
         if plain.method not in {"GET", "HEAD", "OPTIONS"}:
             check = _Csrf(lambda _: HttpResponse())

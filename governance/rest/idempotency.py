@@ -18,6 +18,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from rest_framework.request import Request
 
 from governance import audit
+from governance.access.still_allowed import Lost
 from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
 
@@ -166,7 +167,7 @@ def get_or_continue(
     """Return the answer stored under ``key``, or that of ``run``, which takes the call's id.
 
     Raises also what ``ensure_visible`` does.
-    ``run`` must do nothing twice under the same id, and nothing before it refuses.
+    ``run`` must do nothing twice under the same id, and nothing before it refuses but for Lost.
     """
     if key is None:
         return run(None)
@@ -176,6 +177,8 @@ def get_or_continue(
         return answer
     try:
         answer = run(call)
+    except Lost:
+        raise  # it has done a part: if they are allowed again, the key goes on with that call
     except OrbitError:
         key.release()  # refusals aren't stored
         raise

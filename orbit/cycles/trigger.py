@@ -53,9 +53,7 @@ def start(
     """
     actor.require(Scope.OPERATE)
     if payload is not None and len(payload.body) > MAX_PAYLOAD:
-        raise PayloadTooLarge(
-            f"The payload has {len(payload.body)} bytes; at most {MAX_PAYLOAD} are accepted."
-        )
+        raise PayloadTooLarge(f"The payload is longer than {MAX_PAYLOAD} bytes.")
     # Made outside of the transaction, because a document may be large.
     context = _context(namespace, run_profile_id, actor, ahead)
     try:

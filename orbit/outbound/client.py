@@ -41,6 +41,7 @@ IDLE_IN_ALL, SWEEP_USES = 256, 64
 _MARGIN = 16384
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
+_NOT_MODIFIED = 304  # the only 3xx that redirects nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,8 @@ def send(
     excerpt = body[:keep]
     if body and request.secrets:
         excerpt = redaction.mask(body[: keep + _MARGIN], request.secrets)[:keep]
-    location = response.headers.get("Location", "") if response.status_code // 100 == 3 else ""
+    is_redirect = response.status_code // 100 == 3 and response.status_code != _NOT_MODIFIED
+    location = response.headers.get("Location", "") if is_redirect else ""
     return Response(
         status=response.status_code,
         error_class=None,

@@ -1,11 +1,14 @@
 """Read the configuration files ``profiles.json`` and ``runProfiles.json`` strictly."""
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from governance.kernel import strict_json
+from governance.kernel import files as kernel_files
+from governance.kernel import strict_json, terminal
 from governance.kernel.errors import Kind, OrbitError
 from orbit.profiles.schema import PROFILES, RUN_PROFILES, FileProblem
 
@@ -19,11 +22,20 @@ class ConfigInvalid(OrbitError):
 
     code, kind = "config_invalid", Kind.INVALID
 
+    @property
+    def lines(self) -> list[str]:
+        """The detail's lines: one for each problem."""
+        return self.detail.split("\n")
+
     @classmethod
     def of(cls, problems: Sequence[FileProblem]) -> Self:
         """Return the error for ``problems``; its message holds the first fifty."""
+        # A pointer holds names of members.
         lines = [
-            f"{problem.file}{'#' + problem.pointer if problem.pointer else ''}: {problem.detail}"
+            terminal.escape(
+                f"{problem.file}{'#' + problem.pointer if problem.pointer else ''}: "
+                f"{problem.detail}"
+            )
             for problem in problems
         ]
         left = len(lines) - _MOST_LINES
@@ -62,7 +74,10 @@ def read_leniently(folder: Path) -> tuple[Documents, list[FileProblem]]:
 
 def _read(folder: Path, name: str, problems: list[FileProblem]) -> list[Any]:
     try:
-        with (folder / name).open("rb") as file:
+        with open(folder / name, "rb", opener=kernel_files.opener_without_wait) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                problems.append(FileProblem(name, "", "Is no plain file: write the JSON to one."))
+                return []
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         detail = f"Can't be read ({error.strerror}). ORBIT_CONFIG_DIR names the folder."

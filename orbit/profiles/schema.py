@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
 
 from governance.kernel import canonical, cron_fields, schemas
 from governance.kernel.strict_json import Inexact
@@ -17,7 +16,8 @@ MAX_DOCUMENT = 256 * 1024
 _TIERS = {"1", "2", "3"}
 _HUGE = "Is a number beyond 2^53, which not every reader keeps exactly. Write it as a string."
 _INEXACT = (
-    "Is a number that a binary float would change (17 digits are the most). Write it as a string."
+    "Is a number that a binary float would change: it has too many digits, or is too small. "
+    "Round it, or write it as a string."
 )
 DEFAULT_TARGET = "default-endpoint"
 # The release's schemas: those in ORBIT_CONFIG_DIR may be older.
@@ -131,7 +131,7 @@ def run_profile_problems(
     if cron is not None and (detail := cron_fields.problem(cron)):
         problems.append(_problem("/execution_policy/cron", detail))
     zone = valid.get(str, "execution_policy", "time_zone")
-    if zone is not None and zone not in available_timezones():
+    if zone is not None and not cron_fields.is_time_zone(zone):
         problems.append(
             _problem(
                 "/execution_policy/time_zone",
@@ -199,7 +199,7 @@ def _changed_numbers(document: Any) -> Iterator[dict[str, str]]:
         for step, item in steps:
             if isinstance(item, dict | list):
                 waiting.append(((*path, step), item))
-            elif isinstance(item, int | float) and abs(item) > 2**53:
+            elif isinstance(item, int | float) and abs(item) > 2**53 - isinstance(item, int):
                 yield _problem(schemas.pointer((*path, step)), _HUGE)
             elif isinstance(item, Inexact):
                 yield _problem(schemas.pointer((*path, step)), _INEXACT)

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from django.conf import settings
 
-from governance.kernel import strict_json
+from governance.kernel import files, strict_json
 from governance.kernel.errors import Kind, OrbitError
 from orbit_site.backup import layout, signature
 from orbit_site.backup.layout import DUMP, END, MANIFEST, SUMS
@@ -177,8 +177,7 @@ def opened(
     Raises NoBackup; Untrusted, unless it may be ``unsigned``.
     """
     try:
-        # A pipe without a writer would block for ever.
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed below
+        file = open(path, "rb", opener=files.opener_without_wait)  # noqa: SIM115 - closed below
     except OSError as error:
         raise NoBackup(f"Can't read {path}: {error.strerror}.") from error
     with file:
@@ -187,10 +186,6 @@ def opened(
         except OSError as error:
             raise NoBackup(f"Can't read {path}: {error.strerror}.") from error
         yield backup
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _check(path: Path, file: BinaryIO, unsigned: bool, progress: Progress) -> Backup:
@@ -255,7 +250,10 @@ def _untrusted(path: Path, origin: Origin) -> NoBackup:
             f"{path} isn't signed: it was made by a release that signed nothing, or by something "
             f"else than Orbit. {anyway}"
         )
-    bring = "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own"
+    bring = (
+        "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own; if none is set there, "
+        "docs/operations.md (Restore) says how to print its key"
+    )
     if settings.ORBIT_KEYS_ARE_DERIVED:
         bring = (
             "Set ORBIT_ENCRYPTION_KEYS as it is there; if it isn't set there, copy its "

@@ -41,7 +41,7 @@ def _list_of(fits: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
-_is_release = _matches(r"\d+(\.\w+)*([-+.]\w+)*")
+_is_release = _matches(r"(?=.{1,100}\Z)\d+([-+.]\w+)*")
 _is_name = _matches(r"[^\0]{1,63}")
 _FIELDS: dict[str, Callable[[object], bool]] = {
     "format": _is_number,

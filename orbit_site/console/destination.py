@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve, reverse
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from governance.access import actors
@@ -23,7 +24,8 @@ def after_login(request: HttpRequest, site: str) -> str:
     request.console_actor = actors.of_user(request.user)  # type: ignore[attr-defined]
     parts = urlsplit(address)
     path = parts.path if _may_open(request, parts.path, index) else index
-    return f"{path}?{parts.query}" if parts.query and path != index else path
+    # A header holds no other letters than ASCII's.
+    return iri_to_uri(f"{path}?{parts.query}" if parts.query and path != index else path)
 
 
 def _may_open(request: HttpRequest, path: str, index: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -12,20 +12,25 @@ from django.contrib.admin.exceptions import (
     DisallowedModelAdminLookup,
     DisallowedModelAdminToField,
 )
+from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from governance.access import devices
+from governance import audit
+from governance.access import actors, devices, lockout
 from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, destination, header, own_password
+from orbit_site.console import banner, destination, header
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -33,6 +38,35 @@ _REMOVED_URLS = {"view_on_site"}
 #: web server's threads.
 READ_SECONDS = 3.0
 _CHANGE_TEMPLATE = "registration/password_change_form.html"
+
+
+class _OwnPasswordForm(AdminPasswordChangeForm):
+    """Saves the change with its audit entry; hashing takes long, so it comes before."""
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        old: str = self.cleaned_data["old_password"]
+        if not lockout.check_old_password(self.user, old, self._request):
+            raise ValidationError(
+                self.error_messages["password_incorrect"], code="password_incorrect"
+            )
+        return old
+
+    def save(self, commit: bool = True) -> Any:
+        user = super().save(commit=False)
+        if commit:
+            with audit.transaction():
+                user.save()
+                audit.record(
+                    Action.USER_CHANGED,
+                    actor=actors.of_user(user).name,
+                    object_id=str(user.pk),
+                    after={"changed": "own password"},
+                )
+        return user
 
 
 class OrbitAdminSite(AdminSite):
@@ -59,17 +93,22 @@ class OrbitAdminSite(AdminSite):
         return super().has_permission(request) and actor_of(request).may(Scope.READ)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        try:
-            answer = super().login(request, extra_context)
-        except LockedOut as locked:
-            return error_pages.locked_out(request, locked)
-        except LoginsBusy as busy:
-            return error_pages.logins_busy(request, busy)
+        answer: HttpResponse = self._unless_locked(
+            request, partial(super().login, request, extra_context)
+        )
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
             answer["Location"] = destination.after_login(request, self.name)
             if isinstance(request.user, User):
                 devices.remember(request, answer, request.user.pk)
         return answer
+
+    def _unless_locked(self, request: HttpRequest, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except LockedOut as locked:
+            return error_pages.locked_out(request, locked)
+        except LoginsBusy as busy:
+            return error_pages.logins_busy(request, busy)
 
     def each_context(self, request: HttpRequest) -> Any:
         context = super().each_context(request)
@@ -93,13 +132,14 @@ class OrbitAdminSite(AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {**self.each_context(request), **(extra_context or {})}
-        view = own_password.OwnPasswordView.as_view(
+        view = PasswordChangeView.as_view(
+            form_class=partial(_OwnPasswordForm, request=request),
             success_url=reverse("admin:password_change_done", current_app=self.name),
             extra_context=context,
             template_name=self.password_change_template or _CHANGE_TEMPLATE,
         )
         request.current_app = self.name
-        return view(request)
+        return self._unless_locked(request, partial(view, request))
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         inner: Callable[..., HttpResponse] = super().admin_view(view, cacheable)

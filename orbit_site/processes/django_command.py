@@ -3,6 +3,7 @@
 Without ``DATABASE_URL`` the embedded PostgreSQL runs meanwhile; the last command to end stops it.
 """
 
+import gc
 import signal
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -27,7 +28,11 @@ WITHOUT_DATABASE = {"help", "version", "check", "up", "health", "diffsettings", 
 def run(argv: list[str]) -> int:
     """Run the command and return 0. Raises ImproperlyConfigured."""
     try:
-        with _database(needed=needs_database(argv)):
+        needed = needs_database(argv)
+        with _database(needed=needed):
+            if needed:
+                django.setup()
+            gc.enable()
             execute_from_command_line(argv)
     except (ProgrammingError, MigrationSchemaMissing) as error:
         # Django hides why it couldn't create its first table.

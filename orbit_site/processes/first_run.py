@@ -1,6 +1,7 @@
 """What ``up --demo`` adds: receiver, endpoint, password, first cycle."""
 
 import json
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -12,12 +13,10 @@ RUN_PROFILE = "aurora-daily-eu"
 
 def _read_or_create(path: Path, content: str) -> str:
     """Return the content of ``path``; write ``content`` if it is missing."""
-    try:
-        with files.open_private(path, "x") as file:
-            file.write(content)
-    except FileExistsError:
-        return path.read_text().strip() or content
-    return content
+    if path.exists() and not path.stat().st_size:
+        path.unlink()  # an older release left it empty when it was killed
+    files.create_whole(path, content)
+    return path.read_text(encoding="utf-8").strip()
 
 
 def admin_password(var: Path) -> str:
@@ -29,8 +28,8 @@ def receiver_port(var: Path) -> int:
     """Return a free port, the last run's if possible."""
     # Undelivered jobs point at the port of the last run.
     path = var / "aurora-port"
-    last = path.read_text().strip() if path.exists() else ""
-    candidates = [int(last)] if last.isdecimal() and 0 < int(last) < 65536 else []
+    last = path.read_text(errors="replace").strip() if path.exists() else ""
+    candidates = [int(last)] if re.fullmatch("[0-9]{1,5}", last) and 0 < int(last) < 65536 else []
     for candidate in [*candidates, 0]:
         try:
             with socket.create_server(("127.0.0.1", candidate)) as listener:

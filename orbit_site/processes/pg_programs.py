@@ -1,12 +1,16 @@
 """Runs PostgreSQL's programs as the account of the server."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from orbit_site.processes import pg_paths
 from orbit_site.processes.pg_paths import Account, PostgresError
+
+_COMPLAINT = re.compile(r"\b(error|ERROR|FATAL|PANIC|LOG|HINT): .*")
+_FULL_DISK = ("No space left on device", "Check free disk space", "Disk quota exceeded")
 
 
 def running_as(runner: Account, folder: str = "/") -> dict[str, Any]:
@@ -59,6 +63,16 @@ def _run(command: list[str], runner: Account, folder: str, stdin: bytes = b"") -
     )
     output: str = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode or any(mark in output for mark in ("ERROR:", "FATAL:", "PANIC:")):
-        name, message = Path(command[0]).name, " ".join(output.split())[-600:]
-        raise PostgresError(f"{name} failed ({done.returncode}): {message}")
+        name = Path(command[0]).name
+        raise PostgresError(f"{name} failed ({done.returncode}): {problem(output)}")
     return output
+
+
+def problem(output: str) -> str:
+    """Return why a program failed, on one line: its errors, or else its last words."""
+    # Of the configuration the server complains in its LOG.
+    errors = [match[0] for match in _COMPLAINT.finditer(output)]
+    message = " ".join(" ".join(errors or output.splitlines()[-5:]).split())[-600:]
+    if any(sign in output for sign in _FULL_DISK):
+        message += " The disk is full: make room, and run it again."
+    return message

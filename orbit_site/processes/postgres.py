@@ -63,8 +63,7 @@ def ensure(
         where = error.filename or server.data
         raise PostgresError(
             f"Can't start the embedded PostgreSQL: {where}: {error.strerror}. "
-            f"Make the folder {base} writable for this user (`ls -ld` shows its owner), "
-            "or set DATABASE_URL."
+            + files.remedy(error, _writable(base))
         ) from error
 
 
@@ -121,8 +120,7 @@ def _lock(path: Path, kind: int) -> Iterator[int]:
         handle = files.private_opener(str(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise PostgresError(
-            f"Can't write {path}: {error.strerror}. Make {path.parent} writable for this user "
-            "(`ls -ld` shows its owner), or set DATABASE_URL."
+            f"Can't write {path}: {error.strerror}. {files.remedy(error, _writable(path.parent))}"
         ) from error
     try:
         fcntl.flock(handle, kind)
@@ -139,8 +137,15 @@ def _make_folder(base: Path) -> None:
     except OSError as error:
         raise PostgresError(
             f"Can't create the folder {base}: {error.strerror}. "
-            f"Make {base.parent} writable for this user, or set DATABASE_URL."
+            + files.remedy(error, _writable(base.parent))
         ) from error
+
+
+def _writable(folder: Path) -> str:
+    return (
+        f"Make the folder {folder} writable for this user (`ls -ld` shows its owner), "
+        "or set DATABASE_URL."
+    )
 
 
 def _start(base: Path, server: Server, settings: dict[str, str], *, superuser: bool) -> None:
@@ -198,9 +203,9 @@ def _launch(server: Server, runner: Account, programs: Path) -> None:
     try:
         _await_ready(server, psutil.Process(process.pid))
     except psutil.NoSuchProcess:
-        message = " ".join(log.read_bytes()[begin:].decode(errors="replace").split())
+        message = pg_programs.problem(log.read_bytes()[begin:].decode(errors="replace"))
         raise PostgresError(
-            f"The embedded PostgreSQL ended at its start: {message[-600:]} (see {log})"
+            f"The embedded PostgreSQL ended at its start: {message} (see {log})"
         ) from None
 
 

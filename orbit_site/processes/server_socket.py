@@ -14,6 +14,7 @@ import time
 from django.conf import settings
 
 from governance.kernel.errors import Kind, OrbitError
+from orbit_site.processes import listen_problem
 
 BACKLOG = 512
 #: Long enough for a handshake that has begun to finish, over a network too.
@@ -51,10 +52,10 @@ def listen(port: int) -> socket.socket:
             backlog=BACKLOG,
         )
     except OSError as error:
-        raise PortBusy(
-            f"Can't listen on {address}:{port}: {error.strerror}. "
-            "Stop the program that uses it, or set PORT to another number (PORT=3001)."
-        ) from error
+        advice = listen_problem.advice(
+            error, address, port, other_port="set PORT to another number (PORT=3001)"
+        )
+        raise PortBusy(f"Can't listen on {address}:{port}: {error.strerror}. {advice}") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if sys.platform == "linux":

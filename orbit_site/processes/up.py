@@ -19,7 +19,7 @@ from pathlib import Path
 from governance.kernel import files, terminal
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.throttled_log import ThrottledLog
-from orbit_site.processes import first_run, health, postgres
+from orbit_site.processes import first_run, health, listen_problem, postgres
 from orbit_site.processes.children import ChildProcess, drain, spawn
 from orbit_site.settings import environment
 
@@ -79,24 +79,42 @@ def _single_instance(var: Path) -> Iterator[None]:
         files.make_private(var, "backups")
         handle = files.private_opener(str(var / "up.lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
+        owner = "Run as the owner of the project's folder, or make it writable."
         raise UpRefused(
-            f"Can't write in {var}: {error.strerror}. "
-            "Run as the owner of the project's folder, or make it writable."
+            f"Can't write in {var}: {error.strerror}. {files.remedy(error, owner)}"
         ) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.truncate(handle, 0)
-        os.write(
-            handle, f"process {os.getpid()}, http://127.0.0.1:{environment.ORBIT_PORT}".encode()
-        )
+        _lock(handle)
         yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         other = os.pread(handle, 200, 0).decode() or "starting"
         raise UpRefused(
             f"Orbit already runs from this folder ({other}). Use it, or stop it with Ctrl-C."
         ) from None
-    finally:
-        os.close(handle)
+    with suppress(OSError):  # for that message alone
+        os.truncate(handle, 0)
+        os.write(
+            handle, f"process {os.getpid()}, http://127.0.0.1:{environment.ORBIT_PORT}".encode()
+        )
+
+
+@contextmanager
+def _preparing_the_demo(var: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        writable = f"Make {var} writable, or start without it: manage.py up."
+        raise UpRefused(
+            f"Can't prepare the demo in {var}: {error.strerror or error}. "
+            f"{files.remedy(error, writable)}"
+        ) from error
 
 
 def _refuse_busy_port(port: int) -> None:
@@ -106,11 +124,14 @@ def _refuse_busy_port(port: int) -> None:
             family=socket.AF_INET6 if ":" in environment.ORBIT_BIND else socket.AF_INET,
         ).close()
     except OSError as error:
-        other = port % 65535 + 1
-        raise UpRefused(
-            f"Can't listen on port {port}: {error.strerror}. "
-            f"Stop the program that uses it, or choose another port: PORT={other} make run."
-        ) from error
+        other = port % 65535 + 1 if port >= 1024 else 3000
+        advice = listen_problem.advice(
+            error,
+            environment.ORBIT_BIND,
+            port,
+            other_port=f"choose another port: PORT={other} make run",
+        )
+        raise UpRefused(f"Can't listen on port {port}: {error.strerror}. {advice}") from error
 
 
 class _Session:
@@ -184,10 +205,11 @@ class _Session:
     def _start_receiver(self) -> None:
         if environment.ORBIT_DISPATCH_ENDPOINTS.strip() not in {"", "[]"}:
             return
-        port = first_run.receiver_port(environment.VAR_DIR)
-        self._environment |= first_run.endpoint_variables(
-            environment.VAR_DIR, port, environment.ORBIT_DISPATCH_ALLOWED_HOSTS
-        )
+        with _preparing_the_demo(environment.VAR_DIR):
+            port = first_run.receiver_port(environment.VAR_DIR)
+            self._environment |= first_run.endpoint_variables(
+                environment.VAR_DIR, port, environment.ORBIT_DISPATCH_ALLOWED_HOSTS
+            )
         program = environment.BASE_DIR / "demo" / "aurora.py"
         command = [sys.executable, "-P", str(program), str(environment.VAR_DIR), str(port)]
         self._children.append(self._child("aurora", command))
@@ -195,7 +217,8 @@ class _Session:
 
     def _make_administrator(self) -> str:
         """Create an administrator if needed; return the line about the login."""
-        secret = first_run.admin_password(environment.VAR_DIR)
+        with _preparing_the_demo(environment.VAR_DIR):
+            secret = first_run.admin_password(environment.VAR_DIR)
         self._environment["ORBIT_PASSWORD"] = secret
         code = self._command(
             "user", "create", "admin", "--role", "administrator", "--superuser", "--if-missing"

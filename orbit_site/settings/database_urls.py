@@ -97,6 +97,8 @@ def _parameters(url: str) -> dict[str, str]:
         raise _Wrong("has a % that escapes nothing. Write %25 for a % in the password.")
     authority, slash, place = rest.partition("/")
     user, at, host = authority.rpartition("@")
+    if re.search(r"@[^@,]*,[^@,:]*:", user):
+        raise _Wrong("names user and password for each host. Write them once: u:p@one,two.")
     if "?" not in authority:
         if not at and "@" in place.partition("?")[0]:
             raise _Wrong("has a / before the @. Write %2F for a / in the password.")
@@ -105,6 +107,8 @@ def _parameters(url: str) -> dict[str, str]:
     _check_names((rest.rpartition("@")[2] if at else rest).partition("?")[2])
     try:
         read = conninfo.conninfo_to_dict(f"postgresql://{rest}")
+    except UnicodeDecodeError:
+        raise _Wrong("escapes a byte that isn't UTF-8. Write %C3%BC for \u00fc.") from None
     except psycopg.ProgrammingError:
         raise _Wrong(f"can't be read. Write {_FORM}.") from None
     parameters = {key: str(value) for key, value in read.items() if value}
@@ -119,6 +123,12 @@ def _check_names(query: str) -> None:
     keywords -= {"replication"}
     given = [unquote(part.partition("=")[0]) for part in query.split("&")] if query else []
     for key in given:
+        if key not in keywords and ("@" in query or not key.isidentifier()):
+            # Maybe the rest of a password.
+            raise _Wrong(
+                "has something else behind its ? than parameters. Write ?name=value&name=value, "
+                "and %2F and %3F for a / and a ? in the password."
+            )
         if key not in keywords:
             near = difflib.get_close_matches(key.lower(), keywords, n=1)
             hint = f"Did you mean {near[0]}?" if near else "Remove it."

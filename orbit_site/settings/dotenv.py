@@ -3,6 +3,7 @@
 Messages name the file and the line, never what is on it: it may be a secret.
 """
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -12,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_LARGEST = 256 * 1024
+_NEXT_ASSIGNMENT = re.compile(r"\s(ORBIT_\w+|DATABASE_URL|PORT)=")
 
 
 def read(path: Path) -> dict[str, str]:
@@ -39,7 +42,7 @@ def read(path: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except FileNotFoundError:
         if path.is_symlink():
             raise ImproperlyConfigured(
@@ -48,13 +51,19 @@ def _text(path: Path) -> str:
         return ""
     except OSError as error:
         raise _unreadable(path, error) from None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise ImproperlyConfigured(
             f"{path} is a folder. It must be a file of lines NAME=value: remove the folder. "
             "(Docker makes one when it mounts a file that is missing.)"
         )
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+    # A pipe or a terminal would be waited for, /dev/zero never ends.
+    if not stat.S_ISREG(status.st_mode) and not path.samefile(os.devnull):
         raise ImproperlyConfigured(f"{path} is no plain file. Write a file of lines NAME=value.")
+    if status.st_size > _LARGEST:
+        raise ImproperlyConfigured(
+            f"{path} has {status.st_size:,} bytes, more than settings need ({_LARGEST:,}). "
+            "Is it another file?"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -101,6 +110,8 @@ def _parse(line: str) -> tuple[str, str] | None:
         name = name.removeprefix("export").lstrip()
     if not (equals and name.isascii() and name.isidentifier()):
         raise ValueError("it is no assignment. Write NAME=value, or # before a comment.")
+    if name == "Environment":
+        raise ValueError("it is a line of a systemd unit. Write NAME=value without Environment=.")
     return name, _value(value)
 
 
@@ -110,6 +121,8 @@ def _value(value: str) -> str:
         return _unquoted(bare)
     if bare[-1:] in {"'", '"'} and bare.count(bare[-1]) % 2:
         raise ValueError("a quote ends the value, and none begins it. Write both or neither.")
+    if _NEXT_ASSIGNMENT.search(value):
+        raise ValueError("it holds two assignments. Write each on a line of its own.")
     if re.search(r"\s#", value):
         raise ValueError(
             "a # follows a space. Write a comment on a line of its own, "
@@ -121,7 +134,9 @@ def _value(value: str) -> str:
 def _unquoted(value: str) -> str:
     quote, inner = value[0], value[1:-1]
     escapes = len(inner) - len(inner.rstrip("\\")) if quote == '"' else 0
-    if len(value) < 2 or value[-1] != quote or escapes % 2:
+    is_open = len(value) < 2 or value[-1] != quote or escapes % 2
+    # As in: NAME="value" # the "old" one
+    if is_open or re.search(rf"{quote}\s+#", inner):
         raise ValueError(
             "the quote that begins the value doesn't end it. Write both quotes or neither; "
             "a comment has a line of its own."

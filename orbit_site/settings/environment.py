@@ -6,7 +6,6 @@ Each name is a Django setting. Apps read ``ORBIT_*``; only the settings read the
 import os
 import re
 from pathlib import Path
-from zoneinfo import available_timezones
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -105,6 +104,7 @@ ORBIT_CRON_SCHEDULE = text(
     "ORBIT_CRON_SCHEDULE",
     "0 0,12 * * *",
     "When cycles start: five cron fields. Empty: never.",
+    may_be_empty=True,
 )
 ORBIT_RUN_PROFILE_CRON_SCHEDULE = text(
     "ORBIT_RUN_PROFILE_CRON_SCHEDULE",
@@ -219,7 +219,7 @@ LOG_DIR = text(
 
 
 def _check() -> None:
-    if ORBIT_TIME_ZONE not in available_timezones():
+    if not cron_fields.is_time_zone(ORBIT_TIME_ZONE):
         raise ImproperlyConfigured(
             f"ORBIT_TIME_ZONE={ORBIT_TIME_ZONE!r} is not a time zone. "
             "Write an IANA name such as Europe/Berlin."
@@ -232,6 +232,11 @@ def _check() -> None:
         raise ImproperlyConfigured(
             "ORBIT_OWNER_DATABASE_URL is set and DATABASE_URL is not. Set both, or neither for "
             "the embedded database."
+        )
+    if ORBIT_DATABASE_SCHEMA.startswith("pg_"):
+        raise ImproperlyConfigured(
+            "ORBIT_DATABASE_SCHEMA begins with pg_, which PostgreSQL keeps for itself. "
+            "Name another, such as orbit."
         )
     hosts.check("ORBIT_ALLOWED_HOSTS", ALLOWED_HOSTS)
     hosts.check_address("ORBIT_BIND", ORBIT_BIND)

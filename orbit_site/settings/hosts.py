@@ -3,8 +3,10 @@
 import re
 from ipaddress import AddressValueError, IPv6Address, ip_address, ip_network
 
+import idna
 from django.core.exceptions import ImproperlyConfigured
 
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
 
@@ -14,7 +16,7 @@ def check(name: str, items: list[str]) -> None:
     for item in items:
         why = _problem(item)
         if why:
-            raise ImproperlyConfigured(f"{name} holds {item[:100]!r}: {why}")
+            raise ImproperlyConfigured(f"{name} holds {_shown(item)!r}: {why}")
 
 
 def check_address(name: str, value: str) -> None:
@@ -62,7 +64,8 @@ def _problem(item: str) -> str:
 
 def corrected(item: str) -> str:
     """Return what is probably meant by a host name, "" if that isn't clear."""
-    bare = re.sub(r"^[a-z][a-z0-9+.-]*://", "", item.strip("'\""), flags=re.IGNORECASE)
+    bare = item.strip(_QUOTES)
+    bare = re.sub(r"^([a-z][a-z0-9+.-]*:/|https?:?|)/+", "", bare, flags=re.IGNORECASE)
     bare = re.split(r"[/?#]", bare)[0].rpartition("@")[2]
     if bare.count(":") > 1:
         try:
@@ -73,10 +76,17 @@ def corrected(item: str) -> str:
     bare = bare[1:] if bare.startswith("*.") else bare
     if not bare.isascii():
         try:
-            bare = bare.encode("idna").decode()
-        except UnicodeError:
+            # As browsers do it; Python's own codec writes ß as ss.
+            bare = idna.encode(bare, uts46=True).decode()
+        except idna.IDNAError:
             return ""
     return bare if _NAME.fullmatch(bare) else ""
+
+
+def _shown(item: str) -> str:
+    """Return ``item`` without a password."""
+    _, at, rest = item.rpartition("@")
+    return f"...@{rest}"[:100] if at else item[:100]
 
 
 def _is_address(value: str) -> bool:

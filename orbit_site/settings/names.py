@@ -11,7 +11,7 @@ from orbit_site.settings import environment, variables
 #: Set for the children of a process that has already reported these names.
 REPORTED = "_ORBIT_NAMES_REPORTED"
 _PREFIX = "ORBIT_"
-_CLOSE = 0.75
+_CLOSE, _CLOSE_PREFIX, _CLOSE_WHOLE = 0.75, 0.8, 0.85
 _WITHOUT_PREFIX = ("DATABASE_URL", "PORT")
 #: Read by compose.yaml and by the tests of the console.
 _OF_OTHERS = {"ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"}
@@ -54,8 +54,9 @@ def _warnings(defined: set[str], real: Mapping[str, str], in_file: Iterable[str]
         upper = name.upper()
         if name in defined | _OF_OTHERS or _is_of_a_service(name, real.get(name, "")):
             continue
-        if upper.startswith(_PREFIX):
-            meant = _meant(upper, defined)
+        meant = _meant_with_other_prefix(upper, defined)
+        if upper.startswith(_PREFIX) or meant:
+            meant = meant or _meant(upper, defined)
             hint = f" Did you mean {meant}?" if meant else ""
             yield f"This release doesn't use {name}.{hint}"
         elif name in in_file:
@@ -76,6 +77,16 @@ def _meant(upper: str, defined: set[str]) -> str:
     names = {name.removeprefix(_PREFIX): name for name in defined}
     near = difflib.get_close_matches(bare, names, n=1, cutoff=_CLOSE)
     return names[near[0]] if near else ""
+
+
+def _meant_with_other_prefix(upper: str, defined: set[str]) -> str:
+    """Return the name that ``upper`` is near to, if the prefix itself is misspelt."""
+    head = upper.partition("_")[0]
+    near_prefix = difflib.SequenceMatcher(None, head, "ORBIT").ratio() >= _CLOSE_PREFIX
+    if upper.startswith(_PREFIX) or not (near_prefix or head.startswith("ORBIT")):
+        return ""
+    near = difflib.get_close_matches(upper, defined - set(_WITHOUT_PREFIX), 1, _CLOSE_WHOLE)
+    return near[0] if near else ""
 
 
 def _meant_without_prefix(upper: str, defined: set[str]) -> str:

@@ -65,7 +65,7 @@ def _host_and_port(place: str, scheme: str) -> str:
     if not colon or port.endswith("]"):
         host, colon, port = place, "", ""
     host = _address(host) if host.startswith("[") and host.endswith("]") else _name(host)
-    if not colon or port == _DEFAULT_PORTS[scheme]:
+    if not colon or port.lstrip("0") == _DEFAULT_PORTS[scheme]:
         return host  # browsers leave the scheme's own port out
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise OriginInvalid("has a port that isn't 1 to 65535", f"{scheme}://{host}:8443")

@@ -1,6 +1,5 @@
 """Keys, hosts, cookies, content security policy."""
 
-import os
 import secrets
 from pathlib import Path
 
@@ -15,30 +14,28 @@ from orbit_site.settings import environment as env
 
 def _kept_secret(path: Path) -> str:
     """Return the secret in ``path``; create it if it is missing."""
-    if not path.exists():
-        try:
-            files.make_private(path.parent, "backups")
-            draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            with files.open_private(draft, "x") as file:
-                file.write(secrets.token_urlsafe(64))
-            # Of two processes that create it, one wins; both use that one.
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        except OSError as exc:
-            raise ImproperlyConfigured(
-                f"Can't write {path}: {exc.strerror}. "
-                "Make the folder writable, or set ORBIT_SECRET_KEY."
-            ) from exc
     try:
-        return path.read_text().strip()
+        files.make_private(path.parent, "backups")
+        files.create_whole(path, secrets.token_urlsafe(64))
+    except OSError as exc:
+        raise ImproperlyConfigured(
+            f"Can't write {path}: {exc.strerror}. "
+            + files.remedy(exc, "Make the folder writable, or set ORBIT_SECRET_KEY.")
+        ) from exc
+    try:
+        secret = path.read_text(encoding="ascii").strip()
     except OSError as exc:
         raise ImproperlyConfigured(
             f"Can't read {path}: {exc.strerror}. Run as its owner, or set ORBIT_SECRET_KEY."
         ) from exc
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise ImproperlyConfigured(
+            f"{path} holds no key. Put back its content from a copy; without one remove the file: "
+            "a new key is made, all have to log in again, and what the old one sealed is lost."
+        )
+    return secret
 
 
 try:

@@ -1,6 +1,8 @@
 """Read, check and document environment variables."""
 
 import os
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,9 @@ for _name, _value in IN_FILE.items():
     os.environ.setdefault(_name, _value)
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+_QUOTES = "\"'\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
+_SHELL_VARIABLE = re.compile(r"\$[A-Za-z_]\w*(/|\Z)")
+_SHELL_BRACES = re.compile(r"\$\{[A-Za-z_]\w{0,99}[}:?=+-]")
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,16 @@ class Variable:
 TABLE: list[Variable] = []
 
 
-def text(name: str, default: str, doc: str) -> str:
-    """Read a text."""
-    return _read(name, default, doc).strip()
+def text(name: str, default: str, doc: str, *, may_be_empty: bool = False) -> str:
+    """Read a text. An empty one is the default, unless it ``may_be_empty``."""
+    value = _read(name, default, doc).strip()
+    return value if may_be_empty else value or default
 
 
 def password(name: str, doc: str) -> str:
     """Read a text with the spaces and quotes around it."""
-    return _read(name, "", doc, quoted=True)
+    TABLE.append(Variable(name, doc, ""))
+    return os.environ.get(name, "")
 
 
 def boolean(name: str, default: str, doc: str) -> bool:
@@ -94,7 +101,22 @@ def _read(name: str, default: str, doc: str, *, quoted: bool = False) -> str:
     TABLE.append(Variable(name, doc, default))
     value = os.environ.get(name, default)
     bare = value.strip()
-    if not quoted and len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"":
+    if not quoted and len(bare) > 1 and bare[0] in _QUOTES and bare[-1] in _QUOTES:
         # As `docker run --env-file` and lists in YAML leave them.
         raise ImproperlyConfigured(f"{name} has quotes around its value. Remove them.")
+    if _is_for_a_shell(bare):
+        # A key that is the text of a command would be known to everybody.
+        raise ImproperlyConfigured(
+            f"{name} holds what only a shell replaces: $(...), `...`, $NAME or ${{NAME}}. "
+            "Write the value itself."
+        )
+    if bare and "Cf" in {unicodedata.category(bare[0]), unicodedata.category(bare[-1])}:
+        raise ImproperlyConfigured(
+            f"{name} begins or ends with a character that can't be seen. Type the value again."
+        )
     return value
+
+
+def _is_for_a_shell(value: str) -> bool:
+    is_command = (value[:2], value[-1:]) == ("$(", ")") or (value[:1], value[1:][-1:]) == ("`", "`")
+    return bool(is_command or _SHELL_VARIABLE.match(value) or _SHELL_BRACES.search(value))

@@ -54,6 +54,9 @@ class Refusal(Exception):
         super().__init__(detail)
 
 
+BROKE_OFF = Refusal(HTTPStatus.BAD_REQUEST, "malformed", "The body broke off.")
+
+
 class Disconnected(Exception):
     """The client has gone."""
 
@@ -128,7 +131,9 @@ class Front:
         except Refusal as refusal:
             await _refuse(scope, send, refusal)
         except Disconnected:
-            pass
+            # Perhaps only its chunks are broken: the server would answer 500.
+            with suppress(Exception):
+                await _refuse(scope, send, BROKE_OFF)
         except Exception as error:
             log.exception("A request failed outside of Django.")
             await _refuse(scope, send, _failed(error))

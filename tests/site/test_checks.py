@@ -78,9 +78,9 @@ def right(settings: Any) -> Any:
 def test_each_wrong_setting_is_one_finding(
     db: None, right: Any, name: str, value: Any, says: str
 ) -> None:
-    assert checks.settings_of_production(None) == []
+    assert checks.settings_of_production() == []
     setattr(right, name, value)
-    assert ids(checks.settings_of_production(None)) == [says]
+    assert ids(checks.settings_of_production()) == [says]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_findings_about_endpoints_name_them_and_no_secret(
         right.ORBIT_DISPATCH_ALLOWED_HOSTS,
         right.ORBIT_DRAIN_SECONDS,
     ) = json.dumps(endpoints), ["10.0.0.0/8"], drain
-    findings = checks.endpoints_of_production(None)
+    findings = checks.endpoints_of_production()
     assert ids(findings) == says
     assert all(
         'token"' not in str(message.msg) and "webhook" not in str(message.msg)
@@ -134,6 +134,11 @@ def _confined_administrator(server: Server, name: str) -> None:
     WorkspaceGrant.objects.all().delete()
 
 
+def _superuser_without_role(server: Server, name: str) -> None:
+    User.objects.update(is_superuser=True)
+    Group.objects.get(name="Administrator").user_set.clear()  # type: ignore[attr-defined]
+
+
 def _superuser(server: Server, name: str) -> None:
     _connect_as("orbit_owner")  # a superuser of the embedded server
 
@@ -153,6 +158,7 @@ def _setting(line: str) -> Callable[[Server, str], None]:
         (None, []),
         (_without_users, ["orbit.W019"]),
         (_confined_administrator, ["orbit.W019"]),
+        (_superuser_without_role, []),
         (_superuser, ["orbit.W015"]),
         (_setting("default_transaction_read_only = on"), ["orbit.W016"]),
         (_setting("synchronous_commit = off"), ["orbit.W017"]),
@@ -175,14 +181,14 @@ def test_findings_about_the_database(
         if spoil:
             spoil(server, committed)
         right.ORBIT_OWNER_DATABASE = {**right.ORBIT_OWNER_DATABASE, "USER": "another"}
-        assert ids(checks.database_of_production(None)) == expected
+        assert ids(checks.database_of_production()) == expected
     finally:
         _connect_as(user)
 
 
 def test_a_server_without_flushes_is_a_finding(committed: str, right: Any) -> None:
     administrator()
-    assert ids(checks.database_of_production(None)) == ["orbit.W017"]
+    assert ids(checks.database_of_production()) == ["orbit.W017"]
 
 
 def test_a_remote_database_needs_tls_or_an_explicit_sslmode_disable(
@@ -198,7 +204,7 @@ def test_a_remote_database_needs_tls_or_an_explicit_sslmode_disable(
     ):
         monkeypatch.setitem(place, "HOST", host)  # the connection is open, and stays
         monkeypatch.setitem(place, "OPTIONS", {"sslmode": sslmode} if sslmode else {})
-        assert ("orbit.W018" in ids(checks.database_of_production(None))) is is_reported
+        assert ("orbit.W018" in ids(checks.database_of_production())) is is_reported
 
 
 @pytest.mark.django_db
@@ -206,7 +212,7 @@ def test_a_sequence_without_many_numbers_left_is_named(
     right: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sequences, "NEARLY", 0.0)
-    found = [item for item in checks.database_of_production(None) if item.id == "orbit.W020"]
+    found = [item for item in checks.database_of_production() if item.id == "orbit.W020"]
     assert "governance_namespace_id_seq" in str(found)
 
 

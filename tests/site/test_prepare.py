@@ -83,6 +83,51 @@ def test_a_folder_that_cannot_be_written_is_named(prepared: Path) -> None:
     assert "make it writable" in done.stderr
 
 
+@pytest.mark.parametrize("stamp", ["", "{", "[]", None])
+def test_an_installation_that_was_cut_off_begins_anew(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, stamp: str | None
+) -> None:
+    environment = prepared / ".venv"
+    path = environment / prepare.STAMP.name
+    path.unlink()
+    if stamp is not None:
+        path.write_text(stamp)
+    steps = []
+    monkeypatch.setattr(prepare, "PROJECT", prepared)
+    monkeypatch.setattr(prepare, "ENVIRONMENT", environment)
+    monkeypatch.setattr(prepare, "STAMP", path)
+    monkeypatch.setattr(prepare, "make_environment", lambda: steps.append("new"))
+    monkeypatch.setattr(prepare, "install", steps.append)
+    prepare.prepare("requirements.txt")
+    prepare.prepare("requirements.txt")
+    assert steps == ["new", "requirements.txt"]
+
+
+def test_a_killed_upgrade_of_the_packages_is_not_taken_for_a_whole_one(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = prepared / ".venv" / prepare.STAMP.name
+    path.write_text('{"requirements.txt": "older"}')
+    monkeypatch.setattr(prepare, "PROJECT", prepared)
+    monkeypatch.setattr(prepare, "ENVIRONMENT", prepared / ".venv")
+    monkeypatch.setattr(prepare, "STAMP", path)
+
+    def install(requirements: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare, "install", install)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepare("requirements.txt")
+    assert prepare.installed() == {}
+
+
+def test_a_disk_without_room_is_named(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "PROJECT", prepared)
+    assert prepare.too_full() == ""
+    monkeypatch.setattr(prepare, "NEEDED_MB", 10**9)
+    assert "1000000000 are needed" in prepare.too_full()
+
+
 def test_uv_is_pinned_and_each_of_its_files_has_a_hash() -> None:
     first, *hashes = prepare.pinned_uv()
     assert first.startswith("uv==")
@@ -103,7 +148,7 @@ def test_make_says_it_when_the_python_is_not_there() -> None:
 
 
 def test_variables_that_lead_an_installation_elsewhere_are_not_passed_on(prepared: Path) -> None:
-    (prepared / ".venv" / prepare.STAMP.name).unlink()
+    (prepared / ".venv" / prepare.STAMP.name).write_text('{"requirements.txt": "older"}')
     python = prepared / ".venv" / "bin" / "python"
     python.unlink()
     python.write_text('#!/bin/sh\nenv >> "$(dirname "$0")/seen"\n')

@@ -7,4 +7,5 @@ WHERE id IN (
     WHERE ends_at < now() - interval '1 hour'
     ORDER BY ends_at
     LIMIT %(most)s
+    FOR UPDATE SKIP LOCKED           -- other clusters do the same
 )

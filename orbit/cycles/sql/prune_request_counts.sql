@@ -6,4 +6,5 @@ WHERE caller IN (
     FROM governance_requestcount
     WHERE minute < now() - interval '1 hour'
     LIMIT %(most)s
+    FOR UPDATE SKIP LOCKED           -- other clusters do the same
 )

@@ -95,9 +95,9 @@ class Command(BulkCommand[CycleFilter]):
         if options["json"]:
             self.print_json({"matched": len(cycle_ids), "cycle_run_ids": cycle_ids})
             return
-        lines = [f"{len(cycle_ids)} cycles would run again"]
-        lines += [f"  {cycle_id}" for cycle_id in cycle_ids[:_MAX_PRINTED]]
-        self.say("\n".join(lines))
+        self.say(f"{len(cycle_ids)} cycles would run again")
+        for cycle_id in cycle_ids[:_MAX_PRINTED]:
+            self.say(f"  {cycle_id}")
 
     def _rerun_many(self, selection: CycleSelection, options: dict[str, Any]) -> None:
         started = bulk.start(

@@ -157,8 +157,13 @@ class Command(OrbitCommand):
 def _read_payload(file: str | None, content_type: str | None) -> Payload | None:
     if file is None:
         return None
+    longest = trigger.MAX_PAYLOAD + 1  # /dev/zero never ends; one byte too many is refused
     try:
-        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if file == "-":
+            body = sys.stdin.buffer.read(longest)
+        else:
+            with Path(file).open("rb") as source:
+                body = source.read(longest)
     except OSError as error:
         raise PayloadUnreadable(f"{file} can't be read: {error.strerror}.") from error
     return Payload(body, content_type or _media_type(body))

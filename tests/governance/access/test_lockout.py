@@ -132,13 +132,42 @@ def test_fifty_guesses_under_forged_addresses_are_one_address(settings: Any) -> 
 
 @pytest.mark.django_db
 def test_an_unknown_name_is_locked_the_same_way_and_kept_as_a_fingerprint() -> None:
-    for name in ("my-secret-password", "MY-secret-password "):
+    for name in ("my-secret-password", "\uff4dy-secret-password "):  # the form makes them equal
         assert {attempt(name).status_code for _ in range(2)} == {200}
     assert [attempt("my-secret-password").status_code for _ in range(2)] == [200, 429]
     assert on_record() == [("login.failed", "")]
     stored = str(list(AuditTrailEntry.objects.values())) + str(list(LoginAttempt.objects.values()))
     assert "my-secret-password" not in stored
     assert lockout.fingerprint("my-secret-password") in stored
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["ann", "ghost"])
+def test_a_lock_does_not_tell_whether_a_name_has_a_user(name: str) -> None:
+    create_user()
+    assert [attempt(name).status_code for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+    # A user's name in capitals is no user's: it would be locked with the name only if that is none.
+    assert attempt(name.upper()).status_code == 200
+
+
+@pytest.mark.django_db
+def test_guesses_of_the_old_password_in_a_session_are_limited_and_on_record() -> None:
+    user = create_user()
+    browser = Client()
+    browser.force_login(user)
+
+    def change(old: str) -> int:
+        form = {"old_password": old, "new_password1": "new-long-1", "new_password2": "new-long-1"}
+        return browser.post("/admin/password_change/", form).status_code
+
+    assert [change(WRONG) for _ in range(LIMIT + 1)] == [200] * LIMIT + [429]
+    assert change(RIGHT) == 429
+    assert on_record() == [("login.failed", str(user.pk)), ("login.locked", str(user.pk))]
+    assert lockout.locked_logins().count() == 1
+    # The log-in is counted by itself, and the user may be unlocked.
+    assert attempt(password=RIGHT).status_code == 302
+    lockout.unlock("ann", actor=SYSTEM, reason="it was me")
+    assert change(RIGHT) == 302
 
 
 @pytest.mark.django_db
@@ -239,7 +268,7 @@ def test_an_address_that_guesses_leaves_a_turn_to_another_one() -> None:
 
 @pytest.mark.django_db
 def test_a_login_without_a_turn_is_a_503_counts_for_nothing_and_tells_no_names(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     create_user()
     monkeypatch.setattr(lockout, "TURNS", LoginTurns(running=0, waiting=1, seconds=0.01))
@@ -248,6 +277,7 @@ def test_a_login_without_a_turn_is_a_503_counts_for_nothing_and_tells_no_names(
     assert {answer.headers["Retry-After"] for answer in answers} == {"2"}
     assert all(b"logins are checked at once" in answer.content for answer in answers)
     assert not LoginAttempt.objects.exclude(failures=0).exists()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
     monkeypatch.undo()
     assert attempt(password=RIGHT).status_code == 302
 

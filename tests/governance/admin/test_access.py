@@ -138,3 +138,16 @@ def test_only_a_superuser_creates_or_changes_a_superuser() -> None:
         == 302
     )
     assert User.objects.get(pk=adm.pk).is_superuser
+
+
+def test_a_user_who_changes_their_password_leaves_an_audit_entry() -> None:
+    browser = console(create_user())
+    wrong = {
+        "old_password": "wrong",
+        "new_password1": "another-long-1",
+        "new_password2": "another-long-1",
+    }
+    browser.post("/admin/password_change/", wrong)
+    assert _changed() == []
+    browser.post("/admin/password_change/", {**wrong, "old_password": "a-long-password-1"})
+    assert _changed() == [{"changed": "own password"}]

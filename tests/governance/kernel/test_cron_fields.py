@@ -108,3 +108,17 @@ def test_the_environment_the_documents_and_the_console_refuse_the_same(
     with pytest.raises(CronInvalid) as exc_info:
         change.set_cron("cycles", cron="*/90 * * * *", actor=SYSTEM, reason="x")
     assert exc_info.value.detail == problem
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/Ushuaia", "EST5EDT"])
+def test_names_of_time_zones(name: str) -> None:
+    assert cron_fields.is_time_zone(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " UTC", "Europe", "Europe/", "Mars/Base", "../etc/passwd", "/etc/localtime", "a\0b",
+     "x" * 300, "\udc80", "zone.tab", "tzdata.zi", "right/UTC", "posix/UTC", "posixrules"],
+)  # fmt: skip
+def test_what_is_no_time_zone(name: str) -> None:
+    assert not cron_fields.is_time_zone(name)

@@ -1,5 +1,6 @@
 """Private files and folders, and files that are replaced as a whole."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -109,3 +110,13 @@ def test_the_other_names_of_a_file_keep_the_old_one(tmp_path: Path) -> None:
     with files.replacing(path) as file:
         file.write("new")
     assert (path.read_text(), other.read_text()) == ("new", "old")
+
+
+def test_the_remedy_is_about_the_disk_if_that_is_the_cause() -> None:
+    remedies = [
+        files.remedy(OSError(number, os.strerror(number)), "be the owner")
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+    ]
+    assert ["full" in remedy for remedy in remedies] == [True, True, False, False]
+    assert "read-only" in remedies[2]
+    assert remedies[3] == "be the owner"

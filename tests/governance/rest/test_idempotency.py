@@ -10,8 +10,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from governance.access.actors import SYSTEM
+from governance.access.actors import SYSTEM, NotAllowed
+from governance.access.still_allowed import Lost
+from governance.kernel.errors import OrbitError
 from governance.models import IdempotentRequest
+from governance.rest.idempotency import IdempotencyKey, get_or_continue
 from orbit.cycles import cancel
 from orbit.models import CycleRun
 from tests.support.callers import api, create_user, problem
@@ -117,3 +120,22 @@ def test_the_same_key_of_two_users_has_an_answer_for_each() -> None:
     for client, answer in zip(clients, answers, strict=True):
         again = client.post("/cycles/trigger", {"payload": 1}, Idempotency_Key="one")
         assert again.json() == answer
+
+
+@pytest.mark.django_db
+def test_a_caller_who_lost_a_permission_on_the_way_goes_on_with_the_same_call_later() -> None:
+    key = IdempotencyKey(owner_id=create_user().pk, route="r", key="k", body=b"")
+    calls: list[UUID | None] = []
+
+    def ask(refusal: OrbitError) -> None:
+        def run(call: UUID | None) -> dict[str, Any]:
+            calls.append(call)
+            raise refusal
+
+        with pytest.raises(type(refusal)):
+            get_or_continue(key, run, status=202, ensure_visible=lambda stored: None)
+
+    # Lost comes when a part is done, another refusal when nothing is.
+    for refusal in (Lost(), Lost(), NotAllowed(), NotAllowed()):
+        ask(refusal)
+    assert calls[0] == calls[1] == calls[2] != calls[3]

@@ -144,14 +144,17 @@ def test_a_run_of_a_command_or_of_who_may_goes_on_with_one_query_more_a_slice() 
         create_dead_letters(2)
 
 
-def test_a_run_of_an_older_release_which_names_no_user_goes_on() -> None:
+def test_a_run_of_an_older_release_goes_by_the_name_of_its_user() -> None:
     user = create_user()
-    started = bulk.dismiss(LetterFilter(), actor=actors.of_user(user), reason="x")
+    started = bulk.dismiss(LetterFilter(), actor=actors.of_user(user), reason="x", rate=1)
     run = OperationRun.objects.get(pk=started.run_id)
     del run.context["started_by"]
     run.save()
+    assert run_batches(started.run_id).progress["processed"] == 1
     _disable(user)
-    assert run_batches(started.run_id).progress["processed"] == 6
+    run = run_batches(started.run_id, 2)
+    assert (run.outcome, run.progress["processed"]) == ("cancelled", 1)
+    assert run.progress["note"] == "stopped: ann was disabled"
 
 
 def test_a_stop_that_is_killed_happens_once_later() -> None:

@@ -1,6 +1,7 @@
 """The command `config`."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.management import call_command
 
 from governance.models import AuditTrailEntry
 from orbit.errors import CyclesActive
+from orbit.management.commands import config
 from orbit.models import Profile, RunProfile
 from orbit.profiles import reload
 from orbit.profiles.files import ConfigInvalid
@@ -69,6 +71,40 @@ def test_check_names_every_error_of_the_files(folder: Path, capsys) -> None:
         ("runProfiles.json", "/0/profile_id"),
     }
     with pytest.raises(ConfigInvalid, match="/0/state"):
+        call_command("config", "check")
+
+
+def test_each_problem_is_a_line_and_a_name_in_the_files_begins_none(folder: Path, capsys) -> None:
+    write_profiles(folder, [profile(state="on", **{"a\n\x1bb": 1})], [run_profile(more=1)])
+    with pytest.raises(SystemExit):
+        config.Command().run_from_argv(["manage.py", "config", "check"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "orbit: The configuration can't be used:"
+    assert {line.partition(": ")[0] for line in lines[1:]} == {
+        "profiles.json#/0/state",
+        r"profiles.json#/0/a\n\x1bb",
+        "runProfiles.json#/0/more",
+    }
+
+
+def test_a_byte_order_mark_is_named_with_what_to_do(folder: Path) -> None:
+    path = folder / "profiles.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    with pytest.raises(ConfigInvalid, match=r"byte order mark.+without one"):
+        call_command("config", "check")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_named_and_not_waited_for(folder: Path, kind: str) -> None:
+    path = folder / "profiles.json"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(ConfigInvalid, match=r"profiles.json: (Is no plain file|.*Is a directory)"):
         call_command("config", "check")
 
 

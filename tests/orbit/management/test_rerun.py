@@ -45,7 +45,9 @@ def test_a_cycle_that_does_not_succeed_in_time_exits_with_1(capsys: Any) -> None
 def test_many_become_an_operation_run(capsys: Any) -> None:
     create_dead_letters(1, namespace="a"), create_dead_letters(1, namespace="b")
     call_command("rerun", "--filter", "namespace=a", "--dry-run", "--json")
-    assert json.loads(capsys.readouterr().out)["matched"] == 1
+    (cycle_id,) = json.loads(capsys.readouterr().out)["cycle_run_ids"]
+    call_command("rerun", "--filter", "namespace=a", "--dry-run")
+    assert capsys.readouterr().out == f"1 cycles would run again\n  {cycle_id}\n"
     call_command("rerun", "--all", "--reason", "x", "--json")
     document = json.loads(capsys.readouterr().out)
     assert document["matched"] == 2

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from orbit.errors import CycleActive, RunProfileUnknown
+from orbit.errors import CycleActive, PayloadTooLarge, RunProfileUnknown
 from orbit.management.commands.trigger import OptionsConflict, PayloadUnreadable
 from orbit.management.commands.why import TimeInvalid
 from orbit.models import CycleRun
@@ -42,6 +42,8 @@ def test_trigger_starts_a_cycle_on_a_file_byte_for_byte(tmp_path: Path, capsys: 
         )
     with pytest.raises(PayloadUnreadable, match="No such file"):
         call_command("trigger", "--payload", str(tmp_path / "nothing"))
+    with pytest.raises(PayloadTooLarge):
+        call_command("trigger", "--payload", "/dev/zero")
 
 
 @pytest.mark.django_db

@@ -137,7 +137,7 @@ def test_every_status_comes_back_as_it_was_sent() -> None:
         assert [post(receiver.url).status for _ in statuses] == statuses
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 @pytest.mark.parametrize("location", [True, False])
 def test_no_redirect_is_followed_and_the_credentials_stay_here(status: int, location: bool) -> None:
     with (
@@ -149,6 +149,8 @@ def test_no_redirect_is_followed_and_the_credentials_stay_here(status: int, loca
         answer = post(receiver.url)
         assert target.connections == 0
     assert answer.status == status
+    # 304 redirects nowhere: its Location is that of the answer that the client has.
+    assert ("redirects to" in answer.refusal) == (location and status != 304)
 
 
 @pytest.mark.parametrize("piece", [b"z" * 65536, b"z"])

@@ -31,7 +31,8 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("changes", [
-    {"format": True}, {"more": 1}, {"release": 1}, {"release": "0.1.0\x1b[2J"}, {"current": 1},
+    {"format": True}, {"more": 1}, {"release": 1}, {"release": "0.1.0\x1b[2J"},
+    {"release": "1" * 5000}, {"release": "1" + ".a" * 100_000}, {"current": 1},
     {"taken_at": "now"}, {"server": True}, {"server": 18.0}, {"server": -1}, {"server": "18"},
     {"schema": None}, {"schema": "x" * 64}, {"audit_sequence": 1 << 63}, {"audit_hash": "0" * 63},
     {"migrations": "orbit.0001_initial"}, {"migrations": ["orbit"]}, {"migrations": [["orbit"]]},

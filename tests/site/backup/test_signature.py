@@ -41,7 +41,7 @@ def test_each_key_of_the_installation_verifies(backup: Path) -> None:
 
 def test_one_of_another_installation_says_so_and_which_keys_it_needs(backup: Path) -> None:
     for derived, advice in (
-        (False, "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own"),
+        (False, "Add that installation's ORBIT_ENCRYPTION_KEYS behind your own; if none is set "),
         (True, "copy its ORBIT_SECRET_KEY or its file var/secret-key"),
     ):
         with (

@@ -67,6 +67,7 @@ def test_anything_else_than_a_page_that_the_user_may_see_leads_to_the_console(as
         ("/admin/orbit/cyclerun/?namespace=eu", "/admin/orbit/cyclerun/?namespace=eu"),
         ("http://testserver/admin/orbit/cyclerun/", "/admin/orbit/cyclerun/"),
         ("/admin/password_change/", "/admin/password_change/"),
+        ("/admin/orbit/cyclerun/?q=gr\u00fc\u65e5", "/admin/orbit/cyclerun/?q=gr%C3%BC%E6%97%A5"),
     ],
 )
 def test_a_page_of_the_console_is_shown(asked: str, path: str) -> None:

@@ -101,9 +101,12 @@ def test_a_user_without_a_role_or_off_the_staff_stays_outside() -> None:
     outsider.groups.clear()
     assert console(outsider).get("/admin/").status_code == 302
     outsider = create_user("out", "Viewer")
+    browser = console(outsider)
+    assert browser.get("/cycles").status_code == 200
     outsider.is_staff = False
     outsider.save()
-    assert console(outsider).get("/admin/").status_code == 302
+    assert browser.get("/admin/").status_code == 302
+    assert browser.get("/cycles").status_code == 401
     assert Client().get("/", follow=True).redirect_chain == [
         ("/admin/", 302),
         ("/admin/login/?next=/admin/", 302),

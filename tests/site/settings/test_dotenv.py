@@ -64,6 +64,11 @@ def test_a_line_that_is_an_assignment_is_taken(tmp_path: Path, line: str, value:
         "A='",
         'A="hush\\"',
         "A='hush' # a comment",
+        "A='hush' # a 'comment'",
+        'A="hush" # a "comment"',
+        "A=1 ORBIT_GLOBAL_PAUSE=hush",
+        "export A=1 DATABASE_URL=hush",
+        "Environment=ORBIT_GLOBAL_PAUSE=hush",
         "A=hush # a comment",
         "A=hu\0sh",
         "A=hush\x1b[1m",
@@ -99,9 +104,21 @@ def test_a_folder_a_pipe_and_a_broken_link_are_named(tmp_path: Path) -> None:
     folder.mkdir()
     os.mkfifo(pipe)
     link.symlink_to(tmp_path / "nothing")
-    for path, answer in ((folder, "is a folder"), (pipe, "no plain file"), (link, "is a link to")):
+    for path, answer in (
+        (folder, "is a folder"),
+        (pipe, "no plain file"),
+        (Path("/dev/zero"), "no plain file"),
+        (link, "is a link to"),
+    ):
         with pytest.raises(ImproperlyConfigured, match=f"{path} .*{answer}"):
             dotenv.read(path)
+
+
+def test_a_file_that_is_too_large_for_settings_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / ".env").open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(ImproperlyConfigured, match="100,000,000 bytes, more than settings need"):
+        dotenv.read(tmp_path / ".env")
 
 
 def test_a_missing_file_and_an_empty_one_are_none(tmp_path: Path) -> None:

@@ -173,3 +173,15 @@ def test_options_in_the_url_win_over_ours_and_the_rest_of_ours_stays() -> None:
     assert server.startswith("-c search_path=orb ")
     assert server.endswith(" -c lock_timeout=5s -c statement_timeout=7s")
     assert server.index("statement_timeout=60s") < server.index("statement_timeout=7s")
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])
+def test_a_kept_key_that_is_empty_or_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret-key").write_bytes(content)
+    call = (
+        "import pathlib\nfrom orbit_site.settings import security\n"
+        f"security._kept_secret(pathlib.Path({str(tmp_path)!r}) / 'secret-key')"
+    )
+    last = settings(call, **PRODUCTION).stderr.splitlines()[-1]
+    assert f"ImproperlyConfigured: {tmp_path}/secret-key holds no key." in last
+    assert (tmp_path / "secret-key").read_bytes() == content

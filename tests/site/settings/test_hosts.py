@@ -22,6 +22,11 @@ from orbit_site.settings import hosts
         ("a b", "put commas between host names: a,b."),
         ("a\nb", "put commas between host names: a,b."),
         ("bücher.example", "write xn--bcher-kva.example instead."),
+        ("straße.example", "write xn--strae-oqa.example instead."),
+        ("\u201corbit.example.com\u201d", "write orbit.example.com instead."),
+        ("https:/orbit.example.com", "write orbit.example.com instead."),
+        ("https//orbit.example.com", "write orbit.example.com instead."),
+        ("//orbit.example.com", "write orbit.example.com instead."),
         ("::1", "write [::1] instead."),
         ("[::1]:3000", "write [::1] instead."),
         ("[0:0:0:0:0:0:0:1]", "write [::1] instead."),
@@ -37,7 +42,8 @@ from orbit_site.settings import hosts
 def test_a_host_that_never_matches_is_corrected(item: str, answer: str) -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:
         hosts.check("ORBIT_ALLOWED_HOSTS", ["fine.example.com", item])
-    assert str(refusal.value).startswith(f"ORBIT_ALLOWED_HOSTS holds {item!r}: {answer}")
+    shown = item.replace("https://user:word@", "...@")
+    assert str(refusal.value).startswith(f"ORBIT_ALLOWED_HOSTS holds {shown!r}: {answer}")
 
 
 def test_hosts_that_match_are_taken() -> None:

@@ -22,6 +22,10 @@ def reported(real: dict[str, str], in_file: tuple[str, ...] = ()) -> list[str]:
         ("ORBIT_LANES", "ORBIT_CONCURRENCY"),
         ("ORBIT_PORT", "PORT"),
         ("ORBIT_DATABASE_URL", "DATABASE_URL"),
+        ("OBRIT_GLOBAL_PAUSE", "ORBIT_GLOBAL_PAUSE"),
+        ("ORBT_GLOBAL_PAUSE", "ORBIT_GLOBAL_PAUSE"),
+        ("ORBITGLOBAL_PAUSE", "ORBIT_GLOBAL_PAUSE"),
+        ("orbit.global_pause", "ORBIT_GLOBAL_PAUSE"),
     ],
 )
 def test_a_misspelt_name_is_reported_with_the_right_one(name: str, meant: str) -> None:
@@ -77,6 +81,7 @@ def test_names_of_others_are_left_alone() -> None:
         "ORBIT_WEB_SERVICE_HOST": "10.0.0.1",
         "ORBIT_WEB_PORT": "tcp://10.0.0.1:3000",
     }
+    real |= {"RABBIT_WORKERS": "2", "ORACLE_HOME": "/", "ORB_VERSION": "1", "ORBITAL_URL": "x"}
     assert reported({**real, "HOME": "/root"}, ("HTTPS_PROXY", "TZ", "SSL_CERT_FILE")) == []
 
 

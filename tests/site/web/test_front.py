@@ -123,6 +123,16 @@ def test_a_body_that_does_not_come_is_a_408_and_holds_no_thread(
     assert slow[0].headers["X-Request-ID"]
 
 
+def test_a_body_whose_chunks_are_broken_is_the_clients_error() -> None:
+    class Broken(Client):
+        async def receive(self) -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+    client = Broken("/cycles/trigger", "POST", transfer_encoding="chunked")
+    serve(lambda environment: b"never", client)
+    assert (client.status, client.code, client.complete) == (400, "malformed", True)
+
+
 def test_a_body_over_the_limit_is_not_read_and_its_length_is_passed_on(settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     announced = Client("/x", "POST", content_length="101")
