@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from orbit_site.backup import container
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import backups, database, project
 from tests.support.backups import call, rows
@@ -88,7 +89,7 @@ def test_without_a_backup_nothing_is_done(server: Server, older: str, copied: Pr
 def test_a_migration_that_fails_names_the_way_back_and_that_way_works(
     server: Server, older: str, copied: Project
 ) -> None:
-    with psycopg.connect(server.url("orbit_owner", older)) as owner:
+    with psycopg.connect(server.url(SUPERUSER, older)) as owner:
         owner.execute(
             "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql "
             "AS $$ BEGIN RAISE EXCEPTION 'no table here'; END $$"

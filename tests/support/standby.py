@@ -70,6 +70,8 @@ def pair(folder: Path) -> Iterator[Pair]:
     settings = {**postgres.SETTINGS, **database.SETTINGS}
     with postgres.held(first, settings=settings, superuser=True) as primary:
         database.migrate(primary, "orbit")
+        # The standby's account comes to the primary's socket by this folder.
+        first.chmod(0o711)
         standby = _copy(primary, second, settings)
         process = _start(standby, second)
         try:

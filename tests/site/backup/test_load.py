@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support.backups import call, catalog, rows, run
 from tests.support.clusters import cluster, endpoint
@@ -94,7 +95,7 @@ def test_what_is_append_only_stays_so_and_the_application_makes_later_partitions
                 for change in (f"DELETE FROM {table}", f"TRUNCATE {table}"):
                     with pytest.raises(psycopg.errors.InsufficientPrivilege):
                         connection.execute(change)
-    with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
+    with psycopg.connect(server.url(SUPERUSER, elsewhere)) as owner:
         owner.execute("CREATE ROLE stranger; SET ROLE stranger")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             owner.execute("SELECT orbit_ensure_partitions('2041-01-01', '2041-02-01')")

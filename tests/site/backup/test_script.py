@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from orbit_site.backup import container
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support.backups import call, is_empty, rows, start
 from tests.support.polling import until
@@ -102,7 +103,7 @@ def test_a_function_comes_back_byte_for_byte(
 def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
     server: Server, a_backup: Path, elsewhere: str
 ) -> None:
-    with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
+    with psycopg.connect(server.url(SUPERUSER, elsewhere)) as owner:
         owner.execute(
             "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS"
             " $$ BEGIN PERFORM pg_advisory_lock_shared(7); END $$"
@@ -137,6 +138,6 @@ def test_one_that_is_killed_in_the_middle_leaves_nothing_and_can_be_repeated(
             "a session is left",
         )
         assert is_empty(server, elsewhere), number
-    with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
+    with psycopg.connect(server.url(SUPERUSER, elsewhere)) as owner:
         owner.execute("DROP EVENT TRIGGER wait; DROP FUNCTION wait()")
     assert call(server, elsewhere, "restore", str(a_backup))[0] == 0

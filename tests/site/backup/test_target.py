@@ -5,6 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.backups import call, catalog, is_empty, rows
@@ -43,7 +44,7 @@ def test_a_restore_that_fails_leaves_one_that_was_only_migrated_as_it_was(
 ) -> None:
     database.clone(server, elsewhere)
     before = catalog(server, elsewhere)
-    with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
+    with psycopg.connect(server.url(SUPERUSER, elsewhere)) as owner:
         owner.execute(
             "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql "
             "AS $$ BEGIN RAISE EXCEPTION 'no index here'; END $$"
@@ -56,7 +57,7 @@ def test_a_restore_that_fails_leaves_one_that_was_only_migrated_as_it_was(
     assert code == 7
     assert "The database refuses: no index here" in errors
     assert "Traceback" not in errors
-    with psycopg.connect(server.url("orbit_owner", elsewhere)) as owner:
+    with psycopg.connect(server.url(SUPERUSER, elsewhere)) as owner:
         owner.execute("DROP EVENT TRIGGER refuse; DROP FUNCTION refuse()")
     assert catalog(server, elsewhere) == before
 
