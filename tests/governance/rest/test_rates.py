@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.test import Client
@@ -13,6 +14,7 @@ from governance.access.actors import SYSTEM
 from governance.models import RequestCount
 from governance.rest import rates
 from orbit.cycles import maintenance
+from orbit_site.processes.postgres import Server
 from tests.support.callers import Api, api, console, create_user, problem
 
 
@@ -20,6 +22,16 @@ from tests.support.callers import Api, api, console, create_user, problem
 def limit(settings: Any) -> int:
     settings.ORBIT_RATE_LIMIT = 3
     return 3
+
+
+@pytest.fixture(autouse=True)
+def a_minute_that_lasts(server: Server) -> None:
+    """Wait for the next minute if this one could end between two requests of a test."""
+    with psycopg.connect(server.url("orbit_app", "postgres")) as session:
+        session.execute(
+            "SELECT pg_sleep(CASE WHEN second > 45 THEN 60 - second ELSE 0 END) "
+            "FROM extract(second FROM clock_timestamp()) AS second"
+        )
 
 
 def a_minute_passes() -> None:
