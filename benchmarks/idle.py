@@ -42,8 +42,10 @@ def measure(testbed: Testbed, *, seconds: float) -> Result:
         if up.poll() is not None:
             raise RuntimeError(f"`make run` ended with {up.returncode}: {''.join(output)[-2000:]}")
         time.sleep(SETTLE)
-        server = int((postgres.locate(var).data / "postmaster.pid").read_text().splitlines()[0])
-        roots = {up.pid, server}
+        server = postgres.running(postgres.locate(var))
+        if server is None:
+            raise RuntimeError("`make run` has no database")
+        roots = {up.pid, server.pid}
         before, begin = _cpu(roots), time.monotonic()
         time.sleep(seconds)
         spent, passed = _cpu(roots) - before, time.monotonic() - begin

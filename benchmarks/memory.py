@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 import psycopg
 
-from benchmarks import deliveries
+from benchmarks import deliveries, meters
 from benchmarks.deliveries import ENDPOINTS, ITEMS
 from benchmarks.testbed import NAMESPACES, Testbed, end, until
 
@@ -110,7 +110,7 @@ def _count(watch: psycopg.Connection) -> int:
 
 def _megabytes(cluster: int) -> float:
     total = 0
-    for process in psutil.Process(cluster).children():
+    for process in meters.tree(cluster)[1:]:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:

@@ -13,8 +13,7 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-import psutil
-
+from benchmarks import meters
 from benchmarks.testbed import Testbed, free_port, prepared, until
 
 NAMESPACES = 200
@@ -64,8 +63,10 @@ def peak(pids: list[int]) -> float:
     """Return the largest peak of resident megabytes of these processes."""
     peaks = [0.0]
     for pid in pids:
-        status = Path(f"/proc/{pid}/status")
-        lines = status.read_text().splitlines() if status.exists() else []
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
         peaks += [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
     return max(peaks)
 
@@ -114,8 +115,7 @@ def over_the_api(testbed: Testbed) -> tuple[float, float]:
         began = time.monotonic()
         until(answered, "the request is not answered", seconds=3600)
         spent = time.monotonic() - began
-        family = [web.pid, *(child.pid for child in psutil.Process(web.pid).children(True))]
-        return spent, peak(family)
+        return spent, peak([process.pid for process in meters.tree(web.pid)])
 
 
 def main() -> int:

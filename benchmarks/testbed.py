@@ -211,8 +211,10 @@ def prepared(within: str | None = None) -> Iterator[Testbed]:
         )
         stack.callback(end, sink)
         assert sink.stdout is not None
-        pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])
-        testbed = Testbed(folder, server, pid, int(sink.stdout.readline()))
+        program = postgres.running(server)
+        if program is None:
+            raise RuntimeError("the database has ended")
+        testbed = Testbed(folder, server, program.pid, int(sink.stdout.readline()))
         with testbed.watch("postgres", owner=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE baseline OWNER orbit_app"))
         testbed.manage("migrate", "--verbosity", "0")

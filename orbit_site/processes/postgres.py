@@ -20,7 +20,7 @@ from governance.kernel import files
 from orbit_site.processes import pg_data_dir, pg_paths, pg_programs
 from orbit_site.processes.pg_paths import Account, PostgresError, Server, locate
 
-__all__ = ["PostgresError", "Server", "ensure", "held", "locate", "stop"]
+__all__ = ["PostgresError", "Server", "ensure", "held", "locate", "running", "stop"]
 
 START_SECONDS = 120  # crash recovery included
 STOP_SECONDS = 30
@@ -48,11 +48,11 @@ def ensure(
     """Start the server of ``base``; return False if it runs already. Raises PostgresError."""
     server = locate(base)
     try:
-        if _is_ready(server) and _running(server):
+        if _is_ready(server) and running(server):
             return False
         _make_folder(base)
         with _lock(base / "postgres.lock", fcntl.LOCK_EX):
-            if process := _running(server):
+            if process := running(server):
                 # If it ends while we wait, start it again.
                 with suppress(psutil.NoSuchProcess):
                     _await_ready(server, process)
@@ -70,7 +70,7 @@ def ensure(
 def stop(base: Path) -> None:
     """Stop the server of ``base`` and wait for its end."""
     server = locate(base)
-    process = _running(server)
+    process = running(server)
     if process is None:
         return
     # SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one: the next start recovers.
@@ -244,7 +244,7 @@ def _pid(server: Server) -> int | None:
     return int(lines[0]) if lines and lines[0].strip().isdigit() else None
 
 
-def _running(server: Server) -> psutil.Process | None:
+def running(server: Server) -> psutil.Process | None:
     """Return the process in the pid file, unless the file is stale."""
     pid = _pid(server)
     if pid is None:
@@ -272,7 +272,8 @@ def _end_leftovers(server: Server) -> None:
             continue
     _, stubborn = psutil.wait_procs(left, timeout=5)
     for process in stubborn:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it may end now
+            process.kill()
     psutil.wait_procs(stubborn, timeout=5)
     # Both name a dead process, maybe a zombie, which PostgreSQL would take for a live one. We hold
     # the lock of this folder.

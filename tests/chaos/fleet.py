@@ -1,16 +1,16 @@
 """The clusters of a scenario: started, observed, killed with real signals."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
+
+from tests.support import processes
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Member:
         program: Sequence[str] = ("manage.py",),
     ) -> None:
         self.log = log
-        self._family: set[int] = set()
+        self._family: set[psutil.Process] = set()
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, *program, command],
@@ -72,15 +72,9 @@ class Member:
 
     def children(self) -> list[int]:
         """Return the live children."""
-        with suppress(psutil.NoSuchProcess):
-            pids = [
-                child.pid
-                for child in psutil.Process(self.pid).children()
-                if child.status() != psutil.STATUS_ZOMBIE
-            ]
-            self._family.update(pids)
-            return pids
-        return []
+        live = processes.children(self.pid)
+        self._family.update(live)
+        return [child.pid for child in live]
 
     def owns(self, pid: int) -> bool:
         """Tell whether ``pid`` is a process of this cluster."""
@@ -88,7 +82,7 @@ class Member:
 
     def surviving_children(self) -> list[int]:
         """Return the former children of this cluster that are still alive."""
-        return [pid for pid in self._family if _lives(pid)]
+        return [child.pid for child in self._family if processes.lives(child)]
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor alone."""
@@ -98,8 +92,7 @@ class Member:
     def send_group(self, number: signal.Signals) -> None:
         """Send a signal to the whole group."""
         self.children()
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        processes.kill_group(self.pid, number)
 
     def code(self, seconds: float) -> int:
         """Return the exit code, waiting at most ``seconds``. Raises Late."""
@@ -112,21 +105,11 @@ class Member:
         """Kill all its processes."""
         self.children()
         for pid in [self.pid, *self.surviving_children()]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            processes.kill(pid)
         self.process.wait()
 
 
 def kill(pid: int) -> float:
     """SIGKILL a process and return the Unix time. A process that has ended is no error."""
-    assert pid > 1
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    processes.kill(pid)
     return time.time()
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

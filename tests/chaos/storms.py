@@ -12,7 +12,7 @@ from orbit_site.processes import postgres
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import LIMIT, until
 from tests.chaos.testbed import Testbed
-from tests.support import callers
+from tests.support import callers, processes
 from tests.support.project import free_port
 from tests.support.silent_proxy import SilentProxy
 
@@ -133,10 +133,8 @@ def _status(url: str) -> int:
 
 def _stop(testbed: Testbed) -> None:
     """Stop the server as ``pg_ctl stop -m immediate`` does; the next start recovers."""
-    server = psutil.Process(
-        int((testbed.server.data / "postmaster.pid").read_text().splitlines()[0])
-    )
-    server.send_signal(signal.SIGQUIT)
+    server = processes.postmaster(testbed.server)
+    processes.kill(server.pid, signal.SIGQUIT)
     psutil.wait_procs([server], timeout=10)
     testbed.kills += 1
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import psutil
 import pytest
 from django.urls import URLPattern, get_resolver
 
 from orbit_site.processes.postgres import Server
 from tests.contract.deployment import Deployment, deployed
+from tests.support import processes
 from tests.support.canary import planted
 from tests.support.configuration import profile
 from tests.support.pipeline import rows
@@ -166,13 +166,10 @@ def _actions(
 
 
 def _command_lines(deployment: Deployment, pid: int) -> list[str]:
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     return [
         leak
-        for process in processes
-        for leak in deployment.cage.look(
-            "a command line", " ".join(process.cmdline()) + process.name()
-        )
+        for process in processes.family(pid)
+        for leak in deployment.cage.look("a command line", processes.words(process))
     ]
 
 

@@ -1,13 +1,10 @@
 """Workers are killed during a bulk requeue: each letter gets one job, which is delivered."""
 
-import os
-import signal
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from governance.access.actors import SYSTEM
@@ -16,6 +13,7 @@ from orbit.dispatch import bulk
 from orbit.dispatch.bulk import LetterFilter
 from orbit.models import DeadLetterDispatch
 from orbit_site.processes.postgres import Server
+from tests.support import processes
 from tests.support.clusters import cluster, endpoint
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, rows
@@ -53,8 +51,7 @@ def test_kills_during_a_bulk_requeue_leave_one_job_for_each_letter(
             # Kill soon after each step forward, while the run is at work.
             processed = until(partial(progress_beyond, processed), "the run did not go on")
             for pid in running.of("worker"):
-                if psutil.pid_exists(pid):
-                    os.kill(pid, signal.SIGKILL)
+                processes.kill(pid)
             kills += 1
             time.sleep(0.3)
         until(lambda: run().status == "completed", "the run did not end")

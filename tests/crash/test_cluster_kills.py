@@ -23,7 +23,7 @@ from orbit.states import Trigger
 from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.chaos.testbed import use_database
-from tests.support import database
+from tests.support import database, processes
 from tests.support.clusters import Cluster, cluster, endpoint
 from tests.support.pipeline import rows
 from tests.support.polling import until
@@ -112,7 +112,7 @@ def test_a_busy_worker_that_is_killed_loses_its_cycle_to_another(
         [old] = running.ready(workers=1).of("worker")
         cycle = start_cycle()
         until(lambda: sink.requests, "nothing was sent")
-        os.kill(old, signal.SIGKILL)
+        processes.kill(old)
         until(lambda: ended(cycle), "no other worker resumed the cycle")
         assert cycle.status == "success"
         assert cycle.fencing_token >= 2
@@ -212,9 +212,9 @@ def test_a_suspended_cluster_goes_on_with_the_same_processes(
     shared_cluster: Cluster,
 ) -> None:
     before = set(shared_cluster.ready().children())
-    os.killpg(shared_cluster.process.pid, signal.SIGSTOP)
+    processes.kill_group(shared_cluster.process.pid, signal.SIGSTOP)
     time.sleep(12)
-    os.killpg(shared_cluster.process.pid, signal.SIGCONT)
+    processes.kill_group(shared_cluster.process.pid, signal.SIGCONT)
     run_one_cycle()
     time.sleep(1)
     assert set(shared_cluster.children()) == before
@@ -224,7 +224,7 @@ def test_a_killed_maintenance_process_is_replaced_and_due_ticks_go_on(
     shared_cluster: Cluster,
 ) -> None:
     [old] = shared_cluster.ready().of("maintenance")
-    os.kill(old, signal.SIGKILL)
+    processes.kill(old)
     wait_until_replaced(shared_cluster, "maintenance", [old], count=1)
     rows("UPDATE django_q_schedule SET next_run = date_trunc('minute', now()) RETURNING 1")
     until(
@@ -243,7 +243,7 @@ def test_a_suspended_worker_is_replaced_while_the_other_works(
     shared_cluster: Cluster,
 ) -> None:
     suspended, other = shared_cluster.ready().of("worker")
-    os.kill(suspended, signal.SIGSTOP)
+    processes.kill(suspended, signal.SIGSTOP)
     suspended_at = time.monotonic()
     run_one_cycle()
     until(
@@ -263,6 +263,6 @@ def test_killed_idle_workers_do_not_keep_the_next_cycle_waiting(
     for number in (1, 2, 2, 2):
         victims = shared_cluster.of("worker")[:number]
         for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+            processes.kill(pid)
         run_one_cycle()
         wait_until_replaced(shared_cluster, "worker", victims, count=2)

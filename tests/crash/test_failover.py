@@ -17,7 +17,7 @@ from django.db import connection
 
 from orbit_site.processes.postgres import Server
 from tests.chaos.testbed import use_database
-from tests.support import clusters, project, web_server
+from tests.support import clusters, processes, project, web_server
 from tests.support.callers import api, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.polling import until
@@ -91,7 +91,7 @@ def running_cluster(variables: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        processes.kill_group(process.pid, signal.SIGKILL)
         process.wait(60)
 
 

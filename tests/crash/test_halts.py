@@ -1,8 +1,6 @@
 """Halts and pauses of real clusters in the middle of deliveries."""
 
 import json
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from governance.namespaces.status import NamespaceStatus
 from orbit.cycles import cancel
 from orbit.models import CycleRun, DispatchJob
 from orbit_site.processes.postgres import Server
+from tests.support import processes
 from tests.support.clusters import cluster
 from tests.support.pipeline import configure_profiles, rows, start_cycle
 from tests.support.polling import until
@@ -223,7 +222,7 @@ def test_a_worker_that_dies_under_a_halt_leaves_nothing_open_and_the_halt_become
         halts.halt("a", actor=SYSTEM, reason="a flood")
         time.sleep(1.5)
         assert status.find("a", actor=SYSTEM).state == "halting"
-        os.kill(worker, signal.SIGKILL)
+        processes.kill(worker)
         certificate = wait_until_quiet("a").certificate
         assert certificate is not None
         assert "unknown" in {attempt["outcome"] for attempt in certificate["in_flight"]}

@@ -1,7 +1,6 @@
 """SIGKILL at random under load: nothing is lost, and nothing is delivered twice."""
 
 import hashlib
-import os
 import random
 import signal
 import socket
@@ -10,11 +9,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
 
 from orbit.models import CycleRun
 from orbit_site.processes.postgres import Server
+from tests.support import processes
 from tests.support.clusters import Cluster, cluster, endpoint
 from tests.support.pipeline import configure_profiles, rows, start_cycle
 from tests.support.polling import until
@@ -61,8 +60,8 @@ def test_random_kills_leave_every_cycle_ended_and_each_delivery_made_once(
             cycles.append(start_cycle(name, bodies[name]))
             if number % (CYCLES // KILLS) == 0:
                 pid = victim(first if number % 2 else second, randomness)
-                if pid is not None and psutil.pid_exists(pid):
-                    os.kill(pid, signal.SIGKILL)
+                if pid is not None:
+                    processes.kill(pid)
                 time.sleep(randomness.random() * 0.2)
         # Kill a whole cluster too: its children end when their supervisor dies.
         first.stop(signal.SIGKILL)

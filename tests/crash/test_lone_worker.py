@@ -1,8 +1,6 @@
 """A cycle that may kill its worker runs beside the others, and never they wait for it."""
 
 import itertools
-import os
-import signal
 import threading
 from pathlib import Path
 from socket import socket as Socket
@@ -13,6 +11,7 @@ import pytest
 from orbit.models import CycleRun
 from orbit.records.fence import ALONE_FROM
 from orbit_site.processes.postgres import Server
+from tests.support import processes
 from tests.support.clusters import cluster, endpoint
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows, start_cycle
@@ -73,7 +72,7 @@ def test_suspected_cycles_run_one_at_a_time_and_a_lone_worker_goes_on_beside_the
             until(lambda: CycleRun.objects.get(pk=other).status == "success", "others wait")
             assert [cycle for cycle, _ in running_alone()] == [first]
 
-            os.kill(lone, signal.SIGKILL)
+            processes.kill(lone)
             until(lambda: len(slow.requests) == 2, "nothing runs after the lone worker's death")
             assert running.of("worker") == [worker]
             assert len(running_alone()) == 1

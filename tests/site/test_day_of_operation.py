@@ -1,6 +1,5 @@
 """The commands in docs/operations.md print what the guide shows."""
 
-import os
 import re
 import shutil
 import signal
@@ -11,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support import project
+from tests.support import processes, project
 from tests.support.project import PROJECT, Project, Talking
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -62,7 +61,7 @@ def play(copied: Project) -> str:
     try:
         output, _ = bash.communicate(timeout=LONGEST_SECONDS)
     except subprocess.TimeoutExpired:  # the output so far shows which command hangs
-        os.killpg(bash.pid, signal.SIGKILL)
+        processes.kill_group(bash.pid, signal.SIGKILL)
         output, _ = bash.communicate()
     return output
 

@@ -13,7 +13,7 @@ import psutil
 from django.db import connection
 
 from orbit_site.processes.postgres import Server
-from tests.support import database
+from tests.support import database, processes
 from tests.support.configuration import write_profiles
 from tests.support.pipeline import rows
 from tests.support.polling import until
@@ -24,23 +24,25 @@ class Cluster:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
+        self._roles: dict[psutil.Process, str] = {}
 
     def children(self) -> list[int]:
-        return [
-            child.pid
-            for child in psutil.Process(self.process.pid).children()
-            if child.status() != psutil.STATUS_ZOMBIE
-        ]
+        """Return the live children."""
+        return [child.pid for child in processes.children(self.process.pid)]
 
     def of(self, role: str) -> list[int]:
-        """Return the live children that are connected as ``worker`` or ``maintenance``."""
+        """Return the live children that have connected as ``worker`` or ``maintenance``."""
         names = {
             name
             for (name,) in rows(
                 "SELECT application_name FROM pg_stat_activity WHERE datname = current_database()"
             )
         }
-        return [pid for pid in self.children() if f"orbit-{role} {pid}" in names]
+        live = processes.children(self.process.pid)
+        for child in live:
+            if f"orbit-{role} {child.pid}" in names:
+                self._roles[child] = role  # it keeps the role while it connects anew
+        return [child.pid for child in live if self._roles.get(child) == role]
 
     def ready(self, workers: int = 2) -> "Cluster":
         node = "SELECT 1 FROM orbit_clusternode WHERE NOT draining AND pid = %s"
@@ -83,19 +85,10 @@ def cluster(
     try:
         yield Cluster(process)
     finally:
-        left = [process.pid, *(child.pid for child in _descendants(process.pid))]
-        for pid in left:
-            if psutil.pid_exists(pid):
-                os.kill(pid, signal.SIGKILL)
+        for member in processes.family(process.pid):
+            processes.kill(member.pid)
         process.wait()
         connection.close()
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
 
 
 def endpoint(url: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from orbit_site.processes import pg_paths, postgres
+from tests.support import processes
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -103,7 +104,7 @@ def open_folder() -> Iterator[Path]:
                 shutil.rmtree(server.data.parent)
         # A test that failed may leave processes.
         for process in processes_in(folder):
-            process.kill()
+            processes.kill(process.pid)
         shutil.rmtree(folder)
 
 
@@ -112,13 +113,15 @@ class Talking:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.lines = process, list[str]()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_for(self, text: str, *, seconds: float = 120) -> str:
         """Return the first line that contains ``text``."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            ended = self.process.poll() is not None
+            if ended := self.process.poll() is not None:
+                self._reader.join(10)  # its last lines; a child may keep the pipe open
             for line in list(self.lines):
                 if text in line:
                     return line
@@ -137,27 +140,21 @@ class Talking:
 
 def processes_in(folder: Path) -> list[psutil.Process]:
     """Return the processes that run in ``folder``."""
-    processes = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and (
-                str(folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(folder))
-            ):
-                processes.append(process)
-        except psutil.Error:
-            continue
-    return processes
+    return [process for process in psutil.process_iter() if _is_in(process, folder)]
+
+
+def _is_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return processes.lives(process) and (
+            str(folder) in " ".join(process.cmdline()) or process.cwd().startswith(str(folder))
+        )
+    except psutil.Error:  # it ended, or is another account's
+        return False
 
 
 def commands_in(folder: Path) -> list[str]:
     """Return the command lines of the processes in ``folder``."""
-    commands = []
-    for process in processes_in(folder):
-        try:
-            commands.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return commands
+    return [processes.words(process) for process in processes_in(folder)]
 
 
 def free_port() -> int:

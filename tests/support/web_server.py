@@ -30,7 +30,7 @@ def wait_until_it_serves(variables: dict[str, str], process: subprocess.Popen[st
         try:
             connection.request("GET", "/health")
             return connection.getresponse().status == 200
-        except ConnectionRefusedError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()

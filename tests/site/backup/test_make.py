@@ -13,6 +13,7 @@ import pytest
 
 from orbit_site.backup import container
 from orbit_site.processes.postgres import Server
+from tests.support import processes
 from tests.support.backups import call, names, rows, run, start
 from tests.support.polling import until
 
@@ -137,8 +138,11 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def _has_ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _signal_in_the_middle(server: Server, name: str, path: Path, number: int) -> psutil.Process:
@@ -151,15 +155,13 @@ def _signal_in_the_middle(server: Server, name: str, path: Path, number: int) ->
         # The part of a killed backup stays, and would look like the part of the next one.
         part.unlink(missing_ok=True)
         taking = start(server, name, "backup", str(path))
-        backup = psutil.Process(taking.pid)
-        until(
-            lambda: (
-                taking.poll() is not None  # noqa: B023
-                or (part.exists() and part.stat().st_size > 0 and backup.children())  # noqa: B023
-            ),
-            "nothing is written",
-        )
-        dumps = backup.children() if taking.poll() is None else []
+        dumps: list[psutil.Process] = []
+
+        def writes() -> bool:
+            dumps[:] = processes.children(taking.pid)  # noqa: B023
+            return bool(dumps) and _size(part) > 0  # noqa: B023
+
+        until(lambda: taking.poll() is not None or writes(), "nothing is written")  # noqa: B023
         taking.send_signal(number)
         taking.communicate(timeout=60)
         if dumps and not path.exists():
@@ -181,7 +183,7 @@ def test_one_that_is_killed_leaves_no_file_of_the_name_and_no_process(
         dumping = _signal_in_the_middle(server, used, path, number)
         assert not path.exists()
         assert part_of(path).exists() == (number == signal.SIGKILL)
-        until(lambda: _has_ended(dumping), "pg_dump goes on")  # noqa: B023
+        until(lambda: not processes.lives(dumping), "pg_dump goes on")  # noqa: B023
     with psycopg.connect(server.url("orbit_owner", used)) as owner:
         owner.execute("DROP TABLE big")
     assert call(server, used, "backup", str(path))[0] == 0

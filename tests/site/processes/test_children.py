@@ -10,6 +10,7 @@ import pytest
 
 from orbit_site.processes import children
 from orbit_site.processes.children import ChildProcess, drain
+from tests.support import processes
 from tests.support.polling import until
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -76,7 +77,7 @@ def test_draining_lets_children_finish_and_kills_what_stays_with_its_descendants
     assert time.monotonic() - began >= 1  # the stubborn one got its time
     assert polite.process.returncode == 0
     assert stubborn.process.returncode == -signal.SIGKILL
-    until(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not processes.lives(grandchild), "the grandchild lives on")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
@@ -91,4 +92,4 @@ def test_children_die_with_a_parent_that_was_killed() -> None:
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.communicate()
-    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not processes.lives(child), "the child lives on")

@@ -13,7 +13,7 @@ from django.db import connection
 from orbit.cycles import maintenance
 from orbit_site.processes import health
 from orbit_site.processes.postgres import Server
-from tests.support import database
+from tests.support import database, processes
 from tests.support.clusters import cluster
 from tests.support.web_server import start
 
@@ -51,7 +51,7 @@ def test_a_web_server_is_healthy_while_it_answers(
         code, output = ask("up", **here)
         assert (code, "/ready answers 503" in output) == (1, True)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        processes.kill_group(process.pid, signal.SIGTERM)
         process.communicate(timeout=60)
 
 

@@ -1,8 +1,6 @@
 """SIGTERM to the web server loses no accepted connection and refuses later ones."""
 
-import contextlib
 import http.client
-import os
 import signal
 import socket
 import threading
@@ -15,6 +13,7 @@ import psycopg
 import pytest
 
 from orbit_site.processes.postgres import Server
+from tests.support import processes
 from tests.support.polling import until
 from tests.support.web_server import start, wait_until_it_serves
 
@@ -35,8 +34,7 @@ def address(variables: dict[str, str]) -> Iterator[tuple[str, int]]:
     try:
         yield here
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+        processes.kill_group(process.pid, signal.SIGTERM)
         outcomes, _ = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in outcomes) == (0, False), outcomes
 
@@ -121,7 +119,7 @@ def test_of_many_clients_none_loses_a_request_when_the_server_is_asked_to_end(
 def test_connections_in_the_kernels_backlog_are_answered(
     address: tuple[str, int],
 ) -> None:
-    workers = master(address).children()
+    workers = processes.children(master(address).pid)
     for worker in workers:
         worker.suspend()
     waiting = [socket.create_connection(address, timeout=60) for _ in range(24)]
@@ -170,7 +168,7 @@ def test_idle_connections_do_not_hold_the_drain(address: tuple[str, int]) -> Non
     master(address).terminate()
     # Long before the drain's time is over, which is 100 seconds here.
     process = master(address)
-    until(lambda: process.status() == psutil.STATUS_ZOMBIE, "idle connections hold the drain")
+    until(lambda: not processes.lives(process), "idle connections hold the drain")
     for client in (*silent, *lingering):
         client.close()
 
@@ -189,6 +187,5 @@ def test_more_signals_during_a_drain_change_nothing(
             time.sleep(0.02)
         slow.sendall(b"\r\n")
         assert answer(slow) == 200
-    with contextlib.suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE:  # the fixture looks at the exit code
-            process.send_signal(signal.SIGTERM)
+    while processes.lives(process):  # the fixture looks at the exit code
+        processes.kill(process.pid, signal.SIGTERM)

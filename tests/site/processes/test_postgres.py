@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from orbit_site.processes import pg_data_dir, pg_paths, postgres
+from tests.support import processes
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 PROJECT = Path(__file__).resolve().parents[3]
@@ -24,9 +25,7 @@ def connect(base: Path, role: str = "orbit_app") -> psycopg.Connection:
 
 
 def postmaster(base: Path) -> psutil.Process:
-    return psutil.Process(
-        int((postgres.locate(base).data / "postmaster.pid").read_text().splitlines()[0])
-    )
+    return processes.postmaster(postgres.locate(base))
 
 
 def in_a_process(base: Path, code: str) -> subprocess.Popen[str]:
@@ -70,11 +69,10 @@ def test_stop_ends_every_process_and_the_data_stay(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     with connect(folder, "orbit_owner") as owner:
         owner.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    processes = [postmaster(folder), *postmaster(folder).children(recursive=True)]
+    family = processes.family(postmaster(folder).pid)
+    assert len(family) > 1
     postgres.stop(folder)
-    assert not any(
-        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
-    )
+    assert not [process for process in family if processes.lives(process)]
     postgres.stop(folder)
     assert postgres.ensure(folder, settings=QUICK) is True
     with connect(folder, "orbit_owner") as owner:
@@ -109,12 +107,12 @@ def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(
     server = postmaster(folder)
     server.kill()
     server.wait(60)
-    assert backend.is_running()
+    assert processes.lives(backend)
     assert postgres.ensure(folder, settings=QUICK) is True
     with connect(folder, "orbit_owner") as owner:
         assert owner.execute("SELECT answer FROM kept").fetchone() == (42,)
     spinning.join(60)
-    assert not backend.is_running()
+    assert not processes.lives(backend)
 
 
 def test_a_server_that_ends_while_it_is_waited_for_is_started_anew(folder: Path) -> None:
@@ -170,9 +168,9 @@ def test_the_last_holder_stops_the_server(folder: Path) -> None:
         assert holder.stdout.readline() == "held\n"
     server = postmaster(folder)
     first.communicate(timeout=60)
-    assert server.is_running()
+    assert processes.lives(server)
     second.communicate(timeout=60)
-    assert not server.is_running()
+    assert not processes.lives(server)
 
 
 def test_a_forked_child_that_leaves_the_block_stops_nothing(folder: Path) -> None:
@@ -194,10 +192,10 @@ def test_a_killed_holder_leaves_the_server_to_the_next_one(folder: Path) -> None
     server = postmaster(folder)
     holder.kill()
     holder.communicate()
-    assert server.is_running()
+    assert processes.lives(server)
     with postgres.held(folder):
         assert postmaster(folder) == server
-    assert not server.is_running()
+    assert not processes.lives(server)
 
 
 def test_an_interrupted_creation_is_begun_again(folder: Path) -> None:
@@ -357,9 +355,13 @@ def test_a_server_that_does_not_answer_the_first_request_to_stop_gets_the_second
 ) -> None:
     monkeypatch.setattr(postgres, "STOP_SECONDS", 0.5)
     postgres.ensure(folder, settings=QUICK)
-    child = postmaster(folder).children()[0]
-    child.send_signal(signal.SIGSTOP)  # one that never ends by itself
-    threading.Timer(1.5, child.send_signal, [signal.SIGCONT]).start()
     server = postmaster(folder)
+    [child] = [
+        child
+        for child in processes.children(server.pid)
+        if "checkpointer" in processes.words(child)  # one that never ends by itself
+    ]
+    child.suspend()
+    threading.Timer(1.5, processes.kill, [child.pid, signal.SIGCONT]).start()
     postgres.stop(folder)
-    assert not server.is_running()
+    assert not processes.lives(server)

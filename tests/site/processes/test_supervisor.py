@@ -17,7 +17,7 @@ from orbit.models import ClusterNode, CycleRun
 from orbit.states import Trigger
 from orbit_site.processes.forks import STEADY_SECONDS, ForkedChild, SharedPage
 from orbit_site.processes.postgres import Server
-from tests.support import database
+from tests.support import database, processes
 from tests.support.clusters import cluster, endpoint
 from tests.support.configuration import write_profiles
 from tests.support.polling import until
@@ -108,7 +108,7 @@ def test_a_signal_lets_running_cycles_finish_and_exits_with_0(
         until(lambda: sink.requests, "nothing was sent")
         for _ in range(3):  # a second one changes nothing
             if to_group:
-                os.killpg(running.process.pid, number)
+                processes.kill_group(running.process.pid, number)
             else:
                 running.stop(number)
             time.sleep(0.01)
@@ -150,7 +150,7 @@ def test_an_idle_cluster_does_not_wait_for_the_time_to_drain(
 ) -> None:
     with cluster(server, committed, tmp_path, ORBIT_DRAIN_SECONDS="600") as running:
         running.ready()
-        os.killpg(running.process.pid, signal.SIGTERM)
+        processes.kill_group(running.process.pid, signal.SIGTERM)
         assert running.code() == 0
 
 

@@ -1,12 +1,11 @@
-import contextlib
 import http.client
 import json
-import os
 import re
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import psutil
 import pytest
 
 from orbit_site.processes import postgres
-from tests.support import project
+from tests.support import processes, project
+from tests.support.polling import until
 from tests.support.project import Project, Talking, commands_in, processes_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -27,6 +27,21 @@ def ask(port: int, path: str) -> Any:
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return set(ask(port, "/ready?cluster=1")["checks"].values()) == {"ok"}
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+
+
+def child_of(pid: int, command: str) -> psutil.Process | None:
+    """Return the child that runs ``command``; a new one has its parent's words at first."""
+    for child in processes.children(pid):
+        if f"manage.py {command}" in processes.words(child):
+            return child
+    return None
 
 
 def end(running: Talking, number: signal.Signals = signal.SIGINT) -> int:
@@ -44,10 +59,8 @@ def demo() -> Iterator[tuple[Project, Talking]]:
             running.wait_for(" deliveries")
             yield copied, running
         finally:
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself: see the exit code
-                os.killpg(
-                    running.process.pid, signal.SIGINT
-                )  # as a terminal sends it: to the whole group
+            # As a terminal sends it: to the whole group.
+            processes.kill_group(running.process.pid, signal.SIGINT)
             code = running.process.wait(60)
         # A Ctrl-C leaves no process, whatever died and was started again before.
         assert (code, processes_in(copied.folder)) == (0, [])
@@ -110,15 +123,9 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(
 ) -> None:
     copied, running = demo
     if victim == "postgres":
-        target = psutil.Process(
-            int((postgres.locate(copied.var).data / "postmaster.pid").read_text().splitlines()[0])
-        )
+        target = processes.postmaster(postgres.locate(copied.var))
     else:
-        target = next(
-            child
-            for child in psutil.Process(running.process.pid).children()
-            if child.cmdline()[-1] == victim
-        )
+        target = until(partial(child_of, running.process.pid, victim), f"there is no {victim}")
     target.kill()
     running.wait_for(
         "database    had ended, and is started again"
@@ -126,17 +133,7 @@ def test_what_is_killed_is_started_again_and_cycles_go_on(
         else f"{victim:<12}ended (-9) and is started again",
         seconds=60,
     )
-    until = time.monotonic() + 60
-    while True:
-        try:
-            if set(ask(int(copied.environment["PORT"]), "/ready?cluster=1")["checks"].values()) == {
-                "ok"
-            }:
-                break
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
-        assert time.monotonic() < until, running.lines
-        time.sleep(0.2)
+    until(partial(is_ready, int(copied.environment["PORT"])), "it isn't ready", every=0.1)
     code, output = copied.run("trigger", "--wait")
     assert code == 0, output
 
@@ -147,7 +144,7 @@ def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can
     copied, running = demo
     server = postgres.locate(copied.var)
     whole = server.data / "global"
-    process = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
+    process = processes.postmaster(server)
     output = len(running.lines)
     whole.rename(whole.with_name("gone"))
     process.send_signal(signal.SIGQUIT)
@@ -156,12 +153,13 @@ def test_it_outlives_a_database_that_cannot_be_started_and_starts_it_when_it_can
     time.sleep(1)
     assert running.process.poll() is None
     whole.with_name("gone").rename(whole)
-    until = time.monotonic() + 120
-    while not any(
-        "is started again" in line and "database" in line for line in running.lines[output:]
-    ):
-        assert time.monotonic() < until, running.lines
-        time.sleep(0.1)
+    until(
+        lambda: any(
+            "is started again" in line and "database" in line for line in running.lines[output:]
+        ),
+        "the database isn't started again",
+        seconds=120,
+    )
 
 
 def test_a_signal_in_the_middle_of_the_start_leaves_no_process(used: Project) -> None:
@@ -187,17 +185,16 @@ def test_after_a_kill_the_next_start_takes_seconds_and_adopts_the_database(used:
     running.wait_for("running  ")
     running.process.kill()
     running.process.wait()
-    until = time.monotonic() + 20
-    while any("manage.py" in command for command in commands_in(used.folder)):
-        assert time.monotonic() < until, processes_in(used.folder)
-        time.sleep(0.1)
-    server = psutil.Process(
-        int((postgres.locate(used.var).data / "postmaster.pid").read_text().splitlines()[0])
+    until(
+        lambda: not any("manage.py" in command for command in commands_in(used.folder)),
+        "the children live on",
+        every=0.1,
     )
+    server = processes.postmaster(postgres.locate(used.var))
 
     running = Talking(used.start("up"))
     running.wait_for("running  ", seconds=60)
-    assert server.is_running()
+    assert processes.lives(server)
     assert end(running, signal.SIGTERM) == 0
     assert processes_in(used.folder) == []
 

@@ -1,16 +1,17 @@
 import http.client
 import json
-import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import psutil
 import psycopg
 import pytest
 
+from tests.support import processes
 from tests.support.polling import until
 from tests.support.project import free_port
 from tests.support.web_server import start, wait_until_it_serves
@@ -29,7 +30,7 @@ def address(web_database: dict[str, str]) -> Iterator[tuple[str, int]]:
     try:
         yield "127.0.0.1", int(here["PORT"])
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        processes.kill_group(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in output) == (0, False), output
 
@@ -44,7 +45,7 @@ def test_a_signal_to_the_group_lets_the_running_request_end_refuses_new_ones_and
     with socket.create_connection(address, timeout=60) as slow:
         slow.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")  # a request that is under way
         time.sleep(0.3)
-        os.killpg(process.pid, number)
+        processes.kill_group(process.pid, number)
         time.sleep(1)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address, timeout=60)
@@ -60,13 +61,11 @@ def test_its_processes_are_as_many_as_asked_and_die_with_a_parent_that_was_kille
     process = start({**variables, "ORBIT_WEB_WORKERS": "3"})
     wait_until_it_serves(variables, process)
     # It serves as soon as the first of them does.
-    parent = psutil.Process(process.pid)
-    until(lambda: len(parent.children()) == 3, "there aren't three processes")
-    children = parent.children()
+    children = until(partial(_workers, process.pid, 3), "there aren't three processes")
     process.kill()
     process.communicate()
     psutil.wait_procs(children, timeout=60)
-    assert not [child for child in children if _lives(child)]
+    assert not [child for child in children if processes.lives(child)]
 
 
 def test_a_process_that_is_killed_or_stuck_is_replaced_and_the_others_answer_meanwhile(
@@ -74,19 +73,18 @@ def test_a_process_that_is_killed_or_stuck_is_replaced_and_the_others_answer_mea
 ) -> None:
     process = start(variables)
     wait_until_it_serves(variables, process)
-    parent = psutil.Process(process.pid)
+    workers = partial(_workers, process.pid, 2)
     try:
-        until(lambda: len(parent.children()) == 2, "there aren't two processes")
-        killed, stuck = parent.children()
+        killed, stuck = until(workers, "there aren't two processes")
         killed.kill()
         for _ in range(20):
             _ask(variables)
-        until(lambda: killed not in parent.children() and len(parent.children()) == 2)
+        until(lambda: killed not in (workers() or [killed]), "the killed one is not replaced")
         stuck.suspend()  # its heartbeat ends: it is killed after a while
-        until(lambda: stuck not in parent.children() and len(parent.children()) == 2)
+        until(lambda: stuck not in (workers() or [stuck]), "the stuck one is not replaced")
         wait_until_it_serves(variables, process)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        processes.kill_group(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert "ended and is replaced" in output
     assert "gave no heartbeat" in output
@@ -138,8 +136,10 @@ def _ask(variables: dict[str, str]) -> int:
         connection.close()
 
 
-def _lives(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+def _workers(pid: int, number: int) -> list[psutil.Process] | None:
+    """Return the children of the web server ``pid`` while there are ``number``."""
+    children = processes.children(pid)
+    return children if len(children) == number else None
 
 
 def test_a_busy_port_is_refused_with_what_to_do(variables: dict[str, str]) -> None:

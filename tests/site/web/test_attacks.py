@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from orbit_site.processes.postgres import Server
-from tests.support import attacks, database, project
+from tests.support import attacks, database, processes, project
 from tests.support.attacks import HEAD
 from tests.support.polling import until
 from tests.support.project import PROJECT, free_port
@@ -139,7 +139,7 @@ def site(server: Server) -> Iterator[Site]:
                 itertools.count(),
             )
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            processes.kill_group(process.pid, signal.SIGTERM)
             process.communicate(timeout=60)
             proxy.close()
     database.drop(server, name)

@@ -1,0 +1,41 @@
+"""The looks at processes that tests share bear a process that has ended."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+
+from tests.support import processes
+from tests.support.polling import until
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+PARENT = f"import subprocess; subprocess.run({SLEEP!r})"
+
+
+def test_a_process_with_a_child_is_seen_until_both_have_ended() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT])
+    top = psutil.Process(parent.pid)
+    try:
+        [child] = until(lambda: processes.children(parent.pid), "there is no child")
+        assert processes.family(parent.pid) == [top, child]
+        until(lambda: "time.sleep(600)" in processes.words(child), "it runs something else")
+        processes.kill(child.pid)
+        until(lambda: not processes.lives(child), "the child lives on")
+    finally:
+        processes.kill(parent.pid)
+    until(lambda: not processes.lives(top), "the parent lives on")
+    # It is a zombie until this process waits for it.
+    assert (processes.words(top), processes.children(parent.pid)) == ("", [])
+    parent.wait()
+
+
+def test_a_process_that_is_gone_has_no_children_and_takes_every_signal() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
+    process = psutil.Process(gone.pid)
+    gone.wait()
+    assert not processes.lives(process)
+    assert processes.words(process) == ""
+    assert (processes.children(gone.pid), processes.family(gone.pid)) == ([], [])
+    processes.kill(gone.pid)
+    processes.kill_group(gone.pid, signal.SIGTERM)
