@@ -1,14 +1,52 @@
-"""The names of events."""
+"""The vocabulary of events: names, levels, columns."""
 
 from enum import StrEnum
 
 
 class Name(StrEnum):
-    """Events of the pipeline."""
+    """Names of events."""
 
+    # Of the pipeline.
     EXECUTION_STARTED = "execution_started"
     EXECUTION_FINISHED = "execution_finished"
     STAGE_FINISHED = "stage_finished"
     TIER_ATTEMPT = "tier_attempt"
     DELIVERY_ATTEMPT = "delivery_attempt"
     DELIVERY_CONFIRMED = "delivery_confirmed"
+    # Of any runner: scripts, CLIs, CI, and Orbit's own commands.
+    TASK_START = "task_start"
+    TASK_END = "task_end"
+    COMMAND_START = "command_start"
+    COMMAND_END = "command_end"
+    DECISION = "decision"
+    ARTIFACT_EMIT = "artifact_emit"
+    EVENT_INSERT = "event_insert"
+    ERROR = "error"
+    POLICY_VIOLATION = "policy_violation"
+    METRIC = "metric"
+
+
+class Level(StrEnum):
+    """How much an event matters."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+#: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
+COLUMNS = (
+    "id",
+    "occurred_at",
+    "name",
+    "namespace",
+    "profile_id",
+    "run_id",
+    "session_id",
+    "task_id",
+    "stage",
+    "level",
+    "duration_ms",
+    "metadata",
+)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.types.array import ListBinaryDumper
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -52,11 +52,13 @@ class Statement:
     name: str
     text: str
     params: Mapping[str, str]
+    #: The alias of its database.
+    using: str = DEFAULT_DB_ALIAS
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Run the statement; return all rows."""
         parameters = self.bind(values)
-        with connection.cursor() as cursor:
+        with connections[self.using].cursor() as cursor:
             cursor.execute(self.text, parameters)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
@@ -64,19 +66,19 @@ class Statement:
     def one(self, **values: Any) -> tuple[Any, ...] | None:
         """Run the statement; return its first row, or None."""
         parameters = self.bind(values)
-        with connection.cursor() as cursor:
+        with connections[self.using].cursor() as cursor:
             cursor.execute(self.text, parameters)
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
     def send(self, **values: Any) -> list[tuple[Any, ...]]:
         """Run the statement with the values beside its text, for large ones; return all rows."""
-        return send(self.text, self.bind(values) or {})
+        return send(self.text, self.bind(values) or {}, using=self.using)
 
     def execute(self, **values: Any) -> int:
         """Run the statement; return the number of affected rows."""
         parameters = self.bind(values)
-        with connection.cursor() as cursor:
+        with connections[self.using].cursor() as cursor:
             cursor.execute(self.text, parameters)
             return int(cursor.rowcount)
 
@@ -95,11 +97,13 @@ def _numbered(text: str) -> tuple[str, tuple[str, ...]]:
     return _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text), names
 
 
-def send(text: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def send(
+    text: str, parameters: Mapping[str, Any], *, using: str = DEFAULT_DB_ALIAS
+) -> list[tuple[Any, ...]]:
     """Run a prepared statement on this thread's connection; return the rows, if it has any."""
     # Django's cursor puts the values into the text. psycopg's raw cursor lets the server keep the
     # plan, per connection.
-    database = connections[DEFAULT_DB_ALIAS]
+    database = connections[using]
     database.ensure_connection()
     numbered, names = _numbered(text)
     with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:

@@ -1,5 +1,21 @@
-"""The tables of telemetry."""
+"""The tables of telemetry. They refer to other objects by plain ids, never by foreign key."""
 
-from telemetry.models.event import TelemetryEvent
+from telemetry.models.archive import ArchiveChunk, TelemetryArchive, TelemetryDay
+from telemetry.models.event import OutboxEvent, TelemetryEvent
+from telemetry.models.nightly import NightlyRun
+from telemetry.models.projection import TaskProjection
+from telemetry.models.readings import Artifact, ErrorGroup, Metric, PolicyViolation
 
-__all__ = ["TelemetryEvent"]
+__all__ = [
+    "ArchiveChunk",
+    "Artifact",
+    "ErrorGroup",
+    "Metric",
+    "NightlyRun",
+    "OutboxEvent",
+    "PolicyViolation",
+    "TaskProjection",
+    "TelemetryArchive",
+    "TelemetryDay",
+    "TelemetryEvent",
+]

@@ -1,11 +1,10 @@
-"""The event log, partitioned by day."""
+"""The event log, partitioned by day; and the outbox of a second database."""
 
 from django.db import models
 
 
-# The database's key is (id, occurred_at): a table that is partitioned by day can have no other.
-class TelemetryEvent(models.Model):
-    """Something that happened."""
+class Event(models.Model):
+    """The columns of an event."""
 
     id = models.UUIDField(primary_key=True)
     occurred_at = models.DateTimeField()
@@ -22,9 +21,26 @@ class TelemetryEvent(models.Model):
     metadata = models.JSONField()
 
     class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+
+
+# The database's key is (id, occurred_at): a table that is partitioned by day can have no other.
+class TelemetryEvent(Event):
+    """Something that happened."""
+
+    class Meta:
         managed = False
         db_table = "telemetry_telemetryevent"
         ordering = ["-occurred_at", "-id"]
 
-    def __str__(self) -> str:
-        return f"{self.name} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+
+class OutboxEvent(Event):
+    """An event in the main database that is forwarded to telemetry's own."""
+
+    class Meta:
+        managed = False
+        db_table = "telemetry_outboxevent"
+        ordering = ["id"]

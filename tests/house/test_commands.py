@@ -21,6 +21,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 FOLDERS = [
     *PROJECT.glob("*/management/commands/*.py"),
     *PROJECT.glob("orbit/management/*.py"),
+    *PROJECT.glob("telemetry/subcommands/*.py"),
     PROJECT / "governance" / "operations" / "bulk_command.py",
 ]
 

@@ -1,0 +1,4 @@
+-- Own a day: wait for those who add events, keep others out.
+-- params: day date
+SELECT pg_advisory_xact_lock(
+    hashtext('telemetry.day.' || current_schema()), %(day)s::date - date '2000-01-01')
