@@ -20,7 +20,7 @@ from orbit_site.processes.postgres import Server
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late, until
 from tests.chaos.testbed import Testbed
-from tests.support import project
+from tests.support import ports, project
 
 SIZE = "320m"
 FULL_SECONDS = 12.0
@@ -70,7 +70,7 @@ def full(testbed: Testbed) -> None:
         command="up",
         DATABASE_URL="",
         ORBIT_OWNER_DATABASE_URL="",
-        PORT=str(project.free_port()),
+        PORT=str(ports.free_port()),
     )
     until(lambda: _is_up(testbed, up.log.read_text()), 90, f"up isn't ready: {up.log}")
     testbed.configure(names, testbed.asking_tiers())

@@ -13,7 +13,7 @@ from tests.chaos.audit import Audit
 from tests.chaos.fleet import LIMIT, until
 from tests.chaos.testbed import Testbed
 from tests.support import callers, processes
-from tests.support.project import free_port
+from tests.support.ports import free_port
 from tests.support.silent_proxy import SilentProxy
 
 BACK = 10.0

@@ -20,7 +20,7 @@ from tests.support.canary import Cage, planted
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import rows
 from tests.support.polling import until
-from tests.support.project import free_port
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver
 
 NAMES = (

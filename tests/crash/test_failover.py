@@ -17,7 +17,7 @@ from django.db import connection
 
 from orbit_site.processes.postgres import Server
 from tests.chaos.testbed import use_database
-from tests.support import clusters, processes, project, web_server
+from tests.support import clusters, ports, processes, project, web_server
 from tests.support.callers import api, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.polling import until
@@ -120,7 +120,7 @@ def stack(server: Server, django_db_blocker: Any, delay: dict[str, float]) -> It
             "ORBIT_OWNER_DATABASE_URL": servers.url("orbit_owner"),
             "ORBIT_CONFIG_DIR": str(folder),
             "ORBIT_CRON_SCHEDULE": "",
-            "PORT": str(project.free_port()),
+            "PORT": str(ports.free_port()),
             **clusters.endpoint(receiver.url),
         }
         write_profiles(

@@ -12,7 +12,7 @@ import pytest
 
 from demo import aurora
 from tests.support.polling import until
-from tests.support.project import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.processes
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import psutil
 
 from orbit_site.processes import pg_paths, postgres
 from tests.support import processes
+from tests.support.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = (
@@ -155,9 +155,3 @@ def _is_in(process: psutil.Process, folder: Path) -> bool:
 def commands_in(folder: Path) -> list[str]:
     """Return the command lines of the processes in ``folder``."""
     return [processes.words(process) for process in processes_in(folder)]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

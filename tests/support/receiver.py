@@ -43,7 +43,7 @@ class Receiver:
         self.requests: list[Received] = []
         self.connections = 0
         self._answers, self._tls, self._greeting = answers or (OK,), tls, greeting
-        self._host = host
+        self._host, self._lock = host, threading.Lock()
         self._server = socket.create_server(
             (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
@@ -98,8 +98,9 @@ class Receiver:
             if self._greeting:
                 act(sock, self._greeting)
             while received := _read(sock, number):
-                answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
-                self.requests.append(received)
+                with self._lock:  # no two requests get the same answer
+                    answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+                    self.requests.append(received)
                 act(sock, answer)
         except OSError:
             return

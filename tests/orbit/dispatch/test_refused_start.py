@@ -12,7 +12,7 @@ import pytest
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.configuration import write_profiles
-from tests.support.project import free_port
+from tests.support.ports import free_port
 
 DOORS = {"web": ["web"], "cluster": ["cluster"], "config check": ["config", "check"]}
 GOOD = {

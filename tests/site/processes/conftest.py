@@ -8,7 +8,7 @@ import pytest
 
 from orbit_site.processes.postgres import Server
 from tests.support import database, project
-from tests.support.project import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from orbit_site.processes import postgres
 from tests.support import processes, project
 from tests.support.polling import until
+from tests.support.ports import free_port
 from tests.support.project import Project, Talking, commands_in, processes_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -111,7 +112,7 @@ def test_a_second_up_on_the_same_folder_is_refused_by_naming_the_first(
     demo: tuple[Project, Talking],
 ) -> None:
     copied, running = demo
-    code, output = copied.run("up", PORT=str(project.free_port()))
+    code, output = copied.run("up", PORT=str(free_port()))
     assert code == 2
     assert f"process {running.process.pid}, http://127.0.0.1:{copied.environment['PORT']}" in output
     assert running.process.poll() is None

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import processes
 from tests.support.polling import until
-from tests.support.project import free_port
+from tests.support.ports import free_port
 from tests.support.web_server import start, wait_until_it_serves
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]

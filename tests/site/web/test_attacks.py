@@ -18,7 +18,8 @@ from orbit_site.processes.postgres import Server
 from tests.support import attacks, database, processes, project
 from tests.support.attacks import HEAD
 from tests.support.polling import until
-from tests.support.project import PROJECT, free_port
+from tests.support.ports import free_port
+from tests.support.project import PROJECT
 from tests.support.silent_proxy import SilentProxy
 from tests.support.web_server import start, wait_until_it_serves
 
