@@ -38,6 +38,18 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+class TaskStatus(StrEnum):
+    """The status of a task in the projection."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    #: The authority doesn't know the task.
+    ORPHANED = "orphaned"
+
+
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
     "id",

@@ -1,5 +1,5 @@
 """The console's pages of telemetry."""
 
-from telemetry.admin import events
+from telemetry.admin import archive, events, projection, readings
 
-__all__ = ["events"]
+__all__ = ["archive", "events", "projection", "readings"]

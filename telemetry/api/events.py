@@ -61,5 +61,3 @@ class TelemetryEvents(Resource):
             key=found.key,
             scanned=found.scanned,
         )
-
-

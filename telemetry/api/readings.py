@@ -22,7 +22,7 @@ from governance.rest.schemas import (
     one_of,
 )
 from telemetry import reading
-from telemetry.events import Status
+from telemetry.events import TaskStatus
 
 _WHEN: dict[str, queries.Reader] = {
     "from": queries.moment.on("occurred_at__gte"),
@@ -69,7 +69,7 @@ TASK = Fields(
     task_id=TEXT,
     namespace=maybe(TEXT),
     title=maybe(TEXT),
-    status=one_of(Status),
+    status=one_of(TaskStatus),
     last_status_ts=TIME,
     priority=maybe(WHOLE),
     tags_json=ANYTHING,
@@ -97,7 +97,7 @@ _TASKS: dict[str, queries.Reader] = {
     "from": queries.moment.on("last_event_ts__gte"),
     "to": queries.moment.on("last_event_ts__lt"),
     "namespace": queries.text,
-    "status": queries.one_of(Status),
+    "status": queries.one_of(TaskStatus),
     "task_id": queries.text,
 }
 

@@ -160,6 +160,23 @@ LISTS = [
     *(f"/schedules/ticks?{query}" for query in ("", "schedule=run-profile:r7", "outcome=missed")),
     *(f"/audit-trail?{query}" for query in ("", "namespace=n7", "actor=u7", "object_type=cycle")),
     *(f"/value-ledger?{query}" for query in ("", "namespace=n7", "tag=t7")),
+    *(
+        f"/telemetry/events?{query}"
+        for query in (
+            "",
+            "level=error",
+            "session_id=s8",
+            "task_id=t8",
+            "run_id=00000000-0000-0000-0000-000000000007",
+            "from=2020-01-01T00:00:00Z",
+            "to=2020-01-01T00:00:00Z",
+        )
+    ),
+    *(f"/telemetry/artifacts?{query}" for query in ("", "session_id=s8")),
+    *(f"/telemetry/metrics?{query}" for query in ("", "name=m7", "session_id=s8")),
+    *(f"/telemetry/policy-violations?{query}" for query in ("", "from=2020-01-01T00:00:00Z")),
+    *(f"/telemetry/error-groups?{query}" for query in ("", "day=2020-01-01")),
+    *(f"/telemetry/projection/tasks?{query}" for query in ("", "task_id=t8")),
 ]
 
 
