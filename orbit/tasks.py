@@ -27,6 +27,9 @@ OPERATIONS: dict[str, slices.SliceHandler] = {
     action.type: action.run_slice for action in (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
 }
 
+#: Types of operation runs that are started once per UTC day.
+NIGHTLY: tuple[str, ...] = ()
+
 
 def advance() -> None:
     """Run the cycles that are due; leave a wake-up for the next one."""

@@ -21,7 +21,7 @@ from governance.audit import head
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses, registry
-from orbit import interrupts
+from orbit import interrupts, queue, tasks
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.cycles.cursor import SuspectedCursor
 from orbit.dispatch import enqueue
@@ -30,6 +30,7 @@ from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
 from orbit_site.processes.listener import Listener
+from telemetry import nightly
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ class Maintenance:
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
+            PeriodicTask("Can't start the nightly work", MINUTE, _start_nightly),
             PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),
         ]
@@ -224,6 +226,11 @@ def _database_is_down() -> bool:
 
 def _sync() -> None:
     sync(schedules.table())
+
+
+def _start_nightly() -> None:
+    for job in tasks.NIGHTLY:
+        nightly.start(job, wake=lambda run: queue.wake(queue.OPERATE, str(run)))
 
 
 def _lift_expired() -> None:
