@@ -14,6 +14,7 @@ from orbit.models import CycleRun
 from orbit.records import execution
 from orbit.records.execution import Record
 from orbit.states import ACTIVE, CYCLE, Cycle, Job
+from orbit.tracing import report
 
 CANCEL_CYCLE = sql.load(__name__, "cancel_cycle", cancel_sources=CYCLE.sql_sources(Cycle.CANCELLED))
 CANCEL_JOBS = sql.load(__name__, "cancel_jobs", ended_status=dead_letters.ENDED_STATUS)
@@ -62,3 +63,4 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
             },
             reason=reason,
         )
+        report.ended(cycle_id)
