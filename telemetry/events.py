@@ -1,6 +1,9 @@
 """The vocabulary of events: names, levels, columns."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 
 class Name(StrEnum):
@@ -50,3 +53,20 @@ COLUMNS = (
     "duration_ms",
     "metadata",
 )
+
+#: A checked event: its values in the order of ``COLUMNS``. ``occurred_at`` has a
+#: zone; ``metadata`` is an object, or its JSON text if that is known to suit jsonb.
+Row = tuple[
+    UUID,
+    datetime,
+    str,
+    str | None,
+    str | None,
+    UUID | None,
+    str | None,
+    str | None,
+    str | None,
+    str,
+    float | None,
+    dict[str, Any] | str,
+]

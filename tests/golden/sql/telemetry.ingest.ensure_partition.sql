@@ -1,0 +1,1 @@
+SELECT telemetry_ensure_partitions(%(day)s::date, %(day)s::date)
