@@ -136,7 +136,10 @@ def _session(
     missing_artifacts: int,
     open_tasks: list[str],
 ) -> SessionCoverage:
-    codes = [*([Code.CORE_MISSING] if core else []), *([Code.ARTIFACT_MISSING] if artifacts else [])]
+    codes = [
+        *([Code.CORE_MISSING] if core else []),
+        *([Code.ARTIFACT_MISSING] if artifacts else []),
+    ]
     return SessionCoverage(
         session_id=session,
         status=list(Status)[rank],

@@ -90,7 +90,9 @@ def build_on_partitions(name: str, table: str, on: str) -> RunPython:
                 cursor.execute(_IS_INVALID, [child])
                 if cursor.fetchone():
                     cursor.execute(f"DROP INDEX CONCURRENTLY {child}")
-                cursor.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {child} ON {partition} {on}")
+                cursor.execute(
+                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {child} ON {partition} {on}"
+                )
                 cursor.execute(f"ALTER INDEX {name} ATTACH PARTITION {child}")
 
     def remove(_apps: Any, editor: BaseDatabaseSchemaEditor) -> None:

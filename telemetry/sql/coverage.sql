@@ -3,7 +3,13 @@
 -- params: session text, namespaces text[], since timestamptz, until timestamptz, hidden text
 -- params: edge_rank int, edge_session text, backwards bool, size int
 WITH events AS (   -- the index telemetry_event_session holds these names
-    SELECT session_id, occurred_at, name, coalesce(task_id, '') AS task, metadata
+    SELECT
+        session_id,
+        occurred_at,
+        name,
+        coalesce(task_id, '') AS task,
+        CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared,
+        CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END AS path
     FROM telemetry_telemetryevent
     WHERE session_id IS NOT NULL
       AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
@@ -11,9 +17,10 @@ WITH events AS (   -- the index telemetry_event_session holds these names
       AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
       AND (%(session)s::text IS NOT NULL OR namespace IS DISTINCT FROM %(hidden)s)
       -- A session of the range is judged by what it did just before and after it, too.
-      AND (%(since)s::timestamptz IS NULL
-           OR occurred_at >= %(since)s - {{reach}} * interval '1 day')
-      AND (%(until)s::timestamptz IS NULL OR occurred_at < %(until)s + {{reach}} * interval '1 day')
+      AND occurred_at >= coalesce(
+          %(since)s::timestamptz - {{reach}} * interval '1 day', '-infinity')
+      AND occurred_at < coalesce(
+          %(until)s::timestamptz + {{reach}} * interval '1 day', 'infinity')
 ),
 facts AS MATERIALIZED (
     SELECT
@@ -24,7 +31,7 @@ facts AS MATERIALIZED (
         count(*) FILTER (WHERE name = 'task_end') AS tasks_ended,
         count(*) FILTER (WHERE name = 'command_start') AS commands_started,
         count(*) FILTER (WHERE name = 'command_end') AS commands_ended,
-        count(DISTINCT metadata ->> 'path_name') FILTER (WHERE name = 'artifact_emit') AS artifacts
+        count(DISTINCT path) AS artifacts
     FROM events
     GROUP BY session_id
 ),
@@ -34,9 +41,7 @@ tasks AS (
         task,
         bool_or(name = 'task_end') AS ended,
         -- A task that is started again declares the same artifacts again.
-        max((metadata ->> 'artifacts_declared')::numeric)
-            FILTER (WHERE name = 'task_start'
-                      AND jsonb_typeof(metadata -> 'artifacts_declared') = 'number') AS declared
+        max(declared::numeric) FILTER (WHERE jsonb_typeof(declared) = 'number') AS declared
     FROM events
     WHERE name IN ('task_start', 'task_end')
     GROUP BY session_id, task
@@ -52,12 +57,11 @@ task_gaps AS (
     GROUP BY session_id
 ),
 declared_paths AS (
-    SELECT DISTINCT e.session_id, path.value AS path
+    SELECT DISTINCT e.session_id, item.value AS path
     FROM events e
     CROSS JOIN LATERAL jsonb_array_elements_text(
-        CASE WHEN jsonb_typeof(e.metadata -> 'artifacts_declared') = 'array'
-             THEN e.metadata -> 'artifacts_declared' END) AS path
-    WHERE e.name = 'task_start' AND e.metadata ? 'artifacts_declared'
+        CASE WHEN jsonb_typeof(e.declared) = 'array' THEN e.declared END) AS item
+    WHERE e.declared IS NOT NULL AND item.value IS NOT NULL
 ),
 path_gaps AS (
     SELECT
@@ -68,9 +72,7 @@ path_gaps AS (
     WHERE NOT EXISTS (
         SELECT 1
         FROM events e
-        WHERE e.session_id = d.session_id
-          AND e.name = 'artifact_emit'
-          AND e.metadata ->> 'path_name' = d.path)
+        WHERE e.session_id = d.session_id AND e.path = d.path)
     GROUP BY d.session_id
 ),
 judged AS (
