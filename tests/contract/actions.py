@@ -292,6 +292,7 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_valueledgerentry_changelist": "it only reads",
     "orbit_schedules": "it only reads; its two forms have pages of their own",
     "orbit_why": "it only reads",
+    "telemetry_coverage": "it only reads",
     "password_change_done": "it only reads",
     "governance_audittrailentry_verify": "it only reads",
     "governance_audittrailentry_export": "it only reads",
