@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     """Not in one transaction: the index is built beside running processes."""
 
     atomic = False
-    dependencies = [("telemetry", "0006_outbox")]
+    dependencies = [("telemetry", "0007_drop_days")]
     operations = [
         # Without `session_id IS NOT NULL` the pipeline's events would be no longer left out.
         indexes.build_on_partitions(
