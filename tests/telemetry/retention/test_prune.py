@@ -1,19 +1,16 @@
 """Days older than the retention are archived, verified and dropped; no event is lost or doubled."""
 
-import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from telemetry import partitions
 from telemetry.ingest import batch
 from telemetry.ingest.batch import Outcome
-from telemetry.models import ArchiveChunk, TelemetryArchive, TelemetryDay
-from telemetry.retention import archive, prune, reading
+from telemetry.models import TelemetryDay
+from telemetry.retention import prune, reading
 from telemetry.retention.prune import State
-from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
 TODAY = datetime.now(UTC).date()
@@ -25,7 +22,9 @@ def archiving(settings: Any) -> None:
     settings.ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = True
 
 
-def ingest(day: date, count: int, *, namespace: str | None = None, second: int = 0) -> list[Outcome]:
+def ingest(
+    day: date, count: int, *, namespace: str | None = None, second: int = 0
+) -> list[Outcome]:
     noon = datetime(day.year, day.month, day.day, 12, 0, second, tzinfo=UTC)
     return batch.store(
         [
