@@ -18,7 +18,7 @@ from orbit.api import (
     value_ledger,
 )
 from orbit_site import contract, health, metrics
-from telemetry.api import events, readings
+from telemetry.api import coverage, events, readings
 
 admin.autodiscover()
 
@@ -94,6 +94,7 @@ urlpatterns = [
     path("telemetry/metrics", readings.MetricList.as_view()),
     path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
     path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
+    path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),
     path("operations/<uuid:run_id>/items", operations.OperationRunItemList.as_view()),

@@ -50,6 +50,9 @@ class TaskStatus(StrEnum):
     ORPHANED = "orphaned"
 
 
+#: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
+SELFCHECK_NAMESPACE = "orbit-selfcheck"
+
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
     "id",

@@ -51,8 +51,7 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "text": {
             "()": "orbit_site.log_records.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: "
-            "%(message)s%(ids)s",
+            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(ids)s",
         },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
