@@ -16,9 +16,9 @@ class Migration(migrations.Migration):
         # Of one column, whose repeated values take little space. The pipeline's events have
         # neither, and are not in them.
         indexes.build_on_partitions(
-            "telemetry_event_by_session", TABLE, "(session_id) WHERE session_id IS NOT NULL"
+            "telemetry_event_sessions", TABLE, "(session_id) WHERE session_id IS NOT NULL"
         ),
         indexes.build_on_partitions(
-            "telemetry_event_by_task", TABLE, "(task_id) WHERE task_id IS NOT NULL"
+            "telemetry_event_tasks", TABLE, "(task_id) WHERE task_id IS NOT NULL"
         ),
     ]
