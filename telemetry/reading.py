@@ -18,7 +18,7 @@ from telemetry.models import (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Rows:
     """Rows, and how to page through them: see ``governance.rest.pages.respond``."""
 
     rows: "QuerySet[Any]"
@@ -34,14 +34,14 @@ class Source:
     key: tuple[str, str]
     indexed: frozenset[str]
 
-    def find(self, actor: Actor, filters: Mapping[str, Any]) -> Found:
+    def find(self, actor: Actor, filters: Mapping[str, Any]) -> Rows:
         """Return the rows that ``actor`` may see and that fit ``filters`` (lookup: value)."""
         in_time = {name: value for name, value in filters.items() if "__" in name}
         others = {name: value for name, value in filters.items() if "__" not in name}
         rows = self.model._default_manager.filter(**in_time)
         is_narrow = bool(self.indexed & others.keys())
         is_plain = not others and actor.namespaces is None
-        return Found(
+        return Rows(
             rows.filter(actor.filter(), **others),
             self.key,
             None if is_narrow or is_plain else rows,

@@ -52,12 +52,12 @@ class TelemetryEvents(Resource):
         Filters other than these, `session_id`, `task_id` and `run_id` look at 20,000 events a
         page: then a page may be short, even empty, while `next` goes on.
         """
-        found = reading.EVENTS.find(self.actor, queries.filters(self.query, _FILTERS))
+        query = reading.EVENTS.find(self.actor, queries.filters(self.query, _FILTERS))
         return pages.respond(
             request,
-            found.rows,
+            query.rows,
             EVENT.of,
             query=self.query,
-            key=found.key,
-            scanned=found.scanned,
+            key=query.key,
+            scanned=query.scanned,
         )

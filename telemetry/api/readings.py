@@ -161,14 +161,14 @@ def _respond(
     resource: Resource,
     source: reading.Source,
     readers: Mapping[str, queries.Reader],
-    shown: Fields,
+    row: Fields,
 ) -> Response:
-    found = source.find(resource.actor, queries.filters(resource.query, readers))
+    query = source.find(resource.actor, queries.filters(resource.query, readers))
     return pages.respond(
         resource.request,
-        found.rows,
-        shown.of,
+        query.rows,
+        row.of,
         query=resource.query,
-        key=found.key,
-        scanned=found.scanned,
+        key=query.key,
+        scanned=query.scanned,
     )
