@@ -17,6 +17,7 @@ SPOOL, SEND = "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_SEND"
 #: The value of SEND for the programs of a wrapper that sends for them.
 LATER = "later"
 _FOLDER = "orbit-telemetry"
+_TMP = "/tmp"  # noqa: S108 - the spool refuses folders of others
 #: Events of scripts that have no URL; whoever has one sends them.
 ANY = "any"
 
@@ -49,7 +50,7 @@ class Options:
         if home.startswith("/"):
             yield Path(home) / ".local" / "state" / _FOLDER
         # A container may have no home, or one that is read-only.
-        yield Path(os.environ.get("TMPDIR") or "/tmp") / f"{_FOLDER}-{os.geteuid()}"
+        yield Path(os.environ.get("TMPDIR") or _TMP) / f"{_FOLDER}-{os.geteuid()}"
 
     @property
     def folder(self) -> str:
