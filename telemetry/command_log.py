@@ -17,11 +17,10 @@ from django.db import Error, connection, transaction
 
 from governance.kernel import availability, clock, sql
 from governance.kernel.identifiers import uuid7_text
-from telemetry import database
+from telemetry import emit
 from telemetry.events import Level, Name
 
-_TABLE = "telemetry_outboxevent" if database.IS_SEPARATE else "telemetry_telemetryevent"
-RECORD = sql.load(__name__, "record_commands", table=_TABLE)
+RECORD = sql.load(__name__, "record_commands", table=emit.TABLE)
 # Seconds are enough for an insert. Its commit needn't wait for the disk.
 _BOUNDS = (
     "SELECT set_config('statement_timeout', '2s', true), set_config('lock_timeout', '1s', true), "

@@ -19,12 +19,11 @@ _OF_OTHERS = {
     *("ORBIT_URL", "ORBIT_TOKEN", "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_NAMESPACE"),
     *("ORBIT_TELEMETRY_SESSION", "ORBIT_TELEMETRY_TASK", "ORBIT_TELEMETRY_SEND"),
 }
-#: What other releases, or users, call them; "" is like none of ours.
+#: What other releases, or users, call them.
 _RENAMED = {
     "ORBIT_LANES": "ORBIT_CONCURRENCY",
     "ORBIT_PORT": "PORT",
     "ORBIT_DATABASE_URL": "DATABASE_URL",
-    "ORBIT_TELEMETRY_DATABASE_URL": "",
 }
 # Kubernetes and Docker set these for a service with a name such as orbit or orbit-web.
 _SERVICE = re.compile(
