@@ -38,6 +38,20 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+#: What outside runners may send. The pipeline's own names come from its transactions only.
+OUTSIDE_NAMES = (
+    Name.TASK_START,
+    Name.TASK_END,
+    Name.COMMAND_START,
+    Name.COMMAND_END,
+    Name.DECISION,
+    Name.ARTIFACT_EMIT,
+    Name.EVENT_INSERT,
+    Name.ERROR,
+    Name.POLICY_VIOLATION,
+    Name.METRIC,
+)
+
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
     "id",
