@@ -7,13 +7,13 @@ from typing import Any
 
 from governance.kernel import strict_json
 from governance.kernel.strict_json import StrictJsonError
-from telemetry.ingest import copy_text, shape
+from telemetry.ingest import copy_text, limits, shape
 from telemetry.ingest.shape import Sender
 from telemetry.ingest.verdicts import Code, EventInvalid, quoted
 
-#: Bytes of one event.
-LARGEST = 64 * 1024
-MOST_DEPTH = 64  # of the metadata
+
+
+
 _BOM = b"\xef\xbb\xbf"
 _KEY = '"metadata"'
 _OBJECT_FOLLOWS = re.compile(r"[ \t\r\n]*:[ \t\r\n]*(?=\{)")
@@ -26,7 +26,7 @@ class _Unusual(Exception):
 
 def read(raw: bytes, sender: Sender) -> tuple[bytes, date]:
     """Return the event as COPY text without its ordinal, and its UTC day. Raises EventInvalid."""
-    if len(raw) > LARGEST:
+    if len(raw) > limits.LARGEST_EVENT:
         raise too_large()
     members, metadata_text = _parse(raw.removeprefix(_BOM))
     if not isinstance(members, dict):
@@ -43,7 +43,7 @@ def too_large() -> EventInvalid:
     """Return the rejection of an event that is over the limit."""
     return EventInvalid(
         Code.TOO_LARGE,
-        f"The event is larger than {LARGEST // 1024} KiB. Send a file as an artifact's name and "
+        f"The event is larger than {limits.LARGEST_EVENT // 1024} KiB. Send a file as an artifact's name and "
         "hash, and a long text cut.",
     )
 
@@ -56,7 +56,7 @@ def _parse(raw: bytes) -> tuple[Any, str | None]:
         pass
     try:
         # The event is a level of its own.
-        return strict_json.loads(raw, max_depth=MOST_DEPTH + 1), None
+        return strict_json.loads(raw, max_depth=limits.MOST_DEPTH + 1), None
     except StrictJsonError as error:
         raise EventInvalid(*_verdict(error)) from None
 
@@ -74,7 +74,7 @@ def _parse_fast(text: str) -> tuple[dict[str, Any], str]:
     begin = match.end()
     metadata, end = _DECODER.raw_decode(text, begin)
     cut = text[begin:end]
-    if cut.count("[") + cut.count("{") > MOST_DEPTH:
+    if cut.count("[") + cut.count("{") > limits.MOST_DEPTH:
         raise _Unusual
     members = _DECODER.decode(f"{text[:begin]}0{text[end:]}")
     if not isinstance(members, dict) or "metadata" not in members:
@@ -116,5 +116,5 @@ def _verdict(error: StrictJsonError) -> tuple[Code, str]:
     if "Duplicate key" in detail:
         return Code.DUPLICATE_KEY, detail
     if "Nested deeper" in detail:
-        return Code.INVALID_METADATA, f"`metadata` is nested deeper than {MOST_DEPTH} levels."
+        return Code.INVALID_METADATA, f"`metadata` is nested deeper than {limits.MOST_DEPTH} levels."
     return Code.INVALID_JSON, f"This isn't JSON that Orbit accepts. {detail}"

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from telemetry.ingest import event_json
+from telemetry.ingest import event_json, limits
 from telemetry.ingest.verdicts import Code, EventInvalid
 
 #: White space around an event is kept with it.
-_MOST = event_json.LARGEST + 1024
+_MOST = limits.LARGEST_EVENT + 1024
 
 
 class Piece(NamedTuple):

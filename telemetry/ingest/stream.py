@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import DataError, IntegrityError
 
-from telemetry.ingest import batch, event_json
+from telemetry.ingest import batch, event_json, limits
 from telemetry.ingest.batch import Outcome
 from telemetry.ingest.shape import Sender
 from telemetry.ingest.splitting import Piece, pieces
@@ -19,8 +19,6 @@ from telemetry.ingest.verdicts import Code, EventInvalid, Rejection
 
 #: One transaction has at most so many events and bytes.
 BATCH_EVENTS, BATCH_BYTES = 5_000, 4 * 1024 * 1024
-#: Rejections beyond are counted only.
-MOST_REJECTIONS = 1_000
 _DROPPED = "The day of `occurred_at` was archived and dropped; it takes no more events."
 
 
@@ -50,7 +48,7 @@ class Report:
     accepted: int = 0
     duplicate: int = 0
     rejected_count: int = 0
-    #: The first ``MOST_REJECTIONS``.
+    #: The first ``limits.MOST_REJECTIONS``.
     rejected: list[Rejection] = field(default_factory=list)
     broken: str = ""
 
@@ -64,7 +62,7 @@ class Report:
         self.accepted += other.accepted
         self.duplicate += other.duplicate
         self.rejected_count += other.rejected_count
-        self.rejected.extend(other.rejected[: MOST_REJECTIONS - len(self.rejected)])
+        self.rejected.extend(other.rejected[: limits.MOST_REJECTIONS - len(self.rejected)])
         self.broken = self.broken or other.broken
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-MIB = 1024 * 1024
+from telemetry.ingest.limits import MIB
+
 CHUNK = 256 * 1024
 #: Beyond the first bytes, gzip that unpacks to more than this many times its size is refused: even
 #: events that differ in their ids only don't reach a twentieth of it.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from telemetry.ingest import event_json, splitting, unpacking
+from telemetry.ingest import limits, splitting, unpacking
 from telemetry.ingest.splitting import Piece
 from telemetry.ingest.unpacking import TooMuch, Unreadable
 
@@ -156,6 +156,6 @@ def test_other_encodings_are_refused_with_the_way_out(encoding: str) -> None:
 
 
 def test_an_event_may_have_white_space_around_it_up_to_the_limit() -> None:
-    text = b'{"a": "' + b"x" * (event_json.LARGEST - 9) + b'"}'
-    assert len(text) == event_json.LARGEST
+    text = b'{"a": "' + b"x" * (limits.LARGEST_EVENT - 9) + b'"}'
+    assert len(text) == limits.LARGEST_EVENT
     assert texts(cut(b"  " + text + b"  \n"))[0] != "too_large"
