@@ -44,6 +44,12 @@ ORBIT_DATABASE_SCHEMA = text(
     "public",
     "The schema of Orbit's tables; name one to share a database.",
 )
+TELEMETRY_DATABASE_URL = text(
+    "ORBIT_TELEMETRY_DATABASE_URL",
+    "",
+    "A database of telemetry's own, on the same server or another; its role owns its tables. "
+    "Empty: telemetry is in the main one.",
+)
 ORBIT_PORT = integer("PORT", "3000", "The port of the console and the API.", low=1, high=65535)
 ORBIT_BIND = text(
     "ORBIT_BIND",
