@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from governance.kernel import reasons, schemas, strict_json
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
+from governance.rest.problem import UploadTypeRefused
 
 MIB = 1024 * 1024
 LIMIT = MIB
@@ -55,12 +56,10 @@ def upload(request: Request, *, media_types: Collection[str], limit: int) -> byt
     UnsupportedMediaType.
     """
     _check_length(request, limit)
-    if media_type(request) not in media_types:
-        raise exceptions.UnsupportedMediaType(
-            media_type(request), f"Send the body as one of {', '.join(media_types)}."
-        )
     # Past Django's limit, which is that of all other bodies.
     body: bytes = request._request.read()
+    if body and media_type(request) not in media_types:
+        raise UploadTypeRefused(f"as one of {', '.join(media_types)}")
     return body
 
 

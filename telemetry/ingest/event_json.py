@@ -11,9 +11,6 @@ from telemetry.ingest import copy_text, limits, shape
 from telemetry.ingest.shape import Sender
 from telemetry.ingest.verdicts import Code, EventInvalid, quoted
 
-
-
-
 _BOM = b"\xef\xbb\xbf"
 _KEY = '"metadata"'
 _OBJECT_FOLLOWS = re.compile(r"[ \t\r\n]*:[ \t\r\n]*(?=\{)")
@@ -43,8 +40,8 @@ def too_large() -> EventInvalid:
     """Return the rejection of an event that is over the limit."""
     return EventInvalid(
         Code.TOO_LARGE,
-        f"The event is larger than {limits.LARGEST_EVENT // 1024} KiB. Send a file as an artifact's name and "
-        "hash, and a long text cut.",
+        f"The event is larger than {limits.LARGEST_EVENT // 1024} KiB. Send a file as an "
+        "artifact's name and hash, and a long text cut.",
     )
 
 
@@ -116,5 +113,8 @@ def _verdict(error: StrictJsonError) -> tuple[Code, str]:
     if "Duplicate key" in detail:
         return Code.DUPLICATE_KEY, detail
     if "Nested deeper" in detail:
-        return Code.INVALID_METADATA, f"`metadata` is nested deeper than {limits.MOST_DEPTH} levels."
+        return (
+            Code.INVALID_METADATA,
+            f"`metadata` is nested deeper than {limits.MOST_DEPTH} levels.",
+        )
     return Code.INVALID_JSON, f"This isn't JSON that Orbit accepts. {detail}"
