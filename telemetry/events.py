@@ -52,6 +52,9 @@ OUTSIDE_NAMES = (
     Name.METRIC,
 )
 
+#: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
+SELFCHECK_NAMESPACE = "orbit-selfcheck"
+
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
     "id",

@@ -1,1 +1,1 @@
-"""The resources of telemetry, one module each."""
+"""The REST resources of telemetry."""
