@@ -13,7 +13,7 @@ from telemetry.ingest.verdicts import Code, EventInvalid, quoted
 
 _BOM = b"\xef\xbb\xbf"
 _KEY = '"metadata"'
-_OBJECT_FOLLOWS = re.compile(r"[ \t\r\n]*:[ \t\r\n]*(?=\{)")
+_OBJECT_FOLLOWS = re.compile(r'"metadata"[ \t\r\n]*+:[ \t\r\n]*+(?=\{)')
 _ESCAPE = "\\u"
 
 
@@ -65,7 +65,7 @@ def _parse_fast(text: str) -> tuple[dict[str, Any], str]:
     """
     start = text.find(_KEY)
     # Without a backslash before it, this is a string; with a colon after it, a key.
-    match = _OBJECT_FOLLOWS.match(text, start + len(_KEY)) if start > 0 else None
+    match = _OBJECT_FOLLOWS.match(text, start) if start > 0 else None
     if match is None or "\\" in text[:start] or _ESCAPE in text:
         raise _Unusual
     begin = match.end()
