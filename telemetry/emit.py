@@ -5,6 +5,7 @@ from typing import Any
 
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_text
+from telemetry import database
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,10 @@ class Event:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+#: Events can join a transaction of the main database only; the outbox is there in any case.
+TABLE = "telemetry_outboxevent" if database.IS_SEPARATE else "telemetry_telemetryevent"
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``events``.
-EVENTS = sql.fragment(__name__, "events")
+EVENTS = sql.fragment(__name__, "events", table=TABLE)
 
 
 def row(event: Event, *, run_id: str, namespace: str, profile_id: str | None) -> dict[str, Any]:

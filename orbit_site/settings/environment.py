@@ -44,6 +44,12 @@ ORBIT_DATABASE_SCHEMA = text(
     "public",
     "The schema of Orbit's tables; name one to share a database.",
 )
+TELEMETRY_DATABASE_URL = text(
+    "ORBIT_TELEMETRY_DATABASE_URL",
+    "",
+    "A database of telemetry's own, on the same server or another; its role owns its tables. "
+    "Empty: telemetry is in the main one.",
+)
 ORBIT_PORT = integer("PORT", "3000", "The port of the console and the API.", low=1, high=65535)
 ORBIT_BIND = text(
     "ORBIT_BIND",
@@ -186,6 +192,19 @@ ORBIT_DRAIN_SECONDS = integer(
     "How long running cycles may go on after SIGTERM before they are given back.",
     low=0,
     high=3600,
+)
+ORBIT_TELEMETRY_RETENTION_DAYS = integer(
+    "ORBIT_TELEMETRY_RETENTION_DAYS",
+    "30",
+    "Telemetry events of older days (UTC) are dropped every night, and what was read from them.",
+    low=1,
+    high=3650,
+)
+ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = boolean(
+    "ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED",
+    "false",
+    "`true` archives days of telemetry events, compressed in the database, before they are "
+    "dropped.",
 )
 ORBIT_METRICS_TOKEN = text(
     "ORBIT_METRICS_TOKEN",

@@ -15,12 +15,11 @@ _CLOSE, _CLOSE_PREFIX, _CLOSE_WHOLE = 0.75, 0.8, 0.85
 _WITHOUT_PREFIX = ("DATABASE_URL", "PORT")
 #: Read by compose.yaml and by the tests of the console.
 _OF_OTHERS = {"ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"}
-#: What other releases, or users, call them; "" is like none of ours.
+#: What other releases, or users, call them.
 _RENAMED = {
     "ORBIT_LANES": "ORBIT_CONCURRENCY",
     "ORBIT_PORT": "PORT",
     "ORBIT_DATABASE_URL": "DATABASE_URL",
-    "ORBIT_TELEMETRY_DATABASE_URL": "",
 }
 # Kubernetes and Docker set these for a service with a name such as orbit or orbit-web.
 _SERVICE = re.compile(

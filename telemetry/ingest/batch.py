@@ -11,18 +11,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from psycopg import errors
 
 from governance.kernel import clock, pg_text, routing
 from governance.kernel.identifiers import uuid7
-from telemetry import database, days, staging
+from telemetry import database, days, partitions, staging
 from telemetry.consumers import registry
 from telemetry.events import COLUMNS, Level, Row
 from telemetry.ingest import copy_text
 
-MISSING = database.load(__name__, "missing_partitions")
-ENSURE = database.load(__name__, "ensure_partition")
 INSERT_NEW = database.load(__name__, "insert_new")
 _COPY = f"COPY telemetry_staging (ordinal, {', '.join(COLUMNS)}) FROM STDIN"
 #: A batch that lost a deadlock, or whose partition was just being made, is tried again.
@@ -90,7 +88,7 @@ def store_lines(lines: Sequence[bytes], days_of: Sequence[date]) -> list[Outcome
     ``days_of`` has the UTC day of each line. See ``store``.
     """
     distinct_days = set(days_of)
-    ensure_partitions(distinct_days)
+    partitions.ensure(distinct_days)
     for attempt in range(_TRIES):
         try:
             with transaction.atomic(using=database.ALIAS):
@@ -99,22 +97,6 @@ def store_lines(lines: Sequence[bytes], days_of: Sequence[date]) -> list[Outcome
             if attempt == _TRIES - 1 or not _may_succeed_later(error):
                 raise
     raise AssertionError  # the last try returns or raises
-
-
-def ensure_partitions(distinct_days: set[date]) -> None:
-    """Make the partitions of ``distinct_days`` that are missing, unless the day was dropped.
-
-    If one can't be made now, its events go to the DEFAULT partition and are moved later.
-    """
-    for (day,) in MISSING.rows(days=sorted(distinct_days)):
-        try:
-            # Apart from the events: it must not hold up those who write to other days.
-            with transaction.atomic(using=database.ALIAS):
-                if not days.share([day]):
-                    ENSURE.one(day=day)
-        except OperationalError as error:
-            if not isinstance(error.__cause__, errors.LockNotAvailable | errors.DeadlockDetected):
-                raise
 
 
 def _store(

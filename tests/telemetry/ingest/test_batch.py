@@ -8,11 +8,12 @@ import pytest
 from django.db import transaction
 
 from governance.kernel import clock
+from telemetry import database
 from telemetry.consumers import registry
 from telemetry.ingest import batch
 from telemetry.ingest.batch import Outcome
 from telemetry.models import TelemetryDay, TelemetryEvent
-from tests.support.pipeline import rows
+from tests.support.telemetry import rows
 
 pytestmark = pytest.mark.django_db
 
@@ -116,7 +117,7 @@ def test_days_are_those_of_utc() -> None:
 
 
 def test_a_batch_joins_the_callers_transaction() -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with pytest.raises(RuntimeError), transaction.atomic(using=database.ALIAS):
         batch.store([batch.event("metric")])
         raise RuntimeError
     assert names() == []

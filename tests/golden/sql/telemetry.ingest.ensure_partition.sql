@@ -1,1 +1,0 @@
-SELECT telemetry_ensure_partitions(%(day)s::date, %(day)s::date)

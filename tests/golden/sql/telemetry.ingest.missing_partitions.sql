@@ -1,4 +1,0 @@
-SELECT day
-FROM unnest(%(days)s::date[]) AS day
-WHERE to_regclass('telemetry_telemetryevent_p' || to_char(day, 'YYYYMMDD')) IS NULL
-ORDER BY day
