@@ -4,12 +4,14 @@ All transactions run the consumers in this order, and each writes its rows in th
 two batches that meet wait for each other, and don't deadlock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from telemetry import database
 from telemetry.consumers import artifacts, error_groups, metrics, projection, violations
 
+Consume = Callable[[], None]
 NAMES = database.load(__name__, "staged_names")
 
 
@@ -21,7 +23,7 @@ class Consumer:
     """
 
     names: frozenset[str]
-    consume: Callable[[], None]
+    consume: Consume
 
 
 CONSUMERS: list[Consumer] = [
@@ -34,17 +36,9 @@ CONSUMERS: list[Consumer] = [
 ]
 
 
-def consume(*, instead: dict[Callable[[], None], Callable[[], None]] | None = None) -> None:
-    """Run the consumers whose events are in the staging table.
-
-    ``instead`` has the consumers that are to be replaced.
-    """
-    names = staged()
+def consume(instead: Mapping[Consume, Consume] = MappingProxyType({})) -> None:
+    """Run the consumers whose events are in the staging table, or what replaces them."""
+    names = {name for (name,) in NAMES.rows()}
     for consumer in CONSUMERS:
         if not names.isdisjoint(consumer.names):
-            (instead or {}).get(consumer.consume, consumer.consume)()
-
-
-def staged() -> set[str]:
-    """Return the names of the events in the staging table."""
-    return {name for (name,) in NAMES.rows()}
+            instead.get(consumer.consume, consumer.consume)()

@@ -64,9 +64,7 @@ def test_two_namespaces_that_meet_at_a_new_task_lose_no_event() -> None:
         finally:
             connections.close_all()
 
-    store(
-        event("command_start", 1)
-    )  # its day has a partition now
+    store(event("command_start", 1))  # its day has a partition now
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic(using=database.ALIAS):
             store(task_event("task_start", 1, namespace="eu"))
