@@ -6,9 +6,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
+from telemetry.subcommands import coverage
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
-VERBS: dict[str, ModuleType] = {}
+VERBS: dict[str, ModuleType] = {"coverage": coverage}
 
 
 class Command(OrbitCommand):
