@@ -18,7 +18,7 @@ SPOOL, SEND = "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_SEND"
 LATER = "later"
 _FOLDER = "orbit-telemetry"
 _TMP = "/tmp"  # noqa: S108 - the spool refuses folders of others
-#: Events of scripts that have no URL; whoever has one sends them.
+#: Events of scripts that have no URL; the next sender that has one takes them.
 ANY = "any"
 
 

@@ -89,11 +89,11 @@ class Spool:
         self.rotate()
 
     def is_waiting(self) -> bool:
-        """Tell whether this process has written events that nobody sends yet."""
+        """Tell whether this process has written events that aren't being sent."""
         return self._file is not None
 
     def claim(self, *, limit_bytes: int = SEGMENT_BYTES) -> list[Segment]:
-        """Return the oldest files that nobody else holds, about ``limit_bytes`` of them."""
+        """Return the oldest files that no other process holds, about ``limit_bytes`` of them."""
         claimed: list[Segment] = []
         size = 0
         for path in self.paths():
