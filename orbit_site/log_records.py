@@ -49,12 +49,12 @@ class ContextFilter(logging.Filter):
         cycle, delivery = request_context.cycle_id.get(), request_context.delivery_id.get()
         named = {request: request, cycle: f"cycle {cycle}", delivery: f"delivery {delivery}"}
         text = record.getMessage() if cycle else ""
-        shown = [name for number, name in named.items() if number and number not in text]
+        names = [name for number, name in named.items() if number and number not in text]
         vars(record).update(
             request_id=request,
             cycle_id=cycle,
             delivery_id=delivery,
-            ids=f" [{', '.join(shown)}]" if shown else "",
+            ids=f" [{', '.join(names)}]" if names else "",
         )
         return True
 

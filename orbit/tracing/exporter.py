@@ -75,7 +75,7 @@ class Exporter:
     def export(self, trace: Trace, span: Span, attributes: Mapping[str, str]) -> None:
         """Queue ``span``, with ``attributes`` added."""
         self._ids.set(trace.id, trace.span_id(span.key))
-        shown = self._tracer.start_span(
+        started = self._tracer.start_span(
             span.name,
             context=self._parent(trace, span),
             kind=SpanKind.CLIENT if span.is_request else SpanKind.INTERNAL,
@@ -83,8 +83,8 @@ class Exporter:
             start_time=int(span.start * _NANOSECONDS),
         )
         if span.error is not None:
-            shown.set_status(Status(StatusCode.ERROR, span.error))
-        shown.end(int(max(span.start, span.end) * _NANOSECONDS))
+            started.set_status(Status(StatusCode.ERROR, span.error))
+        started.end(int(max(span.start, span.end) * _NANOSECONDS))
 
     def _parent(self, trace: Trace, span: Span) -> Context:
         parent = trace.span_id(span.parent) if span.key else trace.caller

@@ -14,8 +14,12 @@ REPORTED = "_ORBIT_NAMES_REPORTED"
 _PREFIX = "ORBIT_"
 _CLOSE, _CLOSE_PREFIX, _CLOSE_WHOLE = 0.75, 0.8, 0.85
 _WITHOUT_PREFIX = ("DATABASE_URL", "PORT")
-#: Read by compose.yaml and by the tests of the console.
-_OF_OTHERS = {"ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"}
+#: Read by compose.yaml, by the tests of the console and by telemetry's client.
+_OF_OTHERS = {
+    *("ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"),
+    *("ORBIT_URL", "ORBIT_TOKEN", "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_NAMESPACE"),
+    *("ORBIT_TELEMETRY_SESSION", "ORBIT_TELEMETRY_TASK", "ORBIT_TELEMETRY_SEND"),
+}
 #: What other releases, or users, call them.
 _RENAMED = {
     "ORBIT_LANES": "ORBIT_CONCURRENCY",
@@ -39,10 +43,10 @@ def warnings() -> list[str]:
     """Return a sentence for each name that looks like one of ours and is none."""
     assert environment.ORBIT_ENV  # noqa: S101 - by now the table is complete
     defined = {item.name for item in variables.TABLE}
-    found = list(_warnings(defined, os.environ, variables.IN_FILE))
+    sentences = list(_warnings(defined, os.environ, variables.IN_FILE))
     if environment.ORBIT_TRACING and not _is_installed(_NEEDED_FOR_TRACES):
-        found.append(_NO_TRACES)
-    return found
+        sentences.append(_NO_TRACES)
+    return sentences
 
 
 def report_once() -> list[str]:

@@ -5,9 +5,10 @@ from rest_framework.response import Response
 
 from governance.rest import pages, queries
 from governance.rest.fields import Fields, page_of
-from governance.rest.resources import Resource, operation
+from governance.rest.resources import operation
 from governance.rest.schemas import FREE, NUMBER, TEXT, TIME, UUID, maybe, one_of
 from telemetry import reading
+from telemetry.api.ingest import TelemetryEventIngest
 from telemetry.events import Level, Name
 
 _FILTERS: dict[str, queries.Reader] = {
@@ -40,7 +41,7 @@ EVENT = Fields(
 )
 
 
-class TelemetryEvents(Resource):
+class TelemetryEvents(TelemetryEventIngest):
     @operation(
         summary="List events",
         query={**_FILTERS, **pages.PARAMETERS},
