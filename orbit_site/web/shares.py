@@ -7,8 +7,10 @@ and the probes have threads and database connections of their own.
 import re
 
 from orbit_site.web.pools import Size
+from telemetry import database
 
 ORDINARY, STOPS, CANCELS, READY, HEALTH = "ordinary", "stops", "cancels", "ready", "health"
+TELEMETRY = "telemetry"
 
 SIZES = {
     ORDINARY: Size(threads=8, wait=5, work=60, proof=1),
@@ -18,6 +20,9 @@ SIZES = {
     READY: Size(threads=1, wait=5, work=10, proof=0.25),
     HEALTH: Size(threads=1, wait=5, work=10, proof=0.25),
 }
+if database.IS_SEPARATE:
+    # While its own database is silent, these wait, and nothing else.
+    SIZES[TELEMETRY] = Size(threads=4, wait=5, work=30, proof=1)
 #: A stop is small; a larger body would keep its thread busy.
 SMALL_BODY = 64 * 1024
 _STOP = re.compile(
@@ -43,6 +48,8 @@ def of(method: str, path: str, body: bytes) -> str:
         return HEALTH
     if path == "/ready":
         return READY
+    if database.IS_SEPARATE and path.startswith(("/telemetry/", "/admin/telemetry/")):
+        return TELEMETRY
     if method == "GET" and path in _STOP_PAGES:
         return STOPS
     if method != "POST" or len(body) > SMALL_BODY:
