@@ -38,6 +38,9 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+#: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
+SELFCHECK_NAMESPACE = "orbit-selfcheck"
+
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
     "id",

@@ -193,6 +193,19 @@ ORBIT_DRAIN_SECONDS = integer(
     low=0,
     high=3600,
 )
+ORBIT_TELEMETRY_RETENTION_DAYS = integer(
+    "ORBIT_TELEMETRY_RETENTION_DAYS",
+    "30",
+    "Telemetry events of older days (UTC) are dropped every night, and what was read from them.",
+    low=1,
+    high=3650,
+)
+ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = boolean(
+    "ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED",
+    "false",
+    "`true` archives days of telemetry events, compressed in the database, before they are "
+    "dropped.",
+)
 ORBIT_METRICS_TOKEN = text(
     "ORBIT_METRICS_TOKEN",
     "",

@@ -1,5 +1,5 @@
 """The console's pages of telemetry."""
 
-from telemetry.admin import events
+from telemetry.admin import coverage, events
 
-__all__ = ["events"]
+__all__ = ["coverage", "events"]

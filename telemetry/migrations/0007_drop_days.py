@@ -73,8 +73,23 @@ LANGUAGE sql STABLE AS $$
       AND bounds.high
           <= ((bounds.low AT TIME ZONE 'UTC')::date + 1)::timestamp AT TIME ZONE 'UTC'
 $$;
+-- Days that have a partition, or events in the DEFAULT one.
+CREATE FUNCTION telemetry_days_before(before date) RETURNS SETOF date
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY SELECT DISTINCT p.day FROM telemetry_day_partitions() AS p WHERE p.day < before;
+    IF to_regclass('telemetry_telemetryevent_default') IS NOT NULL THEN
+        RETURN QUERY
+            SELECT DISTINCT (e.occurred_at AT TIME ZONE 'UTC')::date
+            FROM telemetry_telemetryevent_default AS e
+            WHERE e.occurred_at < before::timestamp AT TIME ZONE 'UTC' AND isfinite(e.occurred_at);
+    END IF;
+END $$;
 """
-UNPARTITIONS = "DROP FUNCTION telemetry_day_partitions();"
+UNPARTITIONS = """
+DROP FUNCTION telemetry_days_before(date);
+DROP FUNCTION telemetry_day_partitions();
+"""
 
 # A function, because a statement can't name a table that may be gone.
 STATES = """

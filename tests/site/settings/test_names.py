@@ -40,8 +40,6 @@ def test_a_misspelt_name_is_reported_with_the_right_one(name: str, meant: str) -
         "ORBIT_RETENTION_DAYS",
         "ORBIT_PHASE4_ENABLED",
         "ORBIT_PHASE4_ALLOW_MUTATION",
-        "ORBIT_TELEMETRY_RETENTION_DAYS",
-        "ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED",
         "ORBIT_PROJECTION_DRIFT_THRESHOLD",
         "ORBIT_XYZZY",
     ],
