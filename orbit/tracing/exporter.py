@@ -4,7 +4,6 @@ Imported only if tracing is on (``orbit.tracing.report``). The SDK's thread send
 is bounded, and drops spans if the collector can't keep up.
 """
 
-import os
 import threading
 from collections.abc import Mapping
 
@@ -51,13 +50,13 @@ class Exporter:
     """The exporter of a process. Create it after the fork: it starts a thread."""
 
     def __init__(self) -> None:
-        named = "OTEL_SERVICE_NAME" in os.environ or SERVICE_NAME in os.environ.get(
-            "OTEL_RESOURCE_ATTRIBUTES", ""
-        )
+        resource = Resource.create()
+        if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
+            resource = resource.merge(Resource({SERVICE_NAME: "orbit"}))
         self._ids = _DerivedIds()
         self._provider = TracerProvider(
             id_generator=self._ids,
-            resource=Resource.create({} if named else {SERVICE_NAME: "orbit"}),
+            resource=resource,
             # It would wait for a silent collector; ``stop`` has a limit.
             shutdown_on_exit=False,
         )
