@@ -75,14 +75,16 @@ def create_task(task_id: str, namespace: str | None, at: datetime, status: str =
     with transaction.atomic(using=database.ALIAS):
         with connections[database.ALIAS].cursor() as cursor:
             cursor.execute("SET LOCAL orbit.projection_updater = 'on'")
-        TaskProjection.objects.create(
+        TaskProjection.objects.update_or_create(
             task_id=task_id,
-            namespace=namespace,
-            title="<script>alert(8)</script>",
-            status=status,
-            last_status_ts=at,
-            last_event_ts=at,
-            updated_utc=at,
+            defaults={
+                "namespace": namespace,
+                "title": "<script>alert(8)</script>",
+                "status": status,
+                "last_status_ts": at,
+                "last_event_ts": at,
+                "updated_utc": at,
+            },
         )
         # Else the rest of a test's transaction may write too.
         with connections[database.ALIAS].cursor() as cursor:
