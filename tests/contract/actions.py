@@ -158,7 +158,9 @@ ROUTES: dict[str, Prepare] = {
     ),
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
-SILENT_ROUTES: dict[str, str] = {}
+SILENT_ROUTES: dict[str, str] = {
+    "POST telemetry/events": "reports of scripts are no actions (docs/telemetry.md)",
+}
 
 ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "governance_apitoken_revoke": Installation.token,
@@ -339,6 +341,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "namespace show": "it reads",
     "why": "it reads",
     "telemetry coverage": "it reads",
+    "telemetry ingest": "reports of scripts are no actions; it is a task in the event log",
     "backup": "its entry backup.made needs a real server (tests/site/backup/test_make.py)",
     "restore": "its entry backup.restored needs a real server (tests/site/backup/test_load.py)",
     "migrate": "it changes the schema only; the audit table may not exist yet",
