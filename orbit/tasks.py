@@ -14,6 +14,7 @@ from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.runner import WorkerProcess
 from orbit.dispatch import bulk
 from orbit.schedules import run_tick
+from telemetry.retention import sweep
 
 SHORT_SECONDS = 1.0
 PAUSE = timedelta(seconds=0.5)
@@ -25,10 +26,10 @@ worker: WorkerProcess | None = None
 #: Operation runs' slice handlers, by type.
 OPERATIONS: dict[str, slices.SliceHandler] = {
     action.type: action.run_slice for action in (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
-}
+} | {sweep.TYPE: lambda slice_: sweep.run_slice(slice_, lambda: interrupts.process.stamp())}
 
 #: Types of operation runs that are started once per UTC day.
-NIGHTLY: tuple[str, ...] = ()
+NIGHTLY: tuple[str, ...] = (sweep.TYPE,)
 
 
 def advance() -> None:

@@ -160,6 +160,7 @@ class Migration(migrations.Migration):
                 ('status_event_id', models.UUIDField(null=True)),
                 ('start_ts', models.DateTimeField(null=True)),
                 ('start_event_id', models.UUIDField(null=True)),
+                ('orphaned_at', models.DateTimeField(null=True)),
             ],
             options={
                 'ordering': ['-last_event_ts', '-task_id'],

@@ -40,6 +40,8 @@ PRUNE_READINGS = database.load(
 class State(StrEnum):
     """What a step of a day came to."""
 
+    BEGUN = "begun"
+    """Its archive begins, for the first time or anew."""
     WORKING = "working"
     BUSY = "busy"
     """A lock is held by others, or another process works on the day."""
@@ -91,7 +93,7 @@ def step(day: date, beat: Callable[[], object] = lambda: None) -> Step:
         return _drop(day, allowed=_forget_unfinished)
     match Phase.OPEN if known is None else known.phase:
         case Phase.OPEN:
-            archive.begin(day)
+            return Step(State.BEGUN if archive.begin(day) else State.WORKING)
         case Phase.FILLING:
             if archive.fill(day) is None:
                 return Step(State.BUSY, "another process archives it")

@@ -6,10 +6,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import coverage
+from telemetry.subcommands import archive, coverage, prune
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
-VERBS: dict[str, ModuleType] = {"coverage": coverage}
+VERBS: dict[str, ModuleType] = {
+    "archive": archive,
+    "coverage": coverage,
+    "prune": prune,
+}
 
 
 class Command(OrbitCommand):

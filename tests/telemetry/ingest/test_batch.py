@@ -10,6 +10,8 @@ from django.db import transaction
 from governance.kernel import clock
 from telemetry import database
 from telemetry.consumers import registry
+from telemetry.consumers.registry import Consumer
+from telemetry.events import Name
 from telemetry.ingest import batch
 from telemetry.ingest.batch import Outcome
 from telemetry.models import TelemetryDay, TelemetryEvent
@@ -72,7 +74,7 @@ def test_consumers_see_exactly_the_new_events(monkeypatch: pytest.MonkeyPatch) -
     def look() -> None:
         seen.append(rows("SELECT name FROM telemetry_staging ORDER BY ordinal"))
 
-    monkeypatch.setattr(registry, "CONSUMERS", [look])
+    monkeypatch.setattr(registry, "CONSUMERS", [Consumer(frozenset(Name), look)])
     old, new, twice = batch.event("error"), batch.event("metric"), batch.event("decision")
     batch.store([old])
     batch.store([old, new, twice, twice])
@@ -84,7 +86,7 @@ def test_nothing_is_stored_if_a_consumer_fails(monkeypatch: pytest.MonkeyPatch) 
     def fail() -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(registry, "CONSUMERS", [fail])
+    monkeypatch.setattr(registry, "CONSUMERS", [Consumer(frozenset(Name), fail)])
     with pytest.raises(RuntimeError):
         batch.store([batch.event("error")])
     assert names() == []
