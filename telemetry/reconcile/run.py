@@ -35,7 +35,9 @@ ALLOW_LONG_SECOND = database.load(__name__, "allow_long")
 
 def start(actor: Actor, *, reason: str) -> OperationRun:
     """Return the active run, or a new one. The caller does its slices, or maintenance."""
-    return ledger.ensure_workspace_run_with_identity(TYPE, {}, initiator=actor.name, reason=reason)[0]
+    return ledger.ensure_workspace_run_with_identity(TYPE, {}, initiator=actor.name, reason=reason)[
+        0
+    ]
 
 
 def last_completed(before: OperationRun | None = None) -> OperationRun | None:
@@ -70,12 +72,10 @@ def run_slice(slice_: Slice) -> datetime | None:
 
 
 def _compare(run: OperationRun, progress: dict[str, Any], source: Authority | None) -> None:
-    if source is None:
-        # Every task would be unknown to an authority that isn't there: nothing is marked.
-        drift = {kind: Drift(0, []) for kind in Kind}
-    else:
-        drift = compare.compare(source)
-    metrics = report.report(run, drift, authority=source and source.name)
+    # Every task would be unknown to an authority that isn't there: nothing is marked.
+    drift = compare.compare(source) if source else {kind: Drift(0, []) for kind in Kind}
+    name = source.name if source else None
+    metrics = report.report(run, drift, authority=name)
     count = sum(found.count for found in drift.values())
     previous = last_completed(before=run)
     before = int(previous.progress.get("drifting_runs", 0)) if previous else 0
@@ -83,7 +83,7 @@ def _compare(run: OperationRun, progress: dict[str, Any], source: Authority | No
     mendable = count - drift[Kind.MISSING_IN_TASKS].count
     rebuilds = mendable > settings.ORBIT_PROJECTION_DRIFT_THRESHOLD
     progress.update(
-        authority=source and source.name,
+        authority=name,
         drift={str(kind): found.to_dict() for kind, found in drift.items()},
         metrics=metrics,
         drifting_runs=before + 1 if count else 0,
