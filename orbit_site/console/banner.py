@@ -20,9 +20,12 @@ from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
 from orbit.records import partitions
+from telemetry import database as telemetry
+from telemetry import outbox
 from telemetry.reconcile import run as reconcile
 
 _LISTED = 5
+_MOST_EVENTS = 10_000
 _MODES = {
     Mode.HALTING: "halting: halted, and what is in flight is ending,",
     Mode.QUIET: "halted and quiet: nothing is in flight,",
@@ -73,7 +76,7 @@ def active(actor: Actor) -> list[Banner]:
             Banner("bad", f"{name} is nearly out of numbers: see operations.md.")
             for name in sequences.nearly_used()
         ]
-        banners += [Banner("part", text) for text in _wrong_clocks()]
+        banners += [Banner("part", text) for text in (*_wrong_clocks(), *_waiting_events())]
         banners += _drifting_projection()
     down: list[EndpointState] = []
     if actor.namespaces is None:
@@ -164,6 +167,22 @@ def _drifting_projection() -> list[Banner]:
             link,
             "See what differed",
         )
+    ]
+
+
+def _waiting_events() -> list[str]:
+    if not telemetry.IS_SEPARATE:
+        return []
+    backlog = outbox.backlog(most=_MOST_EVENTS)
+    if backlog is None or not backlog.needs_a_look:
+        return []
+    number = f"{_MOST_EVENTS:,} or more" if backlog.count == _MOST_EVENTS else f"{backlog.count:,}"
+    events = f"{number} events wait in the outbox"
+    if backlog.problem is None or backlog.failing_since is None:
+        return [f"{events}, the oldest for {backlog.oldest_seconds:.0f} s. See operations.md."]
+    return [
+        f"Telemetry's database takes no events since {backlog.failing_since:%Y-%m-%d %H:%M} UTC "
+        f"({backlog.problem[:200]}). {events}; cycles go on. See operations.md."
     ]
 
 
