@@ -6,12 +6,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, prune, reconcile
+from telemetry.subcommands import archive, coverage, ingest, prune, reconcile
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
     "archive": archive,
     "coverage": coverage,
+    "ingest": ingest,
     "prune": prune,
     "reconcile": reconcile,
 }
