@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from telemetry import database
-from telemetry.events import SELFCHECK_NAMESPACE
+from telemetry.events import COMMAND_SESSION, INGEST_SESSION, SELFCHECK_NAMESPACE
 
 #: The required events, in the order of the grid.
 CORE = ("task_start", "task_end", "command_end")
@@ -25,7 +25,14 @@ REACH_DAYS = 7
 #: Names of artifacts and tasks that are listed for a session; the others are counted.
 LISTED = 100
 
-COVERAGE = database.load(__name__, "coverage", reach=REACH_DAYS, listed=LISTED)
+COVERAGE = database.load(
+    __name__,
+    "coverage",
+    reach=REACH_DAYS,
+    listed=LISTED,
+    command_session=COMMAND_SESSION,
+    ingest_session=INGEST_SESSION,
+)
 
 
 class Status(StrEnum):

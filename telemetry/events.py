@@ -54,6 +54,8 @@ OUTSIDE_NAMES = (
 
 #: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
+#: Orbit's own sessions begin so. A command reports no task, and an ingest no command.
+COMMAND_SESSION, INGEST_SESSION = "orbit-command-", "orbit-ingest-"
 
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
