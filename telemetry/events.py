@@ -54,8 +54,10 @@ OUTSIDE_NAMES = (
 
 #: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
-#: Orbit's own sessions begin so. A command reports no task, and an ingest no command.
-COMMAND_SESSION, INGEST_SESSION = "orbit-command-", "orbit-ingest-"
+#: Sessions of Orbit's own commands begin with this.
+OWN_SESSIONS = "orbit:"
+#: Sessions of ``telemetry ingest`` begin with this. They have a task, and no command.
+INGEST_SESSION = "orbit-ingest-"
 
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (

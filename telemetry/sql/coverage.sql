@@ -19,7 +19,7 @@ WITH events AS (   -- the index telemetry_event_session holds these names
       -- has not ended itself.
       AND (%(session)s::text IS NOT NULL
            OR (namespace IS DISTINCT FROM %(hidden)s
-               AND NOT starts_with(session_id, '{{command_session}}')))
+               AND NOT starts_with(session_id, '{{own}}')))
       -- A session of the range is judged by what it did just before and after it, too.
       AND occurred_at >= coalesce(
           %(since)s::timestamptz - {{reach}} * interval '1 day', '-infinity')
@@ -83,9 +83,9 @@ judged AS (
     SELECT
         f.session_id,
         array_remove(ARRAY[
-            CASE WHEN starts_with(f.session_id, '{{command_session}}') THEN NULL
+            CASE WHEN starts_with(f.session_id, '{{own}}') THEN NULL
                  WHEN f.tasks_started = 0 THEN 'task_start' END,
-            CASE WHEN starts_with(f.session_id, '{{command_session}}') THEN NULL
+            CASE WHEN starts_with(f.session_id, '{{own}}') THEN NULL
                  WHEN f.tasks_ended = 0 OR t.open_count > 0 THEN 'task_end' END,
             CASE WHEN starts_with(f.session_id, '{{ingest_session}}') THEN NULL
                  WHEN f.commands_ended = 0 OR f.commands_ended < f.commands_started

@@ -178,11 +178,11 @@ def test_a_selfcheck_is_shown_only_if_it_is_asked_for() -> None:
 
 
 def test_orbits_own_commands_and_ingests_are_judged_by_what_they_are() -> None:
-    report("orbit-command-1", "command_start")
+    report("orbit:status:1", "command_start")
     report("orbit-ingest-1", "task_start", "task_end")
     found = coverage.scan()
     assert [(one.session_id, one.status) for one in found.sessions] == [("orbit-ingest-1", "PASS")]
-    assert only("orbit-command-1").missing == ["command_end"]
+    assert only("orbit:status:1").missing == ["command_end"]
     report("orbit-ingest-2", "task_start")
     assert only("orbit-ingest-2").missing == ["task_end"]
 
