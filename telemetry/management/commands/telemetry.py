@@ -6,13 +6,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, prune
+from telemetry.subcommands import archive, coverage, prune, replay
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
     "archive": archive,
     "coverage": coverage,
     "prune": prune,
+    "replay": replay,
 }
 
 
