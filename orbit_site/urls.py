@@ -18,7 +18,7 @@ from orbit.api import (
     value_ledger,
 )
 from orbit_site import contract, health, metrics
-from telemetry.api import coverage
+from telemetry.api import coverage, ingest
 
 admin.autodiscover()
 
@@ -88,6 +88,7 @@ urlpatterns = [
     path("audit-trail", audit.AuditEntryList.as_view()),
     path("audit-trail/verify", audit.AuditVerification.as_view()),
     path("audit-trail/<int:number>", audit.AuditEntryDetail.as_view()),
+    path("telemetry/events", ingest.TelemetryEventIngest.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),

@@ -38,6 +38,20 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+#: What outside runners may send. The pipeline's own names come from its transactions only.
+OUTSIDE_NAMES = (
+    Name.TASK_START,
+    Name.TASK_END,
+    Name.COMMAND_START,
+    Name.COMMAND_END,
+    Name.DECISION,
+    Name.ARTIFACT_EMIT,
+    Name.EVENT_INSERT,
+    Name.ERROR,
+    Name.POLICY_VIOLATION,
+    Name.METRIC,
+)
+
 #: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
 

@@ -6,34 +6,53 @@ Without ``DATABASE_URL`` the embedded PostgreSQL runs meanwhile; the last comman
 import gc
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 
 import django
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
+from django.core.management import execute_from_command_line, get_commands
 from django.db import DatabaseError, InterfaceError, NotSupportedError, ProgrammingError, connection
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors
 
 from governance.kernel import availability
+from governance.kernel.errors import OrbitError
 from orbit_site.processes import entry, postgres
 from orbit_site.settings import environment
+from telemetry import command_log
 
 OLDEST_SERVER = 15
 #: Commands that read no table. `up` handles the database itself.
 WITHOUT_DATABASE = {"help", "version", "check", "up", "health", "diffsettings", "findstatic"}
+#: Services run for weeks and are killed as a matter of course: health checks and heartbeats tell
+#: more of them than a start without an end. The others work on code, not on the database.
+UNRECORDED = {
+    *("web", "cluster", "qcluster"),
+    *("makemigrations", "makemessages", "compilemessages", "startapp", "startproject"),
+    *("collectstatic", "sqlmigrate", "sqlflush", "sqlsequencereset", "squashmigrations"),
+    *("optimizemigration", "runserver", "testserver", "test", "sendtestemail"),
+}
 
 
 def run(argv: list[str]) -> int:
     """Run the command and return 0. Raises ImproperlyConfigured."""
-    try:
-        needed = needs_database(argv)
-        with _database(needed=needed):
-            if needed:
-                django.setup()
-            gc.enable()
+    needed = needs_database(argv)
+    with _explained(), _database(needed=needed):
+        if needed:
+            django.setup()
+        gc.enable()
+        with _recorded(argv) if needed else nullcontext(), _explained():
             execute_from_command_line(argv)
+    return 0
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Make sentences of what a database does. Raises ImproperlyConfigured."""
+    try:
+        yield
     except (ProgrammingError, MigrationSchemaMissing) as error:
         # Django hides why it couldn't create its first table.
         hidden = error.__context__
@@ -48,7 +67,6 @@ def run(argv: list[str]) -> int:
         if not availability.is_away(error):
             raise
         raise ImproperlyConfigured(_away(error)) from error
-    return 0
 
 
 def needs_database(argv: list[str]) -> bool:
@@ -67,6 +85,26 @@ def _database(*, needed: bool) -> AbstractContextManager[object]:
     # Unwind on SIGTERM, so that the server is stopped. Web and cluster set their own handlers.
     signal.signal(signal.SIGTERM, _exit)
     return postgres.held(environment.VAR_DIR)
+
+
+def _recorded(argv: list[str]) -> AbstractContextManager[object]:
+    """Report the command to telemetry."""
+    name = argv[1]
+    if name in UNRECORDED or name not in get_commands() or argv[1:3] == ["telemetry", "run"]:
+        return nullcontext()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        # Unwind, so that its end is reported.
+        signal.signal(signal.SIGTERM, _exit)
+    return command_log.recorded(name, _exit_code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Return the exit code that ``entry`` makes of ``error``."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return entry.REFUSED if isinstance(error, ImproperlyConfigured | OrbitError) else 1
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -13,8 +13,12 @@ REPORTED = "_ORBIT_NAMES_REPORTED"
 _PREFIX = "ORBIT_"
 _CLOSE, _CLOSE_PREFIX, _CLOSE_WHOLE = 0.75, 0.8, 0.85
 _WITHOUT_PREFIX = ("DATABASE_URL", "PORT")
-#: Read by compose.yaml and by the tests of the console.
-_OF_OTHERS = {"ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"}
+#: Read by compose.yaml, by the tests of the console and by telemetry's client.
+_OF_OTHERS = {
+    *("ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"),
+    *("ORBIT_URL", "ORBIT_TOKEN", "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_NAMESPACE"),
+    *("ORBIT_TELEMETRY_SESSION", "ORBIT_TELEMETRY_TASK", "ORBIT_TELEMETRY_SEND"),
+}
 #: What other releases, or users, call them.
 _RENAMED = {
     "ORBIT_LANES": "ORBIT_CONCURRENCY",

@@ -78,15 +78,12 @@ def store(rows: Sequence[Row]) -> list[Outcome]:
     """
     if not rows:
         return []
-    lines = [copy_text.line(ordinal, row) for ordinal, row in enumerate(rows)]
+    lines = [copy_text.line(row) for row in rows]
     return store_lines(lines, [row[1].astimezone(UTC).date() for row in rows])
 
 
 def store_lines(lines: Sequence[bytes], days_of: Sequence[date]) -> list[Outcome]:
-    """Store events that are lines of COPY text already; their ordinals count from 0.
-
-    ``days_of`` has the UTC day of each line. See ``store``.
-    """
+    """Store lines of ``copy_text``, each with its UTC day. See ``store``."""
     distinct_days = set(days_of)
     partitions.ensure(distinct_days)
     for attempt in range(_TRIES):
@@ -103,20 +100,20 @@ def _store(
     lines: Sequence[bytes], days_of: Sequence[date], distinct_days: set[date]
 ) -> list[Outcome]:
     outcomes = [Outcome.ACCEPTED] * len(lines)
+    numbered = [b"%d\t%b" % pair for pair in enumerate(lines)]
     if closed := days.share(distinct_days):
-        kept = [line for line, day in zip(lines, days_of, strict=True) if day not in closed]
         for ordinal, day in enumerate(days_of):
             if day in closed:
                 outcomes[ordinal] = Outcome.TOO_OLD
-        lines = kept
-    if not lines:
-        return outcomes
+                numbered[ordinal] = b""
+        if not any(numbered):
+            return outcomes
     staging.prepare()
-    copy_text.send(_COPY, b"".join(lines))
+    copy_text.send(_COPY, b"".join(numbered))
     duplicates = INSERT_NEW.rows()
     for (ordinal,) in duplicates:
         outcomes[ordinal] = Outcome.DUPLICATE
-    if len(duplicates) < len(lines):
+    if Outcome.ACCEPTED in outcomes:
         registry.consume()
     return outcomes
 

@@ -1,8 +1,8 @@
 """Events as lines of PostgreSQL's COPY text format."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from governance.kernel import pg_text
 from telemetry import database
@@ -12,9 +12,32 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NULL = "\\N"
 
 
-def line(ordinal: int, row: Row) -> bytes:
-    """Return ``row`` as a line for the staging table, ``ordinal`` first."""
-    return ("\t".join([str(ordinal), *map(_field, row)]) + "\n").encode()
+def line(row: Row) -> bytes:
+    """Return ``row`` as a line for the staging table, without its ordinal."""
+    *values, metadata = row
+    return texts(
+        [value if value is None else _text(value) for value in values],
+        metadata if isinstance(metadata, str) else json_text(metadata),
+    )
+
+
+def texts(values: Iterable[str | None], metadata: str) -> bytes:
+    """Return the line of these values and the JSON text ``metadata``."""
+    fields = [_NULL if value is None else escape(value) for value in values]
+    fields.append(escape(metadata))
+    return ("\t".join(fields) + "\n").encode()
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """Return ``value`` as JSON that jsonb accepts."""
+    return pg_text.dumps(value)
+
+
+def escape(text: str) -> str:
+    """Return ``text`` as a field of COPY."""
+    if "\\" in text or not text.isprintable():
+        return text.translate(_ESCAPES)
+    return text
 
 
 def send(statement: str, data: bytes) -> None:
@@ -29,13 +52,5 @@ def send(statement: str, data: bytes) -> None:
         copy.write(data)
 
 
-def _field(value: UUID | datetime | str | float | dict[str, Any] | None) -> str:
-    if value is None:
-        return _NULL
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return pg_text.dumps(value).translate(_ESCAPES)
-    return str(value)
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -158,7 +158,9 @@ ROUTES: dict[str, Prepare] = {
     ),
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
-SILENT_ROUTES: dict[str, str] = {}
+SILENT_ROUTES: dict[str, str] = {
+    "POST telemetry/events": "reports of scripts are no actions (docs/telemetry.md)",
+}
 
 ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "governance_apitoken_revoke": Installation.token,
