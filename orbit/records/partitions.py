@@ -7,6 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from governance.kernel import partition_upkeep, sql
 from governance.kernel.partition_upkeep import Report, TableState, Upkeep
+from telemetry import database
 from telemetry import partitions as event_partitions
 
 MISSING = sql.load(__name__, "missing_partitions")
@@ -15,8 +16,10 @@ UPKEEP = Upkeep("orbit", DEFAULT_DB_ALIAS)
 
 
 def states() -> list[TableState]:
-    """Return the state of each partitioned table. Two queries."""
-    return [*event_partitions.states(), *(TableState(*row) for row in STATES.rows())]
+    """Return the state of each partitioned table of the main database. Two queries."""
+    # What a second database lacks stops no cycle.
+    events = [] if database.IS_SEPARATE else event_partitions.states()
+    return [*events, *(TableState(*row) for row in STATES.rows())]
 
 
 def problems() -> list[str]:
@@ -27,13 +30,15 @@ def problems() -> list[str]:
 def ensure(report: Report = lambda what, error: None) -> int:
     """Make the missing partitions, empty the DEFAULT ones; return how many were made.
 
-    ``report`` hears of those that are made later. No writer waits.
+    ``report`` hears of those that are made later. No writer waits. Those of a second database are
+    made by who forwards events.
     """
     failure, made = None, 0
     try:
-        made += event_partitions.ensure_ahead(report)
+        if not database.IS_SEPARATE:
+            made += event_partitions.ensure_ahead(report)
     except DatabaseError as error:
-        failure = error  # a broken table, or a second database that is away
+        failure = error  # a broken table
     made += UPKEEP.ensure([day for (day,) in MISSING.rows()], report)
     if failure is not None:
         raise failure

@@ -7,13 +7,21 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
+from typing import Any
 
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line, get_commands
-from django.db import DatabaseError, InterfaceError, NotSupportedError, ProgrammingError, connection
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+    connection,
+    connections,
+)
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors
 
@@ -157,7 +165,7 @@ def _schema_problem(error: Exception) -> str | None:
 
 
 def _away(error: Exception) -> str:
-    server = connection.settings_dict
+    server, variable = _blamed()
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     address = server["HOST"] or "the local socket"
     if server["PORT"]:
@@ -165,7 +173,7 @@ def _away(error: Exception) -> str:
     if availability.is_wrong_server(error):
         return (
             f"The database {server['NAME']!r} at {address} is read-only: {reason}. "
-            "Name the primary in DATABASE_URL, or all servers with commas between them. If it is "
+            f"Name the primary in {variable}, or all servers with commas between them. If it is "
             "the primary, default_transaction_read_only is on for the database or the role."
         )
     if availability.sqlstate(error):
@@ -175,5 +183,19 @@ def _away(error: Exception) -> str:
         )
     return (
         f"Can't reach the database {server['NAME']!r} at {address}: {reason}. "
-        "Check that the server runs and that DATABASE_URL names it."
+        f"Check that the server runs and that {variable} names it."
     )
+
+
+def _blamed() -> tuple[dict[str, Any], str]:
+    """Return the settings and the variable of the database that is away."""
+    if "telemetry" in connections.settings:
+        # The error doesn't say which one it is about.
+        with suppress(DatabaseError, InterfaceError):
+            connection.close()
+            with connection.cursor() as cursor:
+                cursor.execute(availability.IS_READ_ONLY)
+                if cursor.fetchone() == (False,):
+                    second = connections["telemetry"].settings_dict
+                    return second, "ORBIT_TELEMETRY_DATABASE_URL"
+    return connection.settings_dict, "DATABASE_URL"

@@ -9,10 +9,11 @@ import re
 from django.conf import settings
 
 from orbit_site.web.pools import Size
+from telemetry import database
 from telemetry.ingest import limits
 
 ORDINARY, STOPS, CANCELS, READY, HEALTH = "ordinary", "stops", "cancels", "ready", "health"
-EVENTS = "events"
+EVENTS, TELEMETRY = "events", "telemetry"
 
 SIZES = {
     ORDINARY: Size(threads=8, wait=5, work=60, proof=1),
@@ -24,8 +25,12 @@ SIZES = {
     READY: Size(threads=1, wait=5, work=10, proof=0.25),
     HEALTH: Size(threads=1, wait=5, work=10, proof=0.25),
 }
+if database.IS_SEPARATE:
+    # While its own database is silent, these wait, and nothing else.
+    SIZES[TELEMETRY] = Size(threads=4, wait=5, work=30, proof=1)
 #: A stop is small; a larger body would keep its thread busy.
 SMALL_BODY = 64 * 1024
+_PROBES = {"/health": HEALTH, "/ready": READY}
 _EVENTS_PATH = "/telemetry/events"
 _STOP = re.compile(
     r"/governance/(?:namespaces/[^/]+/(?:halt|drain|resume)|pause|unpause)"
@@ -46,12 +51,12 @@ _ACTION = re.compile(rb"(?:^|&)action=(\w+)(?:&|$)")
 
 def of(method: str, path: str, body: bytes) -> str:
     """Return the name of the pool."""
-    if path == "/health":
-        return HEALTH
-    if path == "/ready":
-        return READY
+    if path in _PROBES:
+        return _PROBES[path]
     if method == "POST" and path == _EVENTS_PATH:
         return EVENTS
+    if database.IS_SEPARATE and path.startswith(("/telemetry/", "/admin/telemetry/")):
+        return TELEMETRY
     if method == "GET" and path in _STOP_PAGES:
         return STOPS
     if method != "POST" or len(body) > SMALL_BODY:

@@ -6,12 +6,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, prune, replay
+from telemetry.subcommands import archive, coverage, ingest, prune, replay
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
     "archive": archive,
     "coverage": coverage,
+    "ingest": ingest,
     "prune": prune,
     "replay": replay,
 }
