@@ -48,7 +48,7 @@ def too_large() -> EventInvalid:
 def _parse(raw: bytes) -> tuple[Any, str | None]:
     """Return the parsed event and the text of its metadata, if that suits jsonb as it is."""
     try:
-        return _parse_fast(raw.decode())
+        return _parse_fast(raw.strip().decode())
     except (_Unusual, ValueError, RecursionError):
         pass
     try:
@@ -73,8 +73,8 @@ def _parse_fast(text: str) -> tuple[dict[str, Any], str]:
     cut = text[begin:end]
     if cut.count("[") + cut.count("{") > limits.MOST_DEPTH:
         raise _Unusual
-    members = _DECODER.decode(f"{text[:begin]}0{text[end:]}")
-    if not isinstance(members, dict) or "metadata" not in members:
+    members, end = _DECODER.raw_decode(f"{text[:begin]}0{text[end:]}")
+    if end < len(text) - len(cut) + 1 or not isinstance(members, dict) or "metadata" not in members:
         raise _Unusual
     members["metadata"] = metadata
     return members, cut
