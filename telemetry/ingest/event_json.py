@@ -5,7 +5,7 @@ import re
 from datetime import date
 from typing import Any
 
-from governance.kernel import strict_json
+from governance.kernel import json_text, strict_json
 from governance.kernel.strict_json import StrictJsonError
 from telemetry.ingest import copy_text, limits, shape
 from telemetry.ingest.shape import Sender
@@ -53,9 +53,12 @@ def _parse(raw: bytes) -> tuple[Any, str | None]:
         pass
     try:
         # The event is a level of its own.
-        return strict_json.loads(raw, max_depth=limits.MOST_DEPTH + 1), None
+        value = strict_json.loads(raw, max_depth=limits.MOST_DEPTH + 1)
     except StrictJsonError as error:
         raise EventInvalid(*_verdict(error)) from None
+    if isinstance(value, dict) and isinstance(value.get("metadata"), dict):
+        return value, json_text.member(raw, "metadata").decode()
+    return value, None
 
 
 def _parse_fast(text: str) -> tuple[dict[str, Any], str]:
