@@ -30,6 +30,7 @@ if database.IS_SEPARATE:
     SIZES[TELEMETRY] = Size(threads=4, wait=5, work=30, proof=1)
 #: A stop is small; a larger body would keep its thread busy.
 SMALL_BODY = 64 * 1024
+_PROBES = {"/health": HEALTH, "/ready": READY}
 _EVENTS_PATH = "/telemetry/events"
 _STOP = re.compile(
     r"/governance/(?:namespaces/[^/]+/(?:halt|drain|resume)|pause|unpause)"
@@ -50,10 +51,8 @@ _ACTION = re.compile(rb"(?:^|&)action=(\w+)(?:&|$)")
 
 def of(method: str, path: str, body: bytes) -> str:
     """Return the name of the pool."""
-    if path == "/health":
-        return HEALTH
-    if path == "/ready":
-        return READY
+    if path in _PROBES:
+        return _PROBES[path]
     if method == "POST" and path == _EVENTS_PATH:
         return EVENTS
     if database.IS_SEPARATE and path.startswith(("/telemetry/", "/admin/telemetry/")):

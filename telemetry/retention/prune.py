@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import OperationalError, transaction
+from django.db.models import QuerySet
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from governance.kernel import sql
@@ -77,16 +78,14 @@ def plan() -> list[OldDay]:
     """Count the events of the days that are due."""
     due = old_days()
     archived = set(
-        TelemetryDay.objects.using(database.ALIAS)
-        .filter(day__in=due, phase=archive.Phase.ARCHIVED)
-        .values_list("day", flat=True)
+        _days().filter(day__in=due, phase=archive.Phase.ARCHIVED).values_list("day", flat=True)
     )
     return [OldDay(day, COUNT_EVENTS.rows(day=day)[0][0], day in archived) for day in due]
 
 
 def step(day: date, beat: Callable[[], object] = lambda: None) -> Step:
     """Do the next step of ``day``. ``beat`` is called now and then in a long one."""
-    known = TelemetryDay.objects.using(database.ALIAS).filter(day=day).first()
+    known = _days().filter(day=day).first()
     if known is not None and known.dropped_at is not None:
         return _drop_again(day)
     if not settings.ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED:
@@ -96,11 +95,11 @@ def step(day: date, beat: Callable[[], object] = lambda: None) -> Step:
             return Step(State.BEGUN if archive.begin(day) else State.WORKING)
         case Phase.FILLING:
             if archive.fill(day) is None:
-                return Step(State.BUSY, "another process archives it")
+                return _taken(day, Phase.FILLING)
         case Phase.COMPARING:
             compared = archive.compare(day)
             if compared is None:
-                return Step(State.BUSY, "another process archives it")
+                return _taken(day, Phase.COMPARING)
             return Step(State.WORKING, compared.difference)
         case _:
             return _verify_or_drop(day, beat)
@@ -112,6 +111,13 @@ def prune_readings() -> int:
     retention = settings.ORBIT_TELEMETRY_RETENTION_DAYS
     ((deleted,),) = PRUNE_READINGS.rows(retention=retention, limit=STEP_READINGS)
     return int(deleted)
+
+
+def _taken(day: date, phase: str) -> Step:
+    """Tell a day that another process works on from one that got an event."""
+    if _days().filter(day=day, phase=phase).exists():
+        return Step(State.BUSY, "another process archives it")
+    return Step(State.WORKING)
 
 
 def _verify_or_drop(day: date, beat: Callable[[], object]) -> Step:
@@ -133,7 +139,7 @@ def _drop(day: date, *, allowed: Callable[[date], bool]) -> Step:
         with transaction.atomic(using=database.ALIAS):
             days.own(day)
             if not allowed(day):
-                return Step(State.BUSY, "it has changed")
+                return Step(State.WORKING)
             DROP_DAY.one(day=day)
     except OperationalError as error:
         if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
@@ -160,3 +166,7 @@ def _drop_again(day: date) -> Step:
     if settings.ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED and HAS_EVENTS.one(day=day) == (True,):
         return Step(State.REFUSED, "it was dropped before and holds events again")
     return _drop(day, allowed=lambda day: True)
+
+
+def _days() -> QuerySet[TelemetryDay]:
+    return TelemetryDay.objects.using(database.ALIAS)

@@ -20,7 +20,7 @@ COPY = f"COPY telemetry_staging (ordinal, {', '.join(COLUMNS)}) FROM STDIN"
 @pytest.mark.parametrize("name", ["error", "task_start"])
 def test_batches_that_meet_in_opposite_orders_do_not_deadlock(name: str) -> None:
     lines = [
-        copy_text.line(number, event(name, 1, task_id=f"{number}", stage=f"{number}"))
+        b"%d\t" % number + copy_text.line(event(name, 1, task_id=f"{number}", stage=f"{number}"))
         for number in range(40)
     ]
 

@@ -87,11 +87,12 @@ def test_the_oldest_come_first_and_a_batch_is_bounded() -> None:
 
 def test_consumers_read_forwarded_events_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(
-        registry,
-        "CONSUMERS",
-        [lambda: seen.append(telemetry.rows("SELECT count(*) FROM telemetry_staging")[0][0])],
-    )
+
+    def look() -> None:
+        seen.append(telemetry.rows("SELECT count(*) FROM telemetry_staging")[0][0])
+
+    consumer = registry.Consumer(frozenset({"delivery_attempt"}), look)
+    monkeypatch.setattr(registry, "CONSUMERS", [consumer])
     fill(3)
     copies = [tuple(row) for row in forward.OLDEST.rows(limit=2)]
     batch.store(copies)
