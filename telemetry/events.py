@@ -56,6 +56,8 @@ OUTSIDE_NAMES = (
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
 #: Sessions of Orbit's own commands begin with this.
 OWN_SESSIONS = "orbit:"
+#: Sessions of ``telemetry ingest`` begin with this. They have a task, and no command.
+INGEST_SESSION = "orbit-ingest-"
 
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (

@@ -200,6 +200,14 @@ ORBIT_TELEMETRY_RETENTION_DAYS = integer(
     low=1,
     high=3650,
 )
+ORBIT_PROJECTION_DRIFT_THRESHOLD = integer(
+    "ORBIT_PROJECTION_DRIFT_THRESHOLD",
+    "100",
+    "`telemetry reconcile` rebuilds the task projection from the stored events if more tasks than "
+    "this differ.",
+    low=0,
+    high=1_000_000_000,
+)
 ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = boolean(
     "ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED",
     "false",

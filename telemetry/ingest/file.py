@@ -17,7 +17,7 @@ from django.db import DatabaseError, ProgrammingError
 
 from governance.kernel import clock
 from governance.kernel.identifiers import uuid7
-from telemetry.events import Level, Name
+from telemetry.events import INGEST_SESSION, Level, Name
 from telemetry.ingest import batch, schema_gate, stream, unpacking
 from telemetry.ingest.shape import Sender
 from telemetry.ingest.stream import Report
@@ -112,7 +112,7 @@ def ingest(
     and what the database raises; the batches before are stored then.
     """
     schema_gate.check()
-    task = Task(f"ingest-{uuid7()}", title, time.monotonic())
+    task = Task(f"{INGEST_SESSION}{uuid7()}", title, time.monotonic())
     task.record(Name.TASK_START, title=title)
     is_done = False
     try:
