@@ -1,7 +1,7 @@
 """How long a day of telemetry events takes to drop, as it grows.
 
-``python -m benchmarks.telemetry_drops MOST DATA`` measures in Orbit's environment and prints JSON; DATA is
-the server's data folder.
+``python -m benchmarks.telemetry_drops MOST DATA`` measures in Orbit's environment and prints
+JSON; DATA is the server's data folder.
 """
 
 import json
