@@ -25,7 +25,10 @@ setup:
 run:
 	$(PREPARE) && exec $(IN) manage.py up --demo
 test:
-	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 20 --ignore=tests/e2e $(ARGS)
+	$(PREPARE) --dev && $(SUITE) --durations 20 --ignore=tests/e2e $(ARGS) && { [ -n '$(ARGS)' ] || $(TWO_DATABASES); }
+# Tests of telemetry again, with a database of its own.
+SUITE := $(IN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+TWO_DATABASES := $(SUITE) -p tests.support.two_databases -m 'not one_database' tests/telemetry
 e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
 # Many requests for each operation of the API; `make test` sends a few.
@@ -35,7 +38,7 @@ fuzz:
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
 # `make bench deliveries` measures that part alone.
-PARTS := cycles latency idle audit claim deliveries
+PARTS := cycles latency idle audit claim telemetry deliveries
 bench:
 	$(PREPARE) --dev && exec $(IN) -m benchmarks $(filter $(PARTS),$(MAKECMDGOALS)) $(ARGS)
 ifneq ($(filter bench,$(MAKECMDGOALS)),)
@@ -74,4 +77,5 @@ docs:
 lock:
 	$(PREPARE) --dev
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-otel.in -o requirements-otel.txt
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt

@@ -22,6 +22,8 @@ from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 from orbit.records import partitions
 from orbit_site.web import database
+from telemetry import database as telemetry
+from telemetry import outbox
 
 #: A hanging database must not hang the request: the checks run on a thread and time out.
 TIMEOUT_SECONDS = 3.0
@@ -29,7 +31,10 @@ TIMEOUT_SECONDS = 3.0
 GIVEN_UP_SECONDS = 10.0
 #: DEGRADED: it works, but an operator should look; the console's banner says at what.
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
-CHECKS = ("database", "writable", "migrations", "config", "partitions", "clock", "cluster")
+CHECKS: tuple[str, ...] = (
+    *("database", "writable", "migrations", "config", "partitions", "clock", "cluster"),
+    *(("telemetry",) if telemetry.IS_SEPARATE else ()),
+)
 logger = logging.getLogger(__name__)
 
 
@@ -97,13 +102,14 @@ class Probe:
             "partitions": _partitions,
             "clock": _clock,
             "cluster": maintenance.cluster_is_alive,
+            "telemetry": self._telemetry,
         }
         results: dict[str, str] = {}
         self._connection = database.own()
         try:
-            for name, check in checks.items():
+            for name in CHECKS:
                 try:
-                    result = results.get("database") != FAILED and check()
+                    result = results.get("database") != FAILED and checks[name]()
                     results[name] = result if isinstance(result, str) else _named(result)
                 except (DatabaseError, InterfaceError) as error:
                     logger.warning("not ready: %s: %s", name, str(error).strip())
@@ -118,6 +124,14 @@ class Probe:
         for name in used:
             self._log.report(name, "nearly out of numbers; see docs/operations.md")
         return DEGRADED if used else OK
+
+    def _telemetry(self) -> str:
+        # By the outbox. That database itself isn't asked: no request waits for it.
+        backlog = outbox.backlog(most=1)
+        if backlog is None or not backlog.needs_a_look:
+            return OK
+        self._log.report("telemetry's database takes no events", backlog.problem or "they wait")
+        return DEGRADED
 
     def _migrations(self) -> bool:
         # A full look takes long. While the same rows are there, it would say the same.

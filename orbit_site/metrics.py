@@ -9,7 +9,12 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connection, transaction
 from django.http import HttpResponse
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 from rest_framework.authentication import BaseAuthentication
@@ -23,6 +28,7 @@ from governance.rest import schemas
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
 from governance.rest.resources import OneForm, Resource, operation
 from orbit.states import CYCLE, JOB, LETTER
+from telemetry import outbox
 
 #: A scrape that takes longer is cancelled: monitoring must not slow the database down.
 SCRAPE_SECONDS = 10
@@ -59,6 +65,7 @@ class DatabaseCollector(Collector):
             yield from _status_metrics()
             yield from _work_metrics()
             yield from _stop_metrics()
+            yield from _outbox_metrics()
             yield from _duration_metrics()
 
 
@@ -113,6 +120,35 @@ def _stop_metrics() -> Iterator[Metric]:
     for endpoint_key, is_open in _rows(OPEN_CIRCUITS):
         circuits.add_metric([endpoint_key], is_open)
     yield circuits
+
+
+def _outbox_metrics() -> Iterator[Metric]:
+    backlog = outbox.backlog()
+    if backlog is None:
+        return
+    yield GaugeMetricFamily(
+        "orbit_telemetry_outbox_events",
+        f"Events that wait for telemetry's own database; counting stops at {outbox.MOST:,}.",
+        backlog.count,
+    )
+    yield GaugeMetricFamily(
+        "orbit_telemetry_outbox_age_seconds",
+        "How long the oldest of them has waited.",
+        backlog.oldest_seconds,
+    )
+    yield CounterMetricFamily(
+        "orbit_telemetry_outbox_forwarded", "Events that were forwarded.", backlog.forwarded
+    )
+    yield CounterMetricFamily(
+        "orbit_telemetry_outbox_refused",
+        "Events that telemetry's own database refused; see telemetry_refusedevent.",
+        backlog.refused,
+    )
+    yield GaugeMetricFamily(
+        "orbit_telemetry_database_down",
+        "1 while telemetry's own database takes no events.",
+        int(backlog.problem is not None),
+    )
 
 
 def _duration_metrics() -> Iterator[Metric]:

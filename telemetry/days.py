@@ -12,16 +12,28 @@ from telemetry import database
 SHARE = database.load(__name__, "share_days")
 OWN = database.load(__name__, "own_day")
 CLOSED = database.load(__name__, "closed_days")
+REOPEN = database.load(__name__, "reopen_days")
 
 
 def share(days: Iterable[date]) -> set[date]:
-    """Lock ``days`` against archive, drop and replay; return those that are archived or dropped."""
+    """Lock ``days`` against drop and replay; return those that were dropped.
+
+    A day that is being archived is archived again: it gets more events.
+    """
     wanted = sorted(set(days))
     SHARE.rows(days=wanted)
     # A statement of its own: its snapshot must be taken after the locks.
-    return {day for (day,) in CLOSED.rows(days=wanted)}
+    known = dict(CLOSED.rows(days=wanted))
+    if archiving := [day for day, dropped in known.items() if not dropped]:
+        REOPEN.execute(days=archiving)
+    return {day for day, dropped in known.items() if dropped}
 
 
 def own(day: date) -> None:
     """Wait until nobody else adds events of ``day``, and keep others out."""
     OWN.rows(day=day)
+
+
+def keep(day: date) -> None:
+    """Keep ``day`` from being dropped, archived or replayed, for one who only reads it."""
+    SHARE.rows(days=[day])

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from governance.kernel import sql
+from governance.kernel import clock, sql
 from governance.kernel.identifiers import uuid7_text
+from telemetry import database
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +17,14 @@ class Event:
     level: str = "info"
     duration_ms: float | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    #: When it was noticed, in Unix seconds. The row has the database's time.
+    at: float = field(default_factory=clock.timestamp, compare=False)
 
 
+#: Events can join a transaction of the main database only; the outbox is there in any case.
+TABLE = "telemetry_outboxevent" if database.IS_SEPARATE else "telemetry_telemetryevent"
 #: A CTE of fenced statements; ``row`` makes the rows of its parameter ``events``.
-EVENTS = sql.fragment(__name__, "events")
+EVENTS = sql.fragment(__name__, "events", table=TABLE)
 
 
 def row(event: Event, *, run_id: str, namespace: str, profile_id: str | None) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The vocabulary of events: names, levels, columns."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 
 class Name(StrEnum):
@@ -35,6 +38,39 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+class TaskStatus(StrEnum):
+    """The status of a task in the projection."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    #: The authority doesn't know the task.
+    ORPHANED = "orphaned"
+
+
+#: What outside runners may send. The pipeline's own names come from its transactions only.
+OUTSIDE_NAMES = (
+    Name.TASK_START,
+    Name.TASK_END,
+    Name.COMMAND_START,
+    Name.COMMAND_END,
+    Name.DECISION,
+    Name.ARTIFACT_EMIT,
+    Name.EVENT_INSERT,
+    Name.ERROR,
+    Name.POLICY_VIOLATION,
+    Name.METRIC,
+)
+
+#: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
+SELFCHECK_NAMESPACE = "orbit-selfcheck"
+#: Sessions of Orbit's own commands begin with this.
+OWN_SESSIONS = "orbit:"
+#: Sessions of ``telemetry ingest`` begin with this. They have a task, and no command.
+INGEST_SESSION = "orbit-ingest-"
+
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (
     "id",
@@ -50,3 +86,20 @@ COLUMNS = (
     "duration_ms",
     "metadata",
 )
+
+#: A checked event: its values in the order of ``COLUMNS``. ``occurred_at`` has a
+#: zone; ``metadata`` is an object, or its JSON text if that is known to suit jsonb.
+Row = tuple[
+    UUID,
+    datetime,
+    str,
+    str | None,
+    str | None,
+    UUID | None,
+    str | None,
+    str | None,
+    str | None,
+    str,
+    float | None,
+    dict[str, Any] | str,
+]

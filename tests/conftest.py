@@ -44,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # runs alone at the end.
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+    if not database.is_separate():
+        return
+    for item in items:
+        if marker := item.get_closest_marker("django_db"):
+            both = pytest.mark.django_db(**{**marker.kwargs, "databases": "__all__"})
+            item.add_marker(both, append=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,16 +75,22 @@ def server() -> Server:
 
 
 def _point(server: Server, name: str) -> None:
-    """Point Django to the database ``name``."""
-    connections["default"].close()
-    connections["default"].settings_dict.update(
-        {"NAME": name, "USER": "orbit_app", "PASSWORD": "", "HOST": server.host, "PORT": ""}
+    """Point Django to the database ``name``, and to telemetry's if the run has two."""
+    _point_one(server, "default", name, "orbit_app")
+    if database.is_separate():
+        _point_one(server, "telemetry", database.second(name), "orbit_owner")
+
+
+def _point_one(server: Server, alias: str, name: str, user: str) -> None:
+    connections[alias].close()
+    connections[alias].settings_dict.update(
+        {"NAME": name, "USER": user, "PASSWORD": "", "HOST": server.host, "PORT": ""}
     )
-    settings.DATABASES["default"]["NAME"] = name
-    settings.DATABASES["default"]["HOST"] = server.host
-    settings.DATABASES["default"]["USER"] = "orbit_app"
+    settings.DATABASES[alias]["NAME"] = name
+    settings.DATABASES[alias]["HOST"] = server.host
+    settings.DATABASES[alias]["USER"] = user
     # Threads connect by the settings.
-    connections.settings["default"].update(connections["default"].settings_dict)
+    connections.settings[alias].update(connections[alias].settings_dict)
 
 
 @pytest.fixture(scope="session")
@@ -89,25 +101,34 @@ def django_db_setup(server: Server, django_db_blocker: pytest.FixtureRequest) ->
     _point(server, name)
     yield
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        connections["default"].close()
+        connections.close_all()
     database.drop(server, name)
 
 
 @pytest.fixture(scope="session")
-def pool(server: Server) -> Iterator[Pool]:
-    """The source of ``committed``."""
-    pool = Pool(server)
-    yield pool
-    pool.close()
+def pools(server: Server) -> Iterator[list[Pool]]:
+    """The sources of ``committed``: of the main database, and of telemetry's own."""
+    template = database.template(server)
+    templates = [template, database.second(template)] if database.is_separate() else [template]
+    pools = [Pool(server, name) for name in templates]
+    yield pools
+    for pool in pools:
+        pool.close()
 
 
 @pytest.fixture
 def committed(
-    server: Server, pool: Pool, django_db_setup: None, django_db_blocker: pytest.FixtureRequest
+    server: Server,
+    pools: list[Pool],
+    django_db_setup: None,
+    django_db_blocker: pytest.FixtureRequest,
 ) -> Iterator[str]:
     """The name of a database for this test alone: for threads, processes and crashes."""
     before = str(connections["default"].settings_dict["NAME"])
-    name = pool.take()
+    name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    names = list(zip(pools, (name, database.second(name)), strict=False))
+    for pool, each in names:
+        pool.take(each)
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         _point(server, name)
         tasks.worker = WorkerProcess()
@@ -117,7 +138,8 @@ def committed(
             # Its slots keep connections to this database.
             tasks.worker = None
             _point(server, before)
-            pool.give(name)
+            for pool, each in names:
+                pool.give(each)
 
 
 @pytest.fixture(scope="session")

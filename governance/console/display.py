@@ -45,6 +45,11 @@ _STATES = {
     "refused": "bad",
     "error": "bad",
     "broken": "bad",
+    "pass": "good",
+    "warn": "part",
+    "fail": "bad",
+    "missing": "bad",
+    "incomplete": "part",
     "locked": "bad",
 }
 _HEX_BYTES = 512

@@ -68,6 +68,10 @@ _OF_BODIES: dict[int, dict[str, str]] = {
     411: {"refused": "Send the body with a Content-Length."},
     415: {"unsupported_media_type": "Send the body as application/json."},
 }
+_OF_UPLOADS: dict[int, dict[str, str]] = {
+    **_OF_BODIES,
+    415: {"unsupported_media_type": "Send the body as one of the listed media types."},
+}
 _OF_PARTS = {404: {"not_found": "There is nothing here."}}
 #: The header that ``etags`` reads of every GET.
 _IF_NONE_MATCH = {
@@ -152,6 +156,13 @@ def _operation(route: str, resource: type[Resource], method: str) -> dict[str, A
             "required": bool(declared.body.get("required")),
             "content": {"application/json": {"schema": declared.body}},
         }
+    elif declared.uploads:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {
+                media_type: {"schema": schema} for media_type, schema in declared.uploads.items()
+            },
+        }
     for status, schema in declared.answers.items():
         operation["responses"][str(status)] = _answer(status, schema)
     if method == "GET" and all(
@@ -173,6 +184,9 @@ def _refusals(
     if declared.body is not None:
         groups.append(_OF_BODIES)
         errors += [StrictJsonError, BodyTooLarge, BodyInvalid]
+    elif declared.uploads:
+        groups.append(_OF_UPLOADS)
+        errors.append(BodyTooLarge)
     if PARAMETERS.keys() <= declared.query.keys():
         errors.append(CursorInvalid)
     if has_parts:

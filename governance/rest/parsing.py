@@ -1,6 +1,6 @@
 """Request bodies, read strictly: bounded, JSON only, accepted or refused as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +11,15 @@ from rest_framework.request import Request
 from governance.kernel import reasons, schemas, strict_json
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
+from governance.rest.problem import UploadTypeRefused
 
-LIMIT = 1024 * 1024
+MIB = 1024 * 1024
+LIMIT = MIB
 MAX_DEPTH = 64
 
 
 class BodyTooLarge(OrbitError):
-    """The body is over the limit of 1 MiB."""
+    """The body is over the limit."""
 
     code, kind = "body_too_large", Kind.TOO_LARGE
 
@@ -40,21 +42,50 @@ def raw_body(request: Request) -> bytes:
 
     Raises BodyTooLarge before reading, LengthRequired and UnsupportedMediaType (if encoded).
     """
+    _check_length(request, LIMIT)
+    if encoding(request):
+        raise exceptions.UnsupportedMediaType(encoding(request))
+    body: bytes = request._request.body
+    return body
+
+
+def upload(request: Request, *, media_types: Collection[str], limit: int) -> bytes:
+    """Return the bytes of a body that isn't parsed here, of at most ``limit``; once.
+
+    It may be packed, see ``encoding``. Raises BodyTooLarge before reading, LengthRequired and
+    UnsupportedMediaType.
+    """
+    _check_length(request, limit)
+    # Past Django's limit, which is that of all other bodies.
+    body: bytes = request._request.read()
+    if body and media_type(request) not in media_types:
+        raise UploadTypeRefused(f"as one of {', '.join(media_types)}")
+    return body
+
+
+def media_type(request: Request) -> str:
+    """Return the body's media type without its parameters."""
+    return (request.content_type or "").partition(";")[0].strip().lower()
+
+
+def encoding(request: Request) -> str:
+    """Return the Content-Encoding in lower case; an empty text if there is none."""
+    name = request.headers.get("Content-Encoding", "").strip().lower()
+    return "" if name == "identity" else name
+
+
+def _check_length(request: Request, limit: int) -> None:
     # A chunked body can't be read here, and would pass for an empty one.
     if request.headers.get("Transfer-Encoding"):
         raise LengthRequired
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise exceptions.UnsupportedMediaType(request.headers["Content-Encoding"])
     length = request.headers.get("content-length") or "0"
     if (
         not length.isascii()
         or not length.isdigit()
-        or len(length) > len(str(LIMIT))
-        or int(length) > LIMIT
+        or len(length) > len(str(limit))
+        or int(length) > limit
     ):
-        raise BodyTooLarge
-    body: bytes = request._request.body
-    return body
+        raise BodyTooLarge(f"The body is over the limit of {limit // MIB} MiB.")
 
 
 class StrictJSONParser(BaseParser):

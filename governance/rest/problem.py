@@ -23,6 +23,14 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 logger = logging.getLogger(__name__)
 
+
+class UploadTypeRefused(exceptions.UnsupportedMediaType):
+    """A type or encoding that an operation with its own types doesn't read."""
+
+    def __init__(self, accepted: str) -> None:
+        super().__init__("", f"Send the body {accepted}.")
+
+
 STATUS = {
     Kind.MALFORMED: 400,
     Kind.DENIED: 403,
@@ -47,6 +55,7 @@ _FOREIGN: list[tuple[type[Exception], int, str, str]] = [
     (exceptions.PermissionDenied, 403, "forbidden", ""),
     (exceptions.MethodNotAllowed, 405, "method_not_allowed", ""),
     (exceptions.NotAcceptable, 406, "not_acceptable", "Answers are application/json: accept that."),
+    (UploadTypeRefused, 415, "unsupported_media_type", ""),
     (
         exceptions.UnsupportedMediaType,
         415,

@@ -39,6 +39,8 @@ class Declaration:
     query: Mapping[str, Reader]
     #: The schema that ``Resource.body`` checks; without it no body is read.
     body: Mapping[str, Any] | None
+    #: Instead of ``body``: what the method reads by itself, by media type.
+    uploads: Mapping[str, Schema]
     headers: Mapping[str, Schema]
     answers: Mapping[int, Schema]
     #: The domain's errors; those that every operation has are added.
@@ -52,6 +54,7 @@ def operation(
     scope: Scope = Scope.READ,
     query: Mapping[str, Reader] | None = None,
     body: Mapping[str, Any] | None = None,
+    uploads: Mapping[str, Schema] | None = None,
     headers: Mapping[str, Schema] | None = None,
     refusals: tuple[type[OrbitError], ...] = (),
 ) -> Callable[[Method], Method]:
@@ -66,6 +69,7 @@ def operation(
             scope=scope,
             query=query or {},
             body=body,
+            uploads=uploads or {},
             headers=headers or {},
             answers={
                 status: answer.schema if isinstance(answer, Fields) else answer

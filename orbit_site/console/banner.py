@@ -20,8 +20,12 @@ from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
 from orbit.records import partitions
+from telemetry import database as telemetry
+from telemetry import outbox
+from telemetry.reconcile import run as reconcile
 
 _LISTED = 5
+_MOST_EVENTS = 10_000
 _MODES = {
     Mode.HALTING: "halting: halted, and what is in flight is ending,",
     Mode.QUIET: "halted and quiet: nothing is in flight,",
@@ -40,7 +44,7 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. At most twelve queries."""
+    """Return the banners for ``actor``, the most severe first. At most thirteen queries."""
     banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
         banners.append(
@@ -72,7 +76,8 @@ def active(actor: Actor) -> list[Banner]:
             Banner("bad", f"{name} is nearly out of numbers: see operations.md.")
             for name in sequences.nearly_used()
         ]
-        banners += [Banner("part", text) for text in _wrong_clocks()]
+        banners += [Banner("part", text) for text in (*_wrong_clocks(), *_waiting_events())]
+        banners += _drifting_projection()
     down: list[EndpointState] = []
     if actor.namespaces is None:
         open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
@@ -147,6 +152,38 @@ def _wrong_clocks() -> list[str]:
     hosts = {**dict(maintenance.wrong_clocks()), socket.gethostname(): clock.host_ahead()}
     differences = [clock.describe_difference(host, ahead) for host, ahead in sorted(hosts.items())]
     return [f"{text} Set it; Orbit goes by the database's." for text in differences if text]
+
+
+def _drifting_projection() -> list[Banner]:
+    runs = reconcile.drifting_runs()
+    if runs < reconcile.WARN_AFTER:
+        return []
+    link = reverse("admin:governance_operationrun_changelist") + f"?type__exact={reconcile.TYPE}"
+    return [
+        Banner(
+            "part",
+            f"The task projection differed from the tasks in {runs} runs of telemetry.reconcile in "
+            "a row; it was repaired each time.",
+            link,
+            "See what differed",
+        )
+    ]
+
+
+def _waiting_events() -> list[str]:
+    if not telemetry.IS_SEPARATE:
+        return []
+    backlog = outbox.backlog(most=_MOST_EVENTS)
+    if backlog is None or not backlog.needs_a_look:
+        return []
+    number = f"{_MOST_EVENTS:,} or more" if backlog.count == _MOST_EVENTS else f"{backlog.count:,}"
+    events = f"{number} events wait in the outbox"
+    if backlog.problem is None or backlog.failing_since is None:
+        return [f"{events}, the oldest for {backlog.oldest_seconds:.0f} s. See operations.md."]
+    return [
+        f"Telemetry's database takes no events since {backlog.failing_since:%Y-%m-%d %H:%M} UTC "
+        f"({backlog.problem[:200]}). {events}; cycles go on. See operations.md."
+    ]
 
 
 def _period(since: datetime, until: datetime | None) -> str:

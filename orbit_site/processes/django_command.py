@@ -6,34 +6,62 @@ Without ``DATABASE_URL`` the embedded PostgreSQL runs meanwhile; the last comman
 import gc
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from types import FrameType
+from typing import Any
 
 import django
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-from django.db import DatabaseError, InterfaceError, NotSupportedError, ProgrammingError, connection
+from django.core.management import execute_from_command_line, get_commands
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+    connection,
+    connections,
+)
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors
 
-from governance.kernel import availability
+from governance.kernel import availability, terminal
+from governance.kernel.errors import OrbitError
 from orbit_site.processes import entry, postgres
 from orbit_site.settings import environment
+from telemetry import command_log
 
 OLDEST_SERVER = 15
 #: Commands that read no table. `up` handles the database itself.
 WITHOUT_DATABASE = {"help", "version", "check", "up", "health", "diffsettings", "findstatic"}
+#: Services run for weeks and are killed as a matter of course: health checks and heartbeats tell
+#: more of them than a start without an end. The others work on code, not on the database.
+UNRECORDED = {
+    *("web", "cluster", "qcluster"),
+    *("makemigrations", "makemessages", "compilemessages", "startapp", "startproject"),
+    *("collectstatic", "sqlmigrate", "sqlflush", "sqlsequencereset", "squashmigrations"),
+    *("optimizemigration", "runserver", "testserver", "test", "sendtestemail"),
+}
 
 
 def run(argv: list[str]) -> int:
     """Run the command and return 0. Raises ImproperlyConfigured."""
-    try:
-        needed = needs_database(argv)
-        with _database(needed=needed):
-            if needed:
-                django.setup()
-            gc.enable()
+    needed = needs_database(argv)
+    held = _database_if_any if needed and _wraps(argv) else _database
+    with _explained(), held(needed=needed):
+        if needed:
+            django.setup()
+        gc.enable()
+        with _recorded(argv) if needed else nullcontext(), _explained():
             execute_from_command_line(argv)
+    return 0
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Make sentences of what a database does. Raises ImproperlyConfigured."""
+    try:
+        yield
     except (ProgrammingError, MigrationSchemaMissing) as error:
         # Django hides why it couldn't create its first table.
         hidden = error.__context__
@@ -48,7 +76,6 @@ def run(argv: list[str]) -> int:
         if not availability.is_away(error):
             raise
         raise ImproperlyConfigured(_away(error)) from error
-    return 0
 
 
 def needs_database(argv: list[str]) -> bool:
@@ -67,6 +94,43 @@ def _database(*, needed: bool) -> AbstractContextManager[object]:
     # Unwind on SIGTERM, so that the server is stopped. Web and cluster set their own handlers.
     signal.signal(signal.SIGTERM, _exit)
     return postgres.held(environment.VAR_DIR)
+
+
+def _recorded(argv: list[str]) -> AbstractContextManager[object]:
+    """Report the command to telemetry."""
+    name = argv[1]
+    if name in UNRECORDED or name not in get_commands() or _wraps(argv):
+        return nullcontext()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        # Unwind, so that its end is reported.
+        signal.signal(signal.SIGTERM, _exit)
+    return command_log.recorded(name, _exit_code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Return the exit code that ``entry`` makes of ``error``."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return entry.REFUSED if isinstance(error, ImproperlyConfigured | OrbitError) else 1
+
+
+def _wraps(argv: list[str]) -> bool:
+    """Tell whether the command runs another program, which must run in any case."""
+    return argv[1:3] == ["telemetry", "run"]
+
+
+@contextmanager
+def _database_if_any(*, needed: bool) -> Iterator[None]:
+    """Go on without a database if there is none."""
+    with ExitStack() as stack:
+        try:
+            with _explained():
+                stack.enter_context(_database(needed=needed))
+        except ImproperlyConfigured as error:
+            print(f"orbit: warning: {terminal.escape_lines(str(error))}", file=sys.stderr)
+        yield
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
@@ -119,7 +183,7 @@ def _schema_problem(error: Exception) -> str | None:
 
 
 def _away(error: Exception) -> str:
-    server = connection.settings_dict
+    server, variable = _blamed()
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     address = server["HOST"] or "the local socket"
     if server["PORT"]:
@@ -127,7 +191,7 @@ def _away(error: Exception) -> str:
     if availability.is_wrong_server(error):
         return (
             f"The database {server['NAME']!r} at {address} is read-only: {reason}. "
-            "Name the primary in DATABASE_URL, or all servers with commas between them. If it is "
+            f"Name the primary in {variable}, or all servers with commas between them. If it is "
             "the primary, default_transaction_read_only is on for the database or the role."
         )
     if availability.sqlstate(error):
@@ -137,5 +201,19 @@ def _away(error: Exception) -> str:
         )
     return (
         f"Can't reach the database {server['NAME']!r} at {address}: {reason}. "
-        "Check that the server runs and that DATABASE_URL names it."
+        f"Check that the server runs and that {variable} names it."
     )
+
+
+def _blamed() -> tuple[dict[str, Any], str]:
+    """Return the settings and the variable of the database that is away."""
+    if "telemetry" in connections.settings:
+        # The error doesn't say which one it is about.
+        with suppress(DatabaseError, InterfaceError):
+            connection.close()
+            with connection.cursor() as cursor:
+                cursor.execute(availability.IS_READ_ONLY)
+                if cursor.fetchone() == (False,):
+                    second = connections["telemetry"].settings_dict
+                    return second, "ORBIT_TELEMETRY_DATABASE_URL"
+    return connection.settings_dict, "DATABASE_URL"

@@ -21,7 +21,7 @@ from governance.audit import head
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses, registry
-from orbit import interrupts
+from orbit import interrupts, queue, tasks
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.cycles.cursor import SuspectedCursor
 from orbit.dispatch import enqueue
@@ -29,7 +29,10 @@ from orbit.records import partitions
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
+from orbit_site.processes.forwarder import Forwarder
 from orbit_site.processes.listener import Listener
+from telemetry import database as telemetry
+from telemetry import forward, nightly
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ class Maintenance:
         self._request_lone_worker = request_lone_worker
         self._log = ThrottledLog(log.warning)
         self._backoff, self._suspected = 0.0, SuspectedCursor()
+        self.forwarder = Forwarder()
         self.tasks = self._periodic_tasks()
 
     def run_due(self, now: float) -> None:
@@ -129,6 +133,7 @@ class Maintenance:
             PeriodicTask("Can't update run profiles' schedules", profiles, newest(follow)),
             PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
             PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
+            self._forward_events(),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
@@ -138,6 +143,7 @@ class Maintenance:
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
+            PeriodicTask("Can't start the nightly work", MINUTE, _start_nightly),
             PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),
         ]
@@ -150,6 +156,12 @@ class Maintenance:
                 act()
 
         return run
+
+    def _forward_events(self) -> PeriodicTask:
+        if telemetry.IS_SEPARATE:
+            return PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch)
+        # A second database that was given up has left events behind.
+        return PeriodicTask("Can't empty the outbox", MINUTE, forward.forward)
 
     def _enqueue_due(self) -> None:
         for problem in ledger.enqueue_due():
@@ -191,6 +203,7 @@ def run(
         if _wait_for_gate(listener, now + periodic.pause):
             periodic.gate_changed()
     listener.close()
+    periodic.forwarder.end(PHASE_SECONDS)
     _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
     # Only this process was asked to end: the supervisor starts another, which keeps the row.
     if not stopping():
@@ -224,6 +237,11 @@ def _database_is_down() -> bool:
 
 def _sync() -> None:
     sync(schedules.table())
+
+
+def _start_nightly() -> None:
+    for job in tasks.NIGHTLY:
+        nightly.start(job, wake=lambda run: queue.wake(queue.OPERATE, str(run)))
 
 
 def _lift_expired() -> None:

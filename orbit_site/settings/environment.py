@@ -44,6 +44,12 @@ ORBIT_DATABASE_SCHEMA = text(
     "public",
     "The schema of Orbit's tables; name one to share a database.",
 )
+TELEMETRY_DATABASE_URL = text(
+    "ORBIT_TELEMETRY_DATABASE_URL",
+    "",
+    "A database of telemetry's own, on the same server or another; its role owns its tables. "
+    "Empty: telemetry is in the main one.",
+)
 ORBIT_PORT = integer("PORT", "3000", "The port of the console and the API.", low=1, high=65535)
 ORBIT_BIND = text(
     "ORBIT_BIND",
@@ -187,6 +193,27 @@ ORBIT_DRAIN_SECONDS = integer(
     low=0,
     high=3600,
 )
+ORBIT_TELEMETRY_RETENTION_DAYS = integer(
+    "ORBIT_TELEMETRY_RETENTION_DAYS",
+    "30",
+    "Telemetry events of older days (UTC) are dropped every night, and what was read from them.",
+    low=1,
+    high=3650,
+)
+ORBIT_PROJECTION_DRIFT_THRESHOLD = integer(
+    "ORBIT_PROJECTION_DRIFT_THRESHOLD",
+    "100",
+    "`telemetry reconcile` rebuilds the task projection from the stored events if more tasks than "
+    "this differ.",
+    low=0,
+    high=1_000_000_000,
+)
+ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = boolean(
+    "ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED",
+    "false",
+    "`true` archives days of telemetry events, compressed in the database, before they are "
+    "dropped.",
+)
 ORBIT_METRICS_TOKEN = text(
     "ORBIT_METRICS_TOKEN",
     "",
@@ -211,6 +238,13 @@ ORBIT_LOG_FORMAT = choice(
     "`text` or `json`; `json` is the default in production.",
     ("text", "json"),
 )
+OTEL_EXPORTER_OTLP_ENDPOINT = text(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "",
+    "OpenTelemetry's own: a collector such as `http://localhost:4318` that gets a trace of each "
+    "cycle. Needs the extra `orbit[otel]`, whose SDK reads the other `OTEL_*`. Empty: no traces.",
+)
+ORBIT_TRACING = bool(OTEL_EXPORTER_OTLP_ENDPOINT)
 LOG_DIR = text(
     "ORBIT_LOG_DIR",
     "",

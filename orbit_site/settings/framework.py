@@ -132,6 +132,23 @@ ORBIT_OWNER_DATABASE = _database(
     # A migration computes inside its transaction, for long on a busy machine.
     idle_seconds=600,
 )
+if env.TELEMETRY_DATABASE_URL:
+    DATABASES["telemetry"] = _database(
+        env.TELEMETRY_DATABASE_URL,
+        "ORBIT_TELEMETRY_DATABASE_URL",
+        statement_seconds=60,
+        # A batch of events is prepared before its transaction and takes seconds.
+        idle_seconds=30,
+    )
+    # Under other names, `migrate` and the processes find it out.
+    if all(
+        DATABASES["telemetry"][key] == DATABASES["default"][key] for key in ("HOST", "PORT", "NAME")
+    ):
+        raise ImproperlyConfigured(
+            "ORBIT_TELEMETRY_DATABASE_URL names the database of DATABASE_URL. Name another one, "
+            "or unset it to keep telemetry in the main database."
+        )
+    DATABASE_ROUTERS = ["telemetry.router.Router"]
 if ORBIT_OWNER_DATABASE["NAME"] != DATABASES["default"]["NAME"]:
     raise ImproperlyConfigured(
         "ORBIT_OWNER_DATABASE_URL and DATABASE_URL must name the same database."

@@ -1,6 +1,7 @@
-"""Finds variables that are meant for Orbit and that it doesn't read: misspelt ones, mostly."""
+"""Finds variables that have no effect: misspelt ones, mostly."""
 
 import difflib
+import importlib.util
 import logging
 import os
 import re
@@ -13,18 +14,27 @@ REPORTED = "_ORBIT_NAMES_REPORTED"
 _PREFIX = "ORBIT_"
 _CLOSE, _CLOSE_PREFIX, _CLOSE_WHOLE = 0.75, 0.8, 0.85
 _WITHOUT_PREFIX = ("DATABASE_URL", "PORT")
-#: Read by compose.yaml and by the tests of the console.
-_OF_OTHERS = {"ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"}
-#: What other releases, or users, call them; "" is like none of ours.
+#: Read by compose.yaml, by the tests of the console and by telemetry's client.
+_OF_OTHERS = {
+    *("ORBIT_OWNER_PASSWORD", "ORBIT_APP_PASSWORD", "ORBIT_CHROMIUM", "ORBIT_RELEASE"),
+    *("ORBIT_URL", "ORBIT_TOKEN", "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_NAMESPACE"),
+    *("ORBIT_TELEMETRY_SESSION", "ORBIT_TELEMETRY_TASK", "ORBIT_TELEMETRY_SEND"),
+}
+#: What other releases, or users, call them.
 _RENAMED = {
     "ORBIT_LANES": "ORBIT_CONCURRENCY",
     "ORBIT_PORT": "PORT",
     "ORBIT_DATABASE_URL": "DATABASE_URL",
-    "ORBIT_TELEMETRY_DATABASE_URL": "",
 }
 # Kubernetes and Docker set these for a service with a name such as orbit or orbit-web.
 _SERVICE = re.compile(
     r"ORBIT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+_NEEDED_FOR_TRACES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+_NO_TRACES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages of the extra orbit[otel] are missing: "
+    "no traces are sent. Run `.venv/bin/python -m pip install --require-hashes "
+    "-r requirements-otel.txt` in Orbit's folder and restart, or unset the variable."
 )
 _SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://")
 
@@ -33,7 +43,10 @@ def warnings() -> list[str]:
     """Return a sentence for each name that looks like one of ours and is none."""
     assert environment.ORBIT_ENV  # noqa: S101 - by now the table is complete
     defined = {item.name for item in variables.TABLE}
-    return list(_warnings(defined, os.environ, variables.IN_FILE))
+    sentences = list(_warnings(defined, os.environ, variables.IN_FILE))
+    if environment.ORBIT_TRACING and not _is_installed(_NEEDED_FOR_TRACES):
+        sentences.append(_NO_TRACES)
+    return sentences
 
 
 def report_once() -> list[str]:
@@ -63,6 +76,13 @@ def _warnings(defined: set[str], real: Mapping[str, str], in_file: Iterable[str]
             meant = _meant_without_prefix(upper, defined)
             if meant:
                 yield f"Orbit doesn't use {name}, which is in .env. Did you mean {meant}?"
+
+
+def _is_installed(modules: Iterable[str]) -> bool:
+    try:
+        return all(importlib.util.find_spec(module) for module in modules)
+    except ImportError:  # of a parent
+        return False
 
 
 def _is_of_a_service(name: str, value: str) -> bool:

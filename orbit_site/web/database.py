@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
 
 from governance.kernel import availability
+from telemetry import database as telemetry
 
 # Also refuses a former primary, which has become read-only.
 _QUESTION = availability.IS_READ_ONLY.encode()
@@ -26,6 +27,11 @@ _NO = b"f"
 def own() -> BaseDatabaseWrapper:
     """Return this thread's connection."""
     return connections["default"]
+
+
+def second() -> BaseDatabaseWrapper | None:
+    """Return this thread's connection to telemetry's own database, if it has one."""
+    return telemetry.connection() if telemetry.IS_SEPARATE else None
 
 
 def prove(connection: BaseDatabaseWrapper, seconds: float) -> None:

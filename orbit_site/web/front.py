@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from governance.kernel import availability
@@ -66,6 +66,7 @@ class Body:
     """What came of a request's body."""
 
     length: int  # as announced, or as read
+    limit: int
     data: bytes = b""
     shared: int = 0  # its part of ``LARGE_BODIES``
 
@@ -150,12 +151,14 @@ class Front:
     async def _ask(self, scope: Scope, receive: Receive) -> tuple[Answer, bytes, bool]:
         """Read the request and let Django answer it. Raises Refusal and Disconnected."""
         _check_head(scope)
-        body = Body(_announced_length(scope))
+        path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+        limit = shares.largest_body(scope["method"], path)
+        body = Body(_announced_length(scope, limit), limit)
         try:
             await self._read_in_time(receive, body)
             environment = environ.build(scope, body.data, length=body.length)
             environment["HTTP_X_REQUEST_ID"] = request_id.get()
-            share = shares.of(scope["method"], environment["PATH_INFO"], body.data)
+            share = shares.of(scope["method"], path, body.data)
             return await self._run(share, partial(_answer, self._application, environment))
         finally:
             self._large_bodies -= body.shared
@@ -165,7 +168,7 @@ class Front:
 
         Raises Refusal and Disconnected.
         """
-        if body.length == 0 or body.length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if body.length == 0 or body.length > body.limit:
             return
         try:
             async with asyncio.timeout(READ_SECONDS + body.length / MIB):
@@ -184,7 +187,7 @@ class Front:
             parts.append(message.get("body", b""))
             more = message.get("more_body", False)
             size += len(parts[-1])
-            if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            if size > body.limit:
                 body.length = size
                 return
             # By what has come: announcing much costs a client nothing.
@@ -294,13 +297,13 @@ def _check_head(scope: Scope) -> None:
         )
 
 
-def _announced_length(scope: Scope) -> int:
+def _announced_length(scope: Scope, limit: int) -> int:
     """Return the body's length; a chunked body announces none and may be of any."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value)  # the server has checked it
         if name == b"transfer-encoding":
-            return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            return limit
     return 0
 
 

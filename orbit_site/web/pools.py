@@ -137,10 +137,11 @@ class _Thread(threading.Thread):
         self._lock = threading.Lock()
         self._call: _Call | None = None
         self._connection: BaseDatabaseWrapper | None = None
+        self._second: BaseDatabaseWrapper | None = None
         self._leaves = False
 
     def run(self) -> None:
-        self._connection = database.own()
+        self._connection, self._second = database.own(), database.second()
         while not self._leaves:
             if self._size.reserved:
                 database.keep_open(self._connection, self._size.proof)
@@ -155,6 +156,8 @@ class _Thread(threading.Thread):
                 return False  # it has just ended
             self._leaves = True
             database.cut_off(self._connection)
+            if self._second is not None:
+                database.cut_off(self._second)
             return True
 
     def _run(self, call: _Call | None) -> None:
@@ -168,6 +171,8 @@ class _Thread(threading.Thread):
             self._call = call
         assert self._connection is not None  # noqa: S101
         database.prove(self._connection, self._size.proof)
+        if self._second is not None:
+            database.prove(self._second, self._size.proof)
         call.run()
         with self._lock:
             self._call = None

@@ -1,25 +1,37 @@
 """Which pool answers a request.
 
 Whatever takes the threads of the ordinary pool, work can still be stopped: halt, pause, cancel
-and the probes have threads and database connections of their own.
+and the probes have threads and database connections of their own. So has telemetry's ingest.
 """
 
 import re
 
+from django.conf import settings
+
 from orbit_site.web.pools import Size
+from telemetry import database
+from telemetry.ingest import limits
 
 ORDINARY, STOPS, CANCELS, READY, HEALTH = "ordinary", "stops", "cancels", "ready", "health"
+EVENTS, TELEMETRY = "events", "telemetry"
 
 SIZES = {
     ORDINARY: Size(threads=8, wait=5, work=60, proof=1),
     STOPS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),
     # Apart from the stops: a cancellation may wait for a worker's write.
     CANCELS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),
+    # A flood of telemetry takes no thread from anything else.
+    EVENTS: Size(threads=2, wait=5, work=60, proof=1),
     READY: Size(threads=1, wait=5, work=10, proof=0.25),
     HEALTH: Size(threads=1, wait=5, work=10, proof=0.25),
 }
+if database.IS_SEPARATE:
+    # While its own database is silent, these wait, and nothing else.
+    SIZES[TELEMETRY] = Size(threads=4, wait=5, work=30, proof=1)
 #: A stop is small; a larger body would keep its thread busy.
 SMALL_BODY = 64 * 1024
+_PROBES = {"/health": HEALTH, "/ready": READY}
+_EVENTS_PATH = "/telemetry/events"
 _STOP = re.compile(
     r"/governance/(?:namespaces/[^/]+/(?:halt|drain|resume)|pause|unpause)"
     r"|/admin/(?:halt|pause)/"
@@ -39,10 +51,12 @@ _ACTION = re.compile(rb"(?:^|&)action=(\w+)(?:&|$)")
 
 def of(method: str, path: str, body: bytes) -> str:
     """Return the name of the pool."""
-    if path == "/health":
-        return HEALTH
-    if path == "/ready":
-        return READY
+    if path in _PROBES:
+        return _PROBES[path]
+    if method == "POST" and path == _EVENTS_PATH:
+        return EVENTS
+    if database.IS_SEPARATE and path.startswith(("/telemetry/", "/admin/telemetry/")):
+        return TELEMETRY
     if method == "GET" and path in _STOP_PAGES:
         return STOPS
     if method != "POST" or len(body) > SMALL_BODY:
@@ -57,6 +71,13 @@ def of(method: str, path: str, body: bytes) -> str:
     if path in _CANCEL_LISTS and action == "cancel":
         return CANCELS
     return ORDINARY
+
+
+def largest_body(method: str, path: str) -> int:
+    """Return how many bytes of a request's body are read."""
+    if method == "POST" and path == _EVENTS_PATH:
+        return limits.LARGEST_REQUEST
+    return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 def _action(body: bytes) -> str:

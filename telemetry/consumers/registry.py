@@ -1,13 +1,44 @@
-"""What reads new events, in order. Advice adds its own when its app starts."""
+"""What reads new events, in order. Advice adds its own when its app starts.
 
-from collections.abc import Callable
+All transactions run the consumers in this order, and each writes its rows in the order of its key:
+two batches that meet wait for each other, and don't deadlock.
+"""
 
-#: Read the staging table in its transaction, by set; writing the same event again changes nothing.
-Consumer = Callable[[], None]
-CONSUMERS: list[Consumer] = []
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from telemetry import database
+from telemetry.consumers import artifacts, error_groups, metrics, projection, violations
+
+Consume = Callable[[], None]
+NAMES = database.load(__name__, "staged_names")
 
 
-def consume() -> None:
-    """Run the consumers on the events of the staging table."""
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Reads the events of ``names`` in the staging table, by set, in its transaction.
+
+    What it writes must not depend on how the events were cut into batches, or on their order.
+    """
+
+    names: frozenset[str]
+    consume: Consume
+
+
+CONSUMERS: list[Consumer] = [
+    Consumer(artifacts.NAMES, artifacts.consume),
+    Consumer(metrics.NAMES, metrics.consume),
+    Consumer(violations.NAMES, violations.consume),
+    Consumer(error_groups.NAMES, error_groups.consume),
+    # Last: its rows are locked for the shortest time, and one task can have events of many days.
+    Consumer(projection.NAMES, projection.consume),
+]
+
+
+def consume(instead: Mapping[Consume, Consume] = MappingProxyType({})) -> None:
+    """Run the consumers whose events are in the staging table, or what replaces them."""
+    names = {name for (name,) in NAMES.rows()}
     for consumer in CONSUMERS:
-        consumer()
+        if not names.isdisjoint(consumer.names):
+            instead.get(consumer.consume, consumer.consume)()

@@ -40,9 +40,15 @@ class Migration(migrations.Migration):
                 ('day', models.DateField(primary_key=True, serialize=False)),
                 ('archived_at', models.DateTimeField(null=True)),
                 ('dropped_at', models.DateTimeField(null=True)),
+                ('phase', models.CharField(choices=[('open', 'Open'), ('filling', 'Filling'), ('comparing', 'Comparing'), ('archived', 'Archived')], db_default='open', default='open', max_length=10)),
+                ('position_at', models.DateTimeField(null=True)),
+                ('position_id', models.UUIDField(null=True)),
+                ('event_count', models.BigIntegerField(db_default=0, default=0)),
+                ('digest', models.DecimalField(db_default=0, decimal_places=0, default=0, max_digits=40)),
             ],
             options={
                 'ordering': ['-day'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('phase__in', ['open', 'filling', 'comparing', 'archived'])), name='telemetry_day_phase')],
             },
         ),
         migrations.CreateModel(
@@ -154,6 +160,7 @@ class Migration(migrations.Migration):
                 ('status_event_id', models.UUIDField(null=True)),
                 ('start_ts', models.DateTimeField(null=True)),
                 ('start_event_id', models.UUIDField(null=True)),
+                ('orphaned_at', models.DateTimeField(null=True)),
             ],
             options={
                 'ordering': ['-last_event_ts', '-task_id'],
@@ -170,6 +177,7 @@ class Migration(migrations.Migration):
                 ('event_count', models.BigIntegerField()),
                 ('sha256', models.CharField(max_length=64)),
                 ('size', models.BigIntegerField()),
+                ('digest', models.DecimalField(db_default=0, decimal_places=0, default=0, max_digits=40)),
                 ('created_at', models.DateTimeField()),
                 ('verified_at', models.DateTimeField(null=True)),
             ],
@@ -184,6 +192,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('number', models.IntegerField()),
                 ('data', models.BinaryField()),
+                ('event_count', models.IntegerField()),
+                ('sha256', models.CharField(max_length=64)),
                 ('archive', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='telemetry.telemetryarchive')),
             ],
             options={

@@ -1,8 +1,9 @@
 """The tables of telemetry. They refer to other objects by plain ids, never by foreign key."""
 
 from telemetry.models.archive import ArchiveChunk, TelemetryArchive, TelemetryDay
-from telemetry.models.event import OutboxEvent, TelemetryEvent
+from telemetry.models.event import TelemetryEvent
 from telemetry.models.nightly import NightlyRun
+from telemetry.models.outbox import OutboxEvent, OutboxState, RefusedEvent
 from telemetry.models.projection import TaskProjection
 from telemetry.models.readings import Artifact, ErrorGroup, Metric, PolicyViolation
 
@@ -13,7 +14,9 @@ __all__ = [
     "Metric",
     "NightlyRun",
     "OutboxEvent",
+    "OutboxState",
     "PolicyViolation",
+    "RefusedEvent",
     "TaskProjection",
     "TelemetryArchive",
     "TelemetryDay",

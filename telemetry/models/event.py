@@ -1,4 +1,4 @@
-"""The event log, partitioned by day; and the outbox of a second database."""
+"""The event log, partitioned by day."""
 
 from django.db import models
 
@@ -35,12 +35,3 @@ class TelemetryEvent(Event):
         managed = False
         db_table = "telemetry_telemetryevent"
         ordering = ["-occurred_at", "-id"]
-
-
-class OutboxEvent(Event):
-    """An event in the main database that is forwarded to telemetry's own."""
-
-    class Meta:
-        managed = False
-        db_table = "telemetry_outboxevent"
-        ordering = ["id"]

@@ -23,6 +23,9 @@ class TaskProjection(models.Model):
     # The task_start that title, priority and tags are from.
     start_ts = models.DateTimeField(null=True)
     start_event_id = models.UUIDField(null=True)
+    # When reconciliation found that the authority doesn't know the task, so that it counts it once.
+    # The status is ``orphaned`` until the next status event; this stays.
+    orphaned_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-last_event_ts", "-task_id"]

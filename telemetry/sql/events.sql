@@ -1,7 +1,7 @@
 -- Write the telemetry events of a fenced statement.
 -- params: events json
 events AS (
-    INSERT INTO telemetry_telemetryevent (
+    INSERT INTO {{table}} (
         id, occurred_at, name, namespace, profile_id, run_id, stage, level, duration_ms, metadata)
     SELECT
         x.id, clock_timestamp(), x.name, x.namespace, x.profile_id, x.run_id, x.stage, x.level,

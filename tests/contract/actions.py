@@ -158,7 +158,9 @@ ROUTES: dict[str, Prepare] = {
     ),
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
-SILENT_ROUTES: dict[str, str] = {}
+SILENT_ROUTES: dict[str, str] = {
+    "POST telemetry/events": "reports of scripts are no actions (docs/telemetry.md)",
+}
 
 ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "governance_apitoken_revoke": Installation.token,
@@ -292,6 +294,7 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_valueledgerentry_changelist": "it only reads",
     "orbit_schedules": "it only reads; its two forms have pages of their own",
     "orbit_why": "it only reads",
+    "telemetry_coverage": "it only reads",
     "password_change_done": "it only reads",
     "governance_audittrailentry_verify": "it only reads",
     "governance_audittrailentry_export": "it only reads",
@@ -337,6 +340,11 @@ SILENT_COMMANDS: dict[str, str] = {
     "health": "it reads",
     "namespace show": "it reads",
     "why": "it reads",
+    "telemetry coverage": "it reads",
+    "telemetry selfcheck": "its simulated run is in the event log",
+    "telemetry reconcile": "it repairs a read model; its operation run says what it found",
+    "telemetry replay": "it writes what follows from events; the events stay as they are",
+    "telemetry ingest": "reports of scripts are no actions; it is a task in the event log",
     "backup": "its entry backup.made needs a real server (tests/site/backup/test_make.py)",
     "restore": "its entry backup.restored needs a real server (tests/site/backup/test_load.py)",
     "migrate": "it changes the schema only; the audit table may not exist yet",

@@ -69,6 +69,7 @@ WRITES = [
     "/governance/namespaces/default/resume",
     "/run-profiles/trigger",
     "/run-profiles/r/trigger",
+    "/telemetry/events",
 ]
 #: Routes that need the scope `configure`.
 EDITS = [

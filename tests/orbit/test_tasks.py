@@ -47,6 +47,6 @@ def test_the_table_of_tasks_names_functions_that_exist() -> None:
     } == queue.TASKS
 
 
-def test_every_bulk_action_has_its_slices() -> None:
+def test_every_bulk_action_and_nightly_work_has_its_slices() -> None:
     actions = (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
-    assert set(tasks.OPERATIONS) == {action.type for action in actions}
+    assert set(tasks.OPERATIONS) == {action.type for action in actions} | set(tasks.NIGHTLY)

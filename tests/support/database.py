@@ -54,8 +54,18 @@ def stop_test_server() -> None:
     _running.close()
 
 
+def second(name: str) -> str:
+    """Return the name of telemetry's own database beside the main one ``name``."""
+    return f"{name}_telemetry"
+
+
+def is_separate() -> bool:
+    """Tell whether this run gives telemetry a database of its own (see ``two_databases``)."""
+    return bool(os.environ.get("ORBIT_TELEMETRY_DATABASE_URL"))
+
+
 def template(server: Server) -> str:
-    """Return the migrated template's name; create it if needed."""
+    """Return the migrated template's name; create it, and telemetry's, if needed."""
     name = f"orbit_template_{_fingerprint()}"
     with (BASE / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -67,7 +77,7 @@ def template(server: Server) -> str:
                 )
             ]
             for old in templates:
-                if old != name:
+                if old not in {name, second(name)}:
                     connection.execute(
                         sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old))
                     )
@@ -75,24 +85,28 @@ def template(server: Server) -> str:
                 return name
             # Created under another name, so that a failed migration leaves no template.
             draft = f"orbit_draft_{os.getpid()}"
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(draft)))
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER orbit_owner").format(sql.Identifier(draft))
-            )
-            try:
-                migrate(server, draft)
+            for each in (draft, second(draft)):
+                drop_one(server, each)
                 connection.execute(
-                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                        sql.Identifier(draft), sql.Identifier(name)
-                    )
+                    sql.SQL("CREATE DATABASE {} OWNER orbit_owner").format(sql.Identifier(each))
                 )
+            try:
+                migrate(server, draft, separate=True)
+                for each, final in ((second(draft), second(name)), (draft, name)):
+                    drop_one(server, final)
+                    connection.execute(
+                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                            sql.Identifier(each), sql.Identifier(final)
+                        )
+                    )
             finally:
-                drop(server, draft)
+                drop_one(server, draft)
+                drop_one(server, second(draft))
     return name
 
 
-def migrate(server: Server, name: str) -> None:
-    """Migrate the database ``name``. Raises CalledProcessError."""
+def migrate(server: Server, name: str, *, separate: bool | None = None) -> None:
+    """Migrate the database ``name``, and telemetry's. Raises CalledProcessError."""
     subprocess.run(
         [
             sys.executable,
@@ -104,13 +118,15 @@ def migrate(server: Server, name: str) -> None:
         ],
         check=True,
         cwd=PROJECT,
-        env={**os.environ, **environment(server, name)},
+        env={**os.environ, **environment(server, name, separate=separate)},
     )
 
 
-def environment(server: Server, name: str) -> dict[str, str]:
-    """Return the variables to use the database ``name``."""
+def environment(server: Server, name: str, *, separate: bool | None = None) -> dict[str, str]:
+    """Return the variables to use the database ``name``, and telemetry's if the run has two."""
+    separate = is_separate() if separate is None else separate
     return {
+        "ORBIT_TELEMETRY_DATABASE_URL": server.url("orbit_owner", second(name)) if separate else "",
         "ORBIT_ENV": "test",
         "DATABASE_URL": server.url("orbit_app", name),
         "ORBIT_OWNER_DATABASE_URL": server.url("orbit_owner", name),
@@ -118,9 +134,16 @@ def environment(server: Server, name: str) -> dict[str, str]:
 
 
 def clone(server: Server, name: str) -> None:
-    """Replace the database ``name`` by a copy of the template."""
+    """Replace the database ``name``, and telemetry's, by copies of the templates."""
     source = template(server)
-    drop(server, name)
+    clone_one(server, name, source)
+    if is_separate():
+        clone_one(server, second(name), second(source))
+
+
+def clone_one(server: Server, name: str, source: str) -> None:
+    """Replace the database ``name`` by a copy of ``source``."""
+    drop_one(server, name)
     with _owner(server) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER orbit_owner TEMPLATE {} STRATEGY file_copy").format(
@@ -130,6 +153,13 @@ def clone(server: Server, name: str) -> None:
 
 
 def drop(server: Server, name: str) -> None:
+    """Drop the database ``name``, and telemetry's, if they exist."""
+    drop_one(server, name)
+    if is_separate():
+        drop_one(server, second(name))
+
+
+def drop_one(server: Server, name: str) -> None:
     """Drop the database ``name`` if it exists."""
     with _owner(server) as connection:
         connection.execute(

@@ -204,7 +204,7 @@ class PostgresProxy:
                     else:
                         session.forward()
                     sql, runs = "", False
-                elif kind in b"pX":
+                elif kind in b"pXdcf":  # a password, the end, or rows of a COPY
                     session.forward()
         except (OSError, EOFError):
             pass

@@ -81,13 +81,13 @@ class Contents:
 class Pool:
     """Lends this process's database to tests that commit."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, template: str) -> None:
         self._server, self._spare = server, ""
+        self._template = template
         self._contents: Contents | None = None
 
-    def take(self) -> str:
-        """Return the name of a database equal to the template."""
-        name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    def take(self, name: str) -> None:
+        """Provide a database ``name`` equal to the template."""
         if self._spare:
             spare, self._spare = self._spare, ""
             with database._owner(self._server) as owner:
@@ -96,12 +96,11 @@ class Pool:
                         sql.Identifier(spare), sql.Identifier(name)
                     )
                 )
-            return name
-        database.clone(self._server, name)
+            return
+        database.clone_one(self._server, name, self._template)
         if self._contents is None:
             with self._connection(name) as connection:
                 self._contents = _contents(connection)
-        return name
 
     def give(self, name: str) -> None:
         """Empty the database ``name`` for the next test, or drop it."""
@@ -121,11 +120,11 @@ class Pool:
                 return
         except psycopg.Error:
             pass  # the test dropped it, or something keeps a connection
-        database.drop(self._server, name)
+        database.drop_one(self._server, name)
 
     def close(self) -> None:
         if self._spare:
-            database.drop(self._server, self._spare)
+            database.drop_one(self._server, self._spare)
             self._spare = ""
 
     def _connection(self, name: str) -> psycopg.Connection:

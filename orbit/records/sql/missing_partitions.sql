@@ -1,12 +1,5 @@
--- The partitions that are missing: of events from yesterday to a week ahead, of records and
--- checkpoints from last month to a year ahead.
-SELECT 'telemetry', day::date
-FROM generate_series(
-    (now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date + 7, interval '1 day'
-) AS day
-WHERE to_regclass('telemetry_telemetryevent_p' || to_char(day, 'YYYYMMDD')) IS NULL
-UNION ALL
-SELECT 'orbit', month::date
+-- The partitions of records and checkpoints that are missing, from last month to a year ahead.
+SELECT month::date
 FROM generate_series(
     date_trunc('month', now() AT TIME ZONE 'UTC' - interval '1 month'),
     now() AT TIME ZONE 'UTC' + interval '1 year',
@@ -14,4 +7,4 @@ FROM generate_series(
 ) AS month
 WHERE to_regclass('orbit_cyclecheckpoint_p' || to_char(month, 'YYYYMM')) IS NULL
    OR to_regclass('orbit_executionrecord_p' || to_char(month, 'YYYYMM')) IS NULL
-ORDER BY 1, 2
+ORDER BY 1

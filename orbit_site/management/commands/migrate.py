@@ -8,13 +8,22 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from governance.kernel.sql import load
+from orbit_site.processes import second_database as second
 from orbit_site.processes.pending_migrations import PartlyReplaced, ensure_not_partly_replaced
+from telemetry import database as telemetry
 
 #: Tables that the running processes may read and insert into, but not update or delete from.
 APPEND_ONLY = (
@@ -36,36 +45,60 @@ class Command(migrate.Command):
     """Migrates schema, tables and grants to this release."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with as_owner():
-            try:
-                # A second `migrate` at the same time waits here.
-                self._wait_for_lock(quiet=options["verbosity"] == 0)
-                ensure_schema(settings.ORBIT_DATABASE_SCHEMA)
-                _check_replaced()
-                with connection.cursor() as cursor:
-                    # All later queries queue behind a migration that waits for a lock: give up.
-                    cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
-                    # A third of a lease ends other idle transactions. A migration computes in
-                    # between, on a busy machine for longer.
-                    cursor.execute("SET idle_in_transaction_session_timeout = 0")
-                super().handle(*args, **options)
-                if not options.get("plan") and not options.get("check_unapplied"):
+        app = options["app_label"]
+        if options["database"] == DEFAULT_DB_ALIAS:
+            with as_owner():
+                self._migrate(connection, *args, **options)
+                if not options["plan"] and not options["check_unapplied"]:
                     _grant(settings.ORBIT_DATABASE_SCHEMA)
-            except OperationalError as error:
-                # A request may hold one table and wait for another one that is being changed.
-                if isinstance(error.__cause__, (LockNotAvailable, DeadlockDetected)):
-                    raise CommandError(
-                        f"A table was locked by others, or for over {LOCK_TIMEOUT}. "
-                        f"What was done before it is kept. Run it again. ({error})"
-                    ) from error
-                raise
+        if telemetry.IS_SEPARATE and app in (None, "telemetry"):
+            self._migrate_second(*args, **options)
 
-    def _wait_for_lock(self, *, quiet: bool) -> None:
+    def _migrate_second(self, *args: Any, **options: Any) -> None:
+        try:
+            second.refuse_main()
+            self._migrate(
+                telemetry.connection(),
+                *args,
+                **{**options, "app_label": "telemetry", "database": telemetry.ALIAS},
+            )
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(
+                f"The main database is migrated, telemetry's own is not: {str(error).strip()}. "
+                "Check that its server runs and that ORBIT_TELEMETRY_DATABASE_URL names it; "
+                "then run this again."
+            ) from error
+
+    def _migrate(self, on: BaseDatabaseWrapper, *args: Any, **options: Any) -> None:
+        try:
+            # A second `migrate` at the same time waits here.
+            self._wait_for_lock(on, quiet=options["verbosity"] == 0)
+            ensure_schema(settings.ORBIT_DATABASE_SCHEMA, on)
+            _check_replaced(on)
+            with on.cursor() as cursor:
+                # All later queries queue behind a migration that waits for a lock: give up.
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
+                # A third of a lease ends other idle transactions. A migration computes in
+                # between, on a busy machine for longer.
+                cursor.execute(
+                    "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0"
+                )
+            super().handle(*args, **options)
+        except OperationalError as error:
+            # A request may hold one table and wait for another one that is being changed.
+            if isinstance(error.__cause__, (LockNotAvailable, DeadlockDetected)):
+                raise CommandError(
+                    f"A table was locked by others, or for over {LOCK_TIMEOUT}. "
+                    f"What was done before it is kept. Run it again. ({error})"
+                ) from error
+            raise
+
+    def _wait_for_lock(self, on: BaseDatabaseWrapper, *, quiet: bool) -> None:
         # Poll: a session that waits inside pg_advisory_lock holds a snapshot, and
         # CREATE INDEX CONCURRENTLY would wait for that.
         announced = quiet
         while True:
-            with connection.cursor() as cursor:
+            with on.cursor() as cursor:
                 cursor.execute(
                     "SELECT pg_try_advisory_lock(hashtext('orbit.migrate'), hashtext(%s))",
                     [settings.ORBIT_DATABASE_SCHEMA],
@@ -78,8 +111,8 @@ class Command(migrate.Command):
             time.sleep(0.2)
 
 
-def _check_replaced() -> None:
-    loader = MigrationLoader(connection)
+def _check_replaced(on: BaseDatabaseWrapper) -> None:
+    loader = MigrationLoader(on)
     try:
         ensure_not_partly_replaced(loader, loader.applied_migrations)
     except PartlyReplaced as error:
@@ -99,9 +132,9 @@ def as_owner() -> Iterator[None]:
         connection.settings_dict = before
 
 
-def ensure_schema(schema: str) -> None:
-    """Create ``schema`` if it is missing."""
-    with connection.cursor() as cursor:
+def ensure_schema(schema: str, on: BaseDatabaseWrapper | None = None) -> None:
+    """Create ``schema`` if it is missing, in the main database unless another is named."""
+    with (on or connection).cursor() as cursor:
         # CREATE SCHEMA IF NOT EXISTS needs the right to create one even if it exists.
         cursor.execute("SELECT to_regnamespace(%s) IS NULL", [schema])
         if cursor.fetchone() == (True,):

@@ -6,9 +6,28 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
+from telemetry.subcommands import (
+    archive,
+    coverage,
+    ingest,
+    prune,
+    reconcile,
+    replay,
+    run,
+    selfcheck,
+)
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
-VERBS: dict[str, ModuleType] = {}
+VERBS: dict[str, ModuleType] = {
+    "archive": archive,
+    "coverage": coverage,
+    "ingest": ingest,
+    "prune": prune,
+    "reconcile": reconcile,
+    "replay": replay,
+    "run": run,
+    "selfcheck": selfcheck,
+}
 
 
 class Command(OrbitCommand):

@@ -57,6 +57,8 @@ def settings(code: str = "", **variables: str) -> subprocess.CompletedProcess[st
         ("ORBIT_TRUSTED_PROXIES", "proxy"),
         ("ORBIT_ENCRYPTION_KEYS", "hush"),
         ("DATABASE_URL", "mysql://u:hush@h/d"),
+        ("ORBIT_TELEMETRY_DATABASE_URL", "mysql://u:hush@h/d"),
+        ("ORBIT_TELEMETRY_DATABASE_URL", "postgresql://u:hush@h/d?sslmode=some"),
         ("DATABASE_URL", "postgresql://u:hush@h"),
         ("DATABASE_URL", "postgresql://u:hush@h:port/d"),
         ("ORBIT_OWNER_DATABASE_URL", "nonsense hush"),
@@ -185,3 +187,17 @@ def test_a_kept_key_that_is_empty_or_no_text_is_named(tmp_path: Path, content: b
     last = settings(call, **PRODUCTION).stderr.splitlines()[-1]
     assert f"ImproperlyConfigured: {tmp_path}/secret-key holds no key." in last
     assert (tmp_path / "secret-key").read_bytes() == content
+
+
+def test_the_database_of_telemetry_is_another_one_than_the_main_one() -> None:
+    main = "postgresql://u:hush@h:5432/d"
+    same = settings(DATABASE_URL=main, ORBIT_TELEMETRY_DATABASE_URL="postgresql://v:x@h:5432/d")
+    assert "ORBIT_TELEMETRY_DATABASE_URL names the database of DATABASE_URL." in same.stderr
+    assert "hush" not in same.stderr
+    beside = settings(
+        "print(s.DATABASES['telemetry']['NAME'], s.DATABASE_ROUTERS)",
+        DATABASE_URL=main,
+        ORBIT_TELEMETRY_DATABASE_URL="postgresql://v:x@h:5432/e",
+    )
+    assert beside.stdout == "e ['telemetry.router.Router']\n"
+    assert "telemetry" not in settings("print(list(s.DATABASES))", DATABASE_URL=main).stdout

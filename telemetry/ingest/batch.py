@@ -1,0 +1,128 @@
+"""The door to the event log: all Python code that writes events calls ``store``.
+
+A batch is one transaction: lock the days, copy the events into the staging table, insert those that
+are new, let the consumers read them. After a crash the batch is there whole or not at all; sending
+it again adds nothing, because a duplicate is the same (id, occurred_at).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError, IntegrityError, transaction
+from psycopg import errors
+
+from governance.kernel import clock, pg_text, routing
+from governance.kernel.identifiers import uuid7
+from telemetry import database, days, partitions, staging
+from telemetry.consumers import registry
+from telemetry.events import COLUMNS, Level, Row
+from telemetry.ingest import copy_text
+
+INSERT_NEW = database.load(__name__, "insert_new")
+_COPY = f"COPY telemetry_staging (ordinal, {', '.join(COLUMNS)}) FROM STDIN"
+#: A batch that lost a deadlock, or whose partition was just being made, is tried again.
+_TRIES = 4
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    TOO_OLD = "too_old"
+
+
+def event(
+    name: str,
+    *,
+    metadata: dict[str, Any] | None = None,
+    session_id: str | None = None,
+    task_id: str | None = None,
+    namespace: str | None = None,
+    profile_id: str | None = None,
+    run_id: UUID | None = None,
+    stage: str | None = None,
+    level: str = Level.INFO,
+    duration_ms: float | None = None,
+    occurred_at: datetime | None = None,
+    id: UUID | None = None,
+) -> Row:
+    """Return an event for ``store``, with a new UUIDv7 and the database's time by default.
+
+    Nothing is checked: the caller is ours. Text that PostgreSQL can't hold is cleaned.
+    """
+    return (
+        id or uuid7(),
+        occurred_at or clock.now(),
+        name,
+        namespace,
+        profile_id,
+        run_id,
+        _clean(session_id),
+        _clean(task_id),
+        _clean(stage),
+        level,
+        duration_ms,
+        metadata or {},
+    )
+
+
+def store(rows: Sequence[Row]) -> list[Outcome]:
+    """Store events in one transaction and let the consumers read the new ones.
+
+    Returns what became of each. Inside of a transaction it joins it (and holds its days until the
+    end of it). Raises what the database raises; then nothing is stored.
+    """
+    if not rows:
+        return []
+    lines = [copy_text.line(row) for row in rows]
+    return store_lines(lines, [row[1].astimezone(UTC).date() for row in rows])
+
+
+def store_lines(lines: Sequence[bytes], days_of: Sequence[date]) -> list[Outcome]:
+    """Store lines of ``copy_text``, each with its UTC day. See ``store``."""
+    distinct_days = set(days_of)
+    partitions.ensure(distinct_days)
+    for attempt in range(_TRIES):
+        try:
+            with transaction.atomic(using=database.ALIAS):
+                return _store(lines, days_of, distinct_days)
+        except DatabaseError as error:
+            if attempt == _TRIES - 1 or not _may_succeed_later(error):
+                raise
+    raise AssertionError  # the last try returns or raises
+
+
+def _store(
+    lines: Sequence[bytes], days_of: Sequence[date], distinct_days: set[date]
+) -> list[Outcome]:
+    outcomes = [Outcome.ACCEPTED] * len(lines)
+    numbered = [b"%d\t%b" % pair for pair in enumerate(lines)]
+    if closed := days.share(distinct_days):
+        for ordinal, day in enumerate(days_of):
+            if day in closed:
+                outcomes[ordinal] = Outcome.TOO_OLD
+                numbered[ordinal] = b""
+        if not any(numbered):
+            return outcomes
+    staging.prepare()
+    copy_text.send(_COPY, b"".join(numbered))
+    duplicates = INSERT_NEW.rows()
+    for (ordinal,) in duplicates:
+        outcomes[ordinal] = Outcome.DUPLICATE
+    if Outcome.ACCEPTED in outcomes:
+        registry.consume()
+    return outcomes
+
+
+def _may_succeed_later(error: DatabaseError) -> bool:
+    if isinstance(error, IntegrityError):
+        return routing.is_missing(error)
+    return isinstance(error.__cause__, errors.DeadlockDetected)
+
+
+def _clean(text: str | None) -> str | None:
+    return None if text is None else pg_text.clean(text)

@@ -1,0 +1,3 @@
+-- The tables that exist.
+-- params: tables text[]
+SELECT name FROM unnest(%(tables)s::text[]) AS name WHERE to_regclass(name) IS NOT NULL

@@ -1,0 +1,5 @@
+-- Count and digest of what the archives of a day hold.
+-- params: day date
+SELECT coalesce(sum(event_count), 0)::bigint, coalesce(sum(digest), 0)
+FROM telemetry_telemetryarchive
+WHERE day = %(day)s

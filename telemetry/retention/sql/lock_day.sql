@@ -1,0 +1,6 @@
+-- The position in a day whose archive is in this phase; no row if another process works on it.
+-- params: day date, phase text
+SELECT position_at, position_id, event_count, digest
+FROM telemetry_telemetryday
+WHERE day = %(day)s AND phase = %(phase)s AND dropped_at IS NULL
+FOR UPDATE SKIP LOCKED
