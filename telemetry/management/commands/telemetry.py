@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, ingest, prune, replay, run
+from telemetry.subcommands import archive, coverage, ingest, prune, reconcile, replay, run
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
@@ -14,6 +14,7 @@ VERBS: dict[str, ModuleType] = {
     "coverage": coverage,
     "ingest": ingest,
     "prune": prune,
+    "reconcile": reconcile,
     "replay": replay,
     "run": run,
 }
