@@ -14,6 +14,7 @@ from benchmarks import (
     idle,
     latency,
     memory,
+    projection,
     telemetry_ingest,
     testbed,
 )
@@ -112,6 +113,7 @@ def main() -> int:
                 telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
                 options.events,
             )
+            lines += projection.measure(here, most=1_000_000).lines()
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),

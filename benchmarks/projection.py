@@ -23,12 +23,14 @@ LEAST = 10_000
 BATCH, ROUNDS = 5_000, 9
 GROW = """INSERT INTO telemetry_taskprojection (
     task_id, status, last_status_ts, last_event_ts, updated_utc, status_rank)
-SELECT 'old-' || i, 'succeeded', now(), now(), now(), 2 FROM generate_series({first}, {last}) AS i"""
+SELECT 'old-' || i, 'succeeded', now(), now(), now(), 2
+FROM generate_series({first}, {last}) AS i"""
 # Starts and ends; every second task is new, the others are spread over those that are there.
 STAGE = """INSERT INTO telemetry_staging
-SELECT i, gen_random_uuid(), clock_timestamp(), CASE i % 2 WHEN 0 THEN 'task_start' ELSE 'task_end' END,
-    'eu', NULL, NULL, 's', CASE (i / 2) % 2 WHEN 0 THEN gen_random_uuid()::text
-        ELSE 'old-' || 1 + hashint8(i / 2 + {seed}) % {count} END,
+SELECT i, gen_random_uuid(), clock_timestamp(),
+    CASE i % 2 WHEN 0 THEN 'task_start' ELSE 'task_end' END, 'eu', NULL, NULL, 's',
+    CASE (i / 2) % 2 WHEN 0 THEN gen_random_uuid()::text
+        ELSE 'old-' || 1 + abs(hashint8(i / 2 + {seed}) % {count}) END,
     NULL, 'info', 1.5, jsonb_build_object('title', 'Load ' || i, 'priority', 3,
         'tags', jsonb_build_array('a', 'b'), 'success', true, 'text', repeat('0123456789', 80))
 FROM generate_series(1, {batch}) AS i"""
