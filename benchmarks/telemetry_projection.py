@@ -1,6 +1,6 @@
 """How many task events a second the projection takes in, as it grows.
 
-``python -m benchmarks.projection MOST`` measures in Orbit's environment and prints JSON.
+``python -m benchmarks.telemetry_projection MOST`` measures in Orbit's environment and prints JSON.
 """
 
 import json
@@ -63,7 +63,7 @@ class Result:
 def measure(testbed: Testbed, *, most: int) -> Result:
     """Measure with 10,000 tasks and with ``most``."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.projection", str(most)],
+        [sys.executable, "-m", "benchmarks.telemetry_projection", str(most)],
         cwd=testbed.project,
         env=testbed.environment,
         capture_output=True,
