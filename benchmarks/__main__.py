@@ -15,6 +15,7 @@ from benchmarks import (
     latency,
     memory,
     telemetry_ingest,
+    telemetry_pipeline,
     testbed,
 )
 from benchmarks.cycles import Round
@@ -26,6 +27,7 @@ GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
 GOAL_INGEST, GOAL_INGEST_MEGABYTES = 0.5, 150
+GOAL_EVENTS_PERCENT = 5
 GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
@@ -111,6 +113,10 @@ def main() -> int:
             lines += _telemetry_ingest(
                 telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
                 options.events,
+            )
+            lines += _telemetry_pipeline(
+                telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
+                options.cycles,
             )
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
@@ -224,6 +230,20 @@ def _telemetry_ingest(result: telemetry_ingest.Result, events: int) -> list[str]
         f"({_met(result.ratio >= GOAL_INGEST)}: at least {GOAL_INGEST})",
         f"memory       {megabytes:>8.1f} MB   "
         f"({_met(megabytes < GOAL_INGEST_MEGABYTES)}: below {GOAL_INGEST_MEGABYTES})",
+    ]
+
+
+def _telemetry_pipeline(result: telemetry_pipeline.Result, count: int) -> list[str]:
+    return [
+        "",
+        f"Telemetry: {count} cycles a round with and without their events "
+        f"({statistics.median(result.events):.0f} rows a cycle); "
+        f"medians of {len(result.on)} rounds in turn",
+        f"with events  {statistics.median(side.rate for side in result.on):>8.1f} cycles/s",
+        f"without      {statistics.median(side.rate for side in result.off):>8.1f} cycles/s",
+        f"slower by    {result.slower:>8.1f} % by the clock, {result.percent:.1f} % in CPU time   "
+        f"({_met(result.slower <= GOAL_EVENTS_PERCENT)}: "
+        f"at most {GOAL_EVENTS_PERCENT} %)",
     ]
 
 

@@ -38,6 +38,18 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+class TaskStatus(StrEnum):
+    """The status of a task in the projection."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    #: The authority doesn't know the task.
+    ORPHANED = "orphaned"
+
+
 #: What outside runners may send. The pipeline's own names come from its transactions only.
 OUTSIDE_NAMES = (
     Name.TASK_START,

@@ -238,6 +238,13 @@ ORBIT_LOG_FORMAT = choice(
     "`text` or `json`; `json` is the default in production.",
     ("text", "json"),
 )
+OTEL_EXPORTER_OTLP_ENDPOINT = text(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "",
+    "OpenTelemetry's own: a collector such as `http://localhost:4318` that gets a trace of each "
+    "cycle. Needs the extra `orbit[otel]`, whose SDK reads the other `OTEL_*`. Empty: no traces.",
+)
+ORBIT_TRACING = bool(OTEL_EXPORTER_OTLP_ENDPOINT)
 LOG_DIR = text(
     "ORBIT_LOG_DIR",
     "",

@@ -341,6 +341,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "namespace show": "it reads",
     "why": "it reads",
     "telemetry coverage": "it reads",
+    "telemetry selfcheck": "its simulated run is in the event log",
     "telemetry reconcile": "it repairs a read model; its operation run says what it found",
     "telemetry replay": "it writes what follows from events; the events stay as they are",
     "telemetry ingest": "reports of scripts are no actions; it is a task in the event log",

@@ -6,7 +6,16 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, ingest, prune, reconcile, replay, run
+from telemetry.subcommands import (
+    archive,
+    coverage,
+    ingest,
+    prune,
+    reconcile,
+    replay,
+    run,
+    selfcheck,
+)
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
@@ -17,6 +26,7 @@ VERBS: dict[str, ModuleType] = {
     "reconcile": reconcile,
     "replay": replay,
     "run": run,
+    "selfcheck": selfcheck,
 }
 
 
