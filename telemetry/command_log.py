@@ -18,7 +18,7 @@ from django.db import Error, connection, transaction
 from governance.kernel import availability, clock, sql
 from governance.kernel.identifiers import uuid7_text
 from telemetry import emit
-from telemetry.events import Level, Name
+from telemetry.events import OWN_SESSIONS, Level, Name
 
 RECORD = sql.load(__name__, "record_commands", table=emit.TABLE)
 # Seconds are enough for an insert. Its commit needn't wait for the disk.
@@ -49,7 +49,8 @@ def recorded(name: str, exit_code: Callable[[BaseException], int]) -> Iterator[N
 
 class _Run:
     def __init__(self, name: str) -> None:
-        self._name, self._session = name, uuid7_text()
+        self._name = name
+        self._session = f"{OWN_SESSIONS}{name}:{uuid7_text()}"
         self._began = time.monotonic()
         self._is_silent = False
         self._started: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 A session is a run of a script: all events with its id, on however many days. It has to report
 ``task_start``, a ``task_end`` for each task that it started, and ``command_end``; and should report
 an ``artifact_emit`` for each artifact that a ``task_start`` declared (``artifacts_declared``: the
-names of the paths, or how many).
+names of the paths, or how many). Of a command of Orbit's own only ``command_end`` is required.
 
 Counted from the events by set, each time: there is no state that could be wrong.
 """
@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from telemetry import database
-from telemetry.events import SELFCHECK_NAMESPACE
+from telemetry.events import OWN_SESSIONS, SELFCHECK_NAMESPACE
 
 #: The required events, in the order of the grid.
 CORE = ("task_start", "task_end", "command_end")
@@ -25,7 +25,7 @@ REACH_DAYS = 7
 #: Names of artifacts and tasks that are listed for a session; the others are counted.
 LISTED = 100
 
-COVERAGE = database.load(__name__, "coverage", reach=REACH_DAYS, listed=LISTED)
+COVERAGE = database.load(__name__, "coverage", reach=REACH_DAYS, listed=LISTED, own=OWN_SESSIONS)
 
 
 class Status(StrEnum):

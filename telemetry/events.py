@@ -54,6 +54,8 @@ OUTSIDE_NAMES = (
 
 #: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
+#: Sessions of Orbit's own commands begin with this.
+OWN_SESSIONS = "orbit:"
 
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (

@@ -7,7 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
@@ -25,7 +25,7 @@ from django.db import (
 from django.db.migrations.exceptions import MigrationSchemaMissing
 from psycopg import errors
 
-from governance.kernel import availability
+from governance.kernel import availability, terminal
 from governance.kernel.errors import OrbitError
 from orbit_site.processes import entry, postgres
 from orbit_site.settings import environment
@@ -47,7 +47,8 @@ UNRECORDED = {
 def run(argv: list[str]) -> int:
     """Run the command and return 0. Raises ImproperlyConfigured."""
     needed = needs_database(argv)
-    with _explained(), _database(needed=needed):
+    database = _database_if_any() if needed and _wraps(argv) else _database(needed=needed)
+    with _explained(), database:
         if needed:
             django.setup()
         gc.enable()
@@ -98,7 +99,7 @@ def _database(*, needed: bool) -> AbstractContextManager[object]:
 def _recorded(argv: list[str]) -> AbstractContextManager[object]:
     """Report the command to telemetry."""
     name = argv[1]
-    if name in UNRECORDED or name not in get_commands() or argv[1:3] == ["telemetry", "run"]:
+    if name in UNRECORDED or name not in get_commands() or _wraps(argv):
         return nullcontext()
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         # Unwind, so that its end is reported.
@@ -113,6 +114,23 @@ def _exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return entry.REFUSED if isinstance(error, ImproperlyConfigured | OrbitError) else 1
+
+
+def _wraps(argv: list[str]) -> bool:
+    """Tell whether the command runs another program, which must run in any case."""
+    return argv[1:3] == ["telemetry", "run"]
+
+
+@contextmanager
+def _database_if_any() -> Iterator[None]:
+    """Go on without a database if there is none."""
+    with ExitStack() as stack:
+        try:
+            with _explained():
+                stack.enter_context(_database(needed=True))
+        except ImproperlyConfigured as error:
+            print(f"orbit: warning: {terminal.escape_lines(str(error))}", file=sys.stderr)
+        yield
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -81,7 +81,7 @@ def _refusing(argv: list[str]) -> int:
 
 def asks_for_help(argv: list[str]) -> bool:
     """Tell whether only help or the version is asked for."""
-    return bool({"-h", "--help", "--version"} & set(argv[1:]))
+    return bool({"-h", "--help", "--version"} & set(interpreter.own_words(argv)[1:]))
 
 
 def _run(argv: list[str]) -> int:

@@ -33,8 +33,13 @@ def refuse_other_settings(argv: list[str]) -> None:
         raise ImproperlyConfigured(
             f"{_VARIABLE}={module!r} names settings that aren't Orbit's. Unset {_VARIABLE}."
         )
-    if any(word.partition("=")[0] == "--settings" for word in argv):
+    if any(word.partition("=")[0] == "--settings" for word in own_words(argv)):
         raise ImproperlyConfigured("--settings isn't possible: Orbit has its own. Leave it out.")
+
+
+def own_words(argv: list[str]) -> list[str]:
+    """Return ``argv`` up to ``--``: what follows is the command line of another program."""
+    return argv[: argv.index("--")] if "--" in argv else argv
 
 
 def _use_utf8() -> None:

@@ -1,7 +1,6 @@
 """The client on the command line, for shells and CI: ``python -m telemetry.client``."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 
@@ -81,7 +80,7 @@ def _flush(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     try:
-        wrapped = wrap.from_arguments(vars(given), os.environ)
+        wrapped = wrap.from_arguments(vars(given))
     except ValueError as problem:
         print(f"{_NAME}: {problem}", file=sys.stderr)  # noqa: T201
         return 2

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,9 @@ class Options:
         return f"{place}-{hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
 
 
-def from_environment(environ: Mapping[str, str]) -> Options:
-    """Return the options that ``environ`` sets."""
+def from_environment() -> Options:
+    """Return the options that the environment sets."""
+    environ = os.environ
     url = environ.get(URL)
     return Options(
         url=None if url is None else url.strip().rstrip("/"),

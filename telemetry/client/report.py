@@ -3,12 +3,14 @@
 import os
 import socket
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from . import files, notes, reporter, values
 from .scopes import Command, Task, emit
 
-_MAX_PATH = 1_000
+_MAX_PATH, _MAX_TITLE, _MAX_MEDIA_TYPE = 1_000, 1_000, 200
+_MAX_TAGS, _MAX_ARTIFACTS, _MAX_LABELS = 100, 1_000, 50
 _MAX_SEVERITY, _MAX_HOST = 50, 255
 
 
@@ -31,15 +33,15 @@ def task(
         name,
         session,
         {
-            "title": title,
-            "priority": priority,
-            "tags": _texts(tags),
-            "provider_type": provider_type,
-            "provider_cache_hit": provider_cache_hit,
+            "title": None if title is None else values.text(title, _MAX_TITLE),
+            "priority": _whole(priority),
+            "tags": _texts(tags, _MAX_TAGS),
+            "provider_type": _provider(provider_type),
+            "provider_cache_hit": None if provider_cache_hit is None else bool(provider_cache_hit),
             "artifacts_declared": (
-                artifacts_declared
+                min(max(artifacts_declared, 0), _MAX_ARTIFACTS)
                 if isinstance(artifacts_declared, int)
-                else _texts(artifacts_declared)
+                else _texts(artifacts_declared, _MAX_ARTIFACTS)
             ),
         },
     )
@@ -57,7 +59,7 @@ def artifact(
     media_type: str | None = None,
 ) -> None:
     """Report a file: its size and SHA-256. ``name`` is the path as given by default."""
-    label = values.text(path if name is None else name, _MAX_PATH)
+    label = values.text(path if name is None else name, _MAX_PATH) or "-"
     try:
         facts = files.facts(path)
     except Exception as problem:  # also of what is no path
@@ -71,7 +73,9 @@ def artifact(
             "path_name": label,
             "size": facts.size,
             "sha256": facts.sha256,
-            "media_type": media_type or facts.media_type,
+            "media_type": (
+                facts.media_type if media_type is None else values.name(media_type, _MAX_MEDIA_TYPE)
+            ),
         },
     )
     if facts.sha256 is None:
@@ -87,7 +91,8 @@ def metric(name: object, value: object, **labels: object) -> None:
         decision(f"metric {label} is not recorded: its value is no finite number")
         notes.once(f"metric {label}", f"metric {label} has a value that is no finite number.")
         return
-    emit("metric", metadata={"name": values.name(name), "value": number, "labels": labels or None})
+    kept = {key: _label(value) for key, value in islice(labels.items(), _MAX_LABELS)}
+    emit("metric", metadata={"name": values.name(name), "value": number, "labels": kept or None})
 
 
 def error(message: object, *, stage: object = None) -> None:
@@ -103,7 +108,7 @@ def violation(
         "policy_violation",
         level="warning",
         metadata={
-            "file": values.text(file, _MAX_PATH),
+            "file": values.text(file, _MAX_PATH) or "-",
             "policy": values.name(policy),
             "rule": values.name(rule),
             "severity": values.name(severity, _MAX_SEVERITY),
@@ -126,14 +131,36 @@ def flush(seconds: float = 10.0) -> bool:
     return is_done
 
 
-def _texts(items: Iterable[object] | None) -> list[str] | None:
+def _texts(items: Iterable[object] | None, most: int) -> list[str] | None:
     if items is None:
         return None
     try:
-        single = isinstance(items, str | bytes)
-        return [values.text(item, values.MAX_NAME) for item in ([items] if single else items)]
+        listed: list[object] = (
+            [items] if isinstance(items, str | bytes) else list(islice(items, most))
+        )
     except Exception:  # it can't be iterated
-        return [values.text(items, values.MAX_NAME)]
+        listed = [items]
+    return [values.text(item, _MAX_PATH) or "-" for item in listed]
+
+
+def _whole(value: object) -> int | None:
+    number = values.number(value)
+    return None if number is None else int(number)
+
+
+def _provider(value: object) -> str | int | None:
+    """Return Microsoft or System; Orbit knows no other."""
+    known_as = {"microsoft": "Microsoft", "1": "Microsoft", "system": "System", "2": "System"}
+    if value is None:
+        return None
+    name = known_as.get(values.text(value).lower())
+    if name is None:
+        notes.once("provider", "provider_type is neither Microsoft nor System, and is left out.")
+    return name
+
+
+def _label(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool) else values.text(value)
 
 
 def _host() -> str:

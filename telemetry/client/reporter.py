@@ -72,7 +72,7 @@ class _Default:
 
     def get(self) -> Reporter:
         if self._reporter is None:
-            self._reporter = Reporter(options.from_environment(os.environ))
+            self._reporter = Reporter(options.from_environment())
         return self._reporter
 
     def configure(self, **changes: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -104,21 +105,15 @@ class Scope:
 
     def _leave(self, outcome: dict[str, Any]) -> None:
         self.end(outcome)
+        self.leave()
+
+    def leave(self) -> None:
+        """Make the scope around it the current one again."""
         if self._token is not None:
             with suppress(ValueError, RuntimeError):  # left in another context, or left already
                 _current.reset(self._token)
         if not _open:
             _signals.release()
-
-
-class Task(Scope):
-    """A piece of work with an id. The projection shows its state."""
-
-    kind = "task"
-
-    def __init__(self, name: object, session: str | None, metadata: dict[str, Any]) -> None:
-        super().__init__(session, metadata)
-        self.task_id = values.name(name)
 
 
 class Command(Scope):
@@ -132,6 +127,37 @@ class Command(Scope):
 
     def _end_metadata(self) -> dict[str, Any]:
         return {"command": self.name}
+
+
+class Task(Scope):
+    """A piece of work with an id. The projection shows its state.
+
+    A script that names no command is one: coverage asks each session for the end of a command.
+    """
+
+    kind = "task"
+
+    def __init__(self, name: object, session: str | None, metadata: dict[str, Any]) -> None:
+        super().__init__(session, metadata)
+        self.task_id = values.name(name)
+        self._command: Command | None = None
+
+    def _enter(self) -> None:
+        if current() is None:
+            self._command = Command(Path(sys.argv[0]).name or "python", self.session, {})
+            self._command.__enter__()
+        super()._enter()
+
+    def end(self, outcome: dict[str, Any]) -> None:
+        """Report the end, and that of the command that began with it."""
+        super().end(dict(outcome))
+        if self._command is not None:
+            self._command.end({**outcome, **self._outcome, "place": None})
+
+    def _leave(self, outcome: dict[str, Any]) -> None:
+        super()._leave(outcome)
+        if self._command is not None:
+            self._command.leave()
 
 
 def current() -> Scope | None:

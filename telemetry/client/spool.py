@@ -1,9 +1,9 @@
 """Events on disk until Orbit has them.
 
 One folder per Orbit and account. Each process appends to a file of its own, in one write per event,
-and holds its lock (flock) meanwhile; the kernel gives it back however the process ends. Whoever
-gets the lock of a file may send and remove it. So no event is lost between two senders, and what is
-sent twice has the same id.
+and holds its lock (flock) meanwhile; the kernel gives it back however the process ends. A process
+that gets the lock of a file may send and remove it. So no event is lost between two senders, and
+what is sent twice has the same id.
 """
 
 import fcntl

@@ -2,12 +2,13 @@
 
 import argparse
 import glob
+import os
 import socket
 import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ class Wrapped:
     declared: list[str] = field(default_factory=list)
     #: For the program's environment.
     environ: Mapping[str, str] = field(default_factory=dict)
+
+    def with_environ(self, more: Mapping[str, str]) -> "Wrapped":
+        """Return the same with ``more`` variables."""
+        return replace(self, environ={**self.environ, **more})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD ...")
 
 
-def from_arguments(given: Mapping[str, Any], environ: Mapping[str, str]) -> Wrapped:
+def from_arguments(given: Mapping[str, Any]) -> Wrapped:
     """Return what the options of ``add_arguments`` say. Raises ValueError without a program."""
+    environ = dict(os.environ)
     argv = list(given["command"])
     if argv[:1] == ["--"]:
         argv = argv[1:]

@@ -79,8 +79,12 @@ judged AS (
     SELECT
         f.session_id,
         array_remove(ARRAY[
-            CASE WHEN f.tasks_started = 0 THEN 'task_start' END,
-            CASE WHEN f.tasks_ended = 0 OR t.open_count > 0 THEN 'task_end' END,
+            -- A command of Orbit's own is no task.
+            CASE WHEN f.tasks_started = 0 AND NOT starts_with(f.session_id, '{{own}}')
+                 THEN 'task_start' END,
+            CASE WHEN (f.tasks_ended = 0 AND NOT starts_with(f.session_id, '{{own}}'))
+                      OR t.open_count > 0
+                 THEN 'task_end' END,
             CASE WHEN f.commands_ended = 0 OR f.commands_ended < f.commands_started
                  THEN 'command_end' END
         ], NULL) AS core,

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, ingest, prune
+from telemetry.subcommands import archive, coverage, ingest, prune, run
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
@@ -14,6 +14,7 @@ VERBS: dict[str, ModuleType] = {
     "coverage": coverage,
     "ingest": ingest,
     "prune": prune,
+    "run": run,
 }
 
 

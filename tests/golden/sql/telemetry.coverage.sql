@@ -30,7 +30,9 @@ WHERE NOT EXISTS (SELECT 1
 FROM events e
 WHERE e.session_id = d.session_id
 AND e.path = d.path)
-GROUP BY d.session_id), judged AS (SELECT f.session_id, array_remove(ARRAY[ CASE WHEN f.tasks_started = 0 THEN 'task_start' END, CASE WHEN f.tasks_ended = 0
+GROUP BY d.session_id), judged AS (SELECT f.session_id, array_remove(ARRAY[ CASE WHEN f.tasks_started = 0
+AND NOT starts_with(f.session_id, 'orbit:') THEN 'task_start' END, CASE WHEN (f.tasks_ended = 0
+AND NOT starts_with(f.session_id, 'orbit:'))
 OR t.open_count > 0 THEN 'task_end' END, CASE WHEN f.commands_ended = 0
 OR f.commands_ended < f.commands_started THEN 'command_end' END ], NULL) AS core, coalesce(p.missing, '{}') || CASE WHEN f.artifacts < t.declared THEN ARRAY['artifact_emit'] ELSE '{}' END AS artifacts, coalesce(p.missing_count, 0) + greatest(0, coalesce(t.declared, 0) - f.artifacts) AS missing_artifacts, coalesce(t.open_tasks, '{}') AS open_tasks
 FROM facts f
