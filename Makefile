@@ -38,7 +38,7 @@ fuzz:
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
 # `make bench deliveries` measures that part alone.
-PARTS := cycles latency idle audit claim deliveries
+PARTS := cycles latency idle audit claim telemetry deliveries
 bench:
 	$(PREPARE) --dev && exec $(IN) -m benchmarks $(filter $(PARTS),$(MAKECMDGOALS)) $(ARGS)
 ifneq ($(filter bench,$(MAKECMDGOALS)),)
@@ -77,4 +77,5 @@ docs:
 lock:
 	$(PREPARE) --dev
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-otel.in -o requirements-otel.txt
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt

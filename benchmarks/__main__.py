@@ -6,15 +6,28 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import audit, claim, cycles, deliveries, idle, latency, memory, testbed
+from benchmarks import (
+    audit,
+    claim,
+    cycles,
+    deliveries,
+    idle,
+    latency,
+    memory,
+    telemetry_ingest,
+    telemetry_pipeline,
+    testbed,
+)
 from benchmarks.cycles import Round
 
-PARTS = ("cycles", "latency", "idle", "audit", "deliveries")
+PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
 MORE_PARTS = ("claim",)
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
+GOAL_INGEST, GOAL_INGEST_MEGABYTES = 0.5, 150
+GOAL_EVENTS_PERCENT = 5
 GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
@@ -27,7 +40,7 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
-        help="cycles, latency, idle, audit, deliveries (default: these), claim",
+        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -53,6 +66,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--due", type=int, default=1_000_000, help="with claim: the most due cycles (1,000,000)"
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=100_000,
+        help="with telemetry: events of 1 KB in a round of ingest (100,000); a million is 1 GB",
     )
     parser.add_argument(
         "--folder", help="make the temporary folder in here; it should be on the disk that counts"
@@ -90,6 +109,15 @@ def main() -> int:
             lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
         if "claim" in parts:
             lines += _claim(claim.measure(here, most=options.due))
+        if "telemetry" in parts:
+            lines += _telemetry_ingest(
+                telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
+                options.events,
+            )
+            lines += _telemetry_pipeline(
+                telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
+                options.cycles,
+            )
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
@@ -184,6 +212,38 @@ def _audit(result: audit.Result) -> list[str]:
         f"({min(result.plain):.0f} to {max(result.plain):.0f})",
         f"ratio        {result.ratio:>8.2f}   "
         f"({_met(result.ratio >= GOAL_AUDIT)}: at least {GOAL_AUDIT})",
+    ]
+
+
+def _telemetry_ingest(result: telemetry_ingest.Result, events: int) -> list[str]:
+    megabytes = max(result.megabytes)
+    return [
+        "",
+        f"Telemetry: {events:,} events of {result.event_bytes} bytes from NDJSON, beside a bare "
+        f"COPY; medians of {len(result.copy)} rounds in turn",
+        f"ingest       {statistics.median(result.ingest):>8.0f} events/s "
+        f"({min(result.ingest):.0f} to {max(result.ingest):.0f}), "
+        f"{statistics.median(result.cpu_us):.0f} us of CPU each",
+        f"bare COPY    {statistics.median(result.copy):>8.0f} events/s "
+        f"({min(result.copy):.0f} to {max(result.copy):.0f})",
+        f"ratio        {result.ratio:>8.2f}   "
+        f"({_met(result.ratio >= GOAL_INGEST)}: at least {GOAL_INGEST})",
+        f"memory       {megabytes:>8.1f} MB   "
+        f"({_met(megabytes < GOAL_INGEST_MEGABYTES)}: below {GOAL_INGEST_MEGABYTES})",
+    ]
+
+
+def _telemetry_pipeline(result: telemetry_pipeline.Result, count: int) -> list[str]:
+    return [
+        "",
+        f"Telemetry: {count} cycles a round with and without their events "
+        f"({statistics.median(result.events):.0f} rows a cycle); "
+        f"medians of {len(result.on)} rounds in turn",
+        f"with events  {statistics.median(side.rate for side in result.on):>8.1f} cycles/s",
+        f"without      {statistics.median(side.rate for side in result.off):>8.1f} cycles/s",
+        f"slower by    {result.slower:>8.1f} % by the clock, {result.percent:.1f} % in CPU time   "
+        f"({_met(result.slower <= GOAL_EVENTS_PERCENT)}: "
+        f"at most {GOAL_EVENTS_PERCENT} %)",
     ]
 
 

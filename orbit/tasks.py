@@ -1,7 +1,8 @@
 """The tasks that the queue calls, by their paths."""
 
+import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -14,10 +15,13 @@ from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.runner import WorkerProcess
 from orbit.dispatch import bulk
 from orbit.schedules import run_tick
+from telemetry.reconcile import run as reconcile
 from telemetry.retention import sweep
 
 SHORT_SECONDS = 1.0
 PAUSE = timedelta(seconds=0.5)
+#: The longest statement of a slice; the database ends it then.
+LONGEST_SLICE_SECONDS, STAMP_SECONDS = 600.0, 1.0
 
 #: The worker process that runs these tasks. A global, because Django-Q2 passes only strings.
 #: ``processes/worker.py`` sets it.
@@ -26,10 +30,13 @@ worker: WorkerProcess | None = None
 #: Operation runs' slice handlers, by type.
 OPERATIONS: dict[str, slices.SliceHandler] = {
     action.type: action.run_slice for action in (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
-} | {sweep.TYPE: lambda slice_: sweep.run_slice(slice_, lambda: interrupts.process.stamp())}
+} | {
+    sweep.TYPE: lambda slice_: sweep.run_slice(slice_, lambda: interrupts.process.stamp()),
+    reconcile.TYPE: lambda slice_: _stamped(reconcile.run_slice, slice_),
+}
 
 #: Types of operation runs that are started once per UTC day.
-NIGHTLY: tuple[str, ...] = (sweep.TYPE,)
+NIGHTLY: tuple[str, ...] = (sweep.TYPE, reconcile.TYPE)
 
 
 def advance() -> None:
@@ -65,3 +72,20 @@ def operate(run_id: str) -> None:
     slices.do_next(
         UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
     )
+
+
+def _stamped(handler: slices.SliceHandler, slice_: slices.Slice) -> datetime | None:
+    """Do a slice whose statements may take longer than a silent worker is left alive."""
+    done, until = threading.Event(), time.monotonic() + LONGEST_SLICE_SECONDS
+
+    def stamp() -> None:
+        while time.monotonic() < until and not done.wait(STAMP_SECONDS):
+            interrupts.process.stamp()
+
+    stamping = threading.Thread(target=stamp, daemon=True)
+    stamping.start()
+    try:
+        return handler(slice_)
+    finally:
+        done.set()
+        stamping.join()

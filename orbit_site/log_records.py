@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from governance.kernel import files, terminal
+from governance.kernel import files, request_context, terminal
 
 
 class LineFormatter(logging.Formatter):
@@ -38,6 +38,25 @@ class PrivateFileHandler(logging.handlers.WatchedFileHandler):
             errors="backslashreplace",
             opener=files.private_opener,
         )
+
+
+class ContextFilter(logging.Filter):
+    """Puts the ids of the request, the cycle and the delivery on each log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add ``request_id``, ``cycle_id``, ``delivery_id`` and, for the text format, ``ids``."""
+        request = request_context.request_id.get()
+        cycle, delivery = request_context.cycle_id.get(), request_context.delivery_id.get()
+        named = {request: request, cycle: f"cycle {cycle}", delivery: f"delivery {delivery}"}
+        text = record.getMessage() if cycle else ""
+        names = [name for number, name in named.items() if number and number not in text]
+        vars(record).update(
+            request_id=request,
+            cycle_id=cycle,
+            delivery_id=delivery,
+            ids=f" [{', '.join(names)}]" if names else "",
+        )
+        return True
 
 
 class HideValues(logging.Filter):

@@ -18,7 +18,7 @@ from orbit.api import (
     value_ledger,
 )
 from orbit_site import contract, health, metrics
-from telemetry.api import coverage, ingest
+from telemetry.api import coverage, events, readings
 
 admin.autodiscover()
 
@@ -88,7 +88,12 @@ urlpatterns = [
     path("audit-trail", audit.AuditEntryList.as_view()),
     path("audit-trail/verify", audit.AuditVerification.as_view()),
     path("audit-trail/<int:number>", audit.AuditEntryDetail.as_view()),
-    path("telemetry/events", ingest.TelemetryEventIngest.as_view()),
+    path("telemetry/events", events.TelemetryEvents.as_view()),
+    path("telemetry/projection/tasks", readings.TaskList.as_view()),
+    path("telemetry/artifacts", readings.ArtifactList.as_view()),
+    path("telemetry/metrics", readings.MetricList.as_view()),
+    path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
+    path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from telemetry import database
-from telemetry.events import OWN_SESSIONS, SELFCHECK_NAMESPACE
+from telemetry.events import INGEST_SESSION, OWN_SESSIONS, SELFCHECK_NAMESPACE
 
 #: The required events, in the order of the grid.
 CORE = ("task_start", "task_end", "command_end")
@@ -25,7 +25,14 @@ REACH_DAYS = 7
 #: Names of artifacts and tasks that are listed for a session; the others are counted.
 LISTED = 100
 
-COVERAGE = database.load(__name__, "coverage", reach=REACH_DAYS, listed=LISTED, own=OWN_SESSIONS)
+COVERAGE = database.load(
+    __name__,
+    "coverage",
+    reach=REACH_DAYS,
+    listed=LISTED,
+    own=OWN_SESSIONS,
+    ingest_session=INGEST_SESSION,
+)
 
 
 class Status(StrEnum):

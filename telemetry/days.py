@@ -32,3 +32,8 @@ def share(days: Iterable[date]) -> set[date]:
 def own(day: date) -> None:
     """Wait until nobody else adds events of ``day``, and keep others out."""
     OWN.rows(day=day)
+
+
+def keep(day: date) -> None:
+    """Keep ``day`` from being dropped, archived or replayed, for one who only reads it."""
+    SHARE.rows(days=[day])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from governance.kernel import sql
+from governance.kernel import clock, sql
 from governance.kernel.identifiers import uuid7_text
 from telemetry import database
 
@@ -17,6 +17,8 @@ class Event:
     level: str = "info"
     duration_ms: float | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    #: When it was noticed, in Unix seconds. The row has the database's time.
+    at: float = field(default_factory=clock.timestamp, compare=False)
 
 
 #: Events can join a transaction of the main database only; the outbox is there in any case.

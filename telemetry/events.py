@@ -38,6 +38,18 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+class TaskStatus(StrEnum):
+    """The status of a task in the projection."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    #: The authority doesn't know the task.
+    ORPHANED = "orphaned"
+
+
 #: What outside runners may send. The pipeline's own names come from its transactions only.
 OUTSIDE_NAMES = (
     Name.TASK_START,
@@ -56,6 +68,8 @@ OUTSIDE_NAMES = (
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
 #: Sessions of Orbit's own commands begin with this.
 OWN_SESSIONS = "orbit:"
+#: Sessions of ``telemetry ingest`` begin with this. They have a task, and no command.
+INGEST_SESSION = "orbit-ingest-"
 
 #: The columns that an event brings, in the order of the tables; ``recorded_at`` is the database's.
 COLUMNS = (

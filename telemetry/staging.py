@@ -7,8 +7,14 @@ removes the duplicates; replay fills it from what is stored or archived. Then th
 from telemetry import database
 
 CREATE = database.load(__name__, "create_staging")
+EMPTY = database.load(__name__, "empty_staging")
 
 
 def prepare() -> None:
     """Create the table on this connection if it isn't there; empty it. Inside a transaction."""
     CREATE.execute()
+
+
+def empty() -> None:
+    """Empty the table for the next slice of a long transaction."""
+    EMPTY.execute()

@@ -82,7 +82,7 @@ class OperationRunItemList(Resource):
             **queries.filters(self.query, _ITEM_FILTERS),
         )
         return pages.respond(
-            request, rows, _ITEM.of, query=self.query, key="object_id", newest_first=False
+            request, rows, _ITEM.of, query=self.query, key=("object_id",), newest_first=False
         )
 
 

@@ -4,7 +4,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rest_framework.request import Request
@@ -127,6 +127,17 @@ def moment(value: str) -> datetime:
         return max(time, _EPOCH).astimezone(UTC)
     except OverflowError:
         return _LATEST
+
+
+@reader({"type": "string", "format": "date", "description": "a day of UTC, such as 2026-01-31"})
+def day(value: str) -> date:
+    """Read a day. Raises ValueError."""
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError("must be a day such as 2026-01-31")
 
 
 def _uuid(value: str) -> uuid.UUID:

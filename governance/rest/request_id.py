@@ -1,6 +1,5 @@
 """The request id: taken from ``X-Request-ID`` or made, returned, logged."""
 
-import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -39,13 +38,3 @@ class RequestIdMiddleware:
             return response
         finally:
             _current.reset(token)
-
-
-class RequestIdFilter(logging.Filter):
-    """Puts the request's id on each log record."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Add ``request_id`` and ``request_suffix``."""
-        number = current()
-        vars(record).update(request_id=number, request_suffix=f" [{number}]" if number else "")
-        return True

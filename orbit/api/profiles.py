@@ -115,7 +115,7 @@ def _list(resource: Resource, kind: AnyKind, filters: dict[str, Any]) -> Respons
         kind.visible_to(resource.actor).filter(**filters),
         lambda row: row.document,
         query=resource.query,
-        key=kind.key,
+        key=(kind.key,),
         newest_first=False,
     )
 

@@ -116,7 +116,7 @@ class RunProfileRevisionRestore(Resource):
 
 def _list(resource: Resource, kind: AnyKind, name: str) -> Response:
     rows = history.revisions(kind, name, actor=resource.actor).defer("document")
-    return pages.respond(resource.request, rows, REVISION.of, query=resource.query, key="number")
+    return pages.respond(resource.request, rows, REVISION.of, query=resource.query, key=("number",))
 
 
 def _restore(resource: Resource, kind: AnyKind, name: str, number: int) -> Response:

@@ -16,7 +16,7 @@ from governance.rest import idempotency, parsing
 from governance.rest.fields import Fields, field
 from governance.rest.parsing import NAME, invalid
 from governance.rest.resources import Resource, operation
-from governance.rest.schemas import TEXT, TRUTH, one_of
+from governance.rest.schemas import TEXT, TRUTH, Schema, one_of
 from governance.rest.schemas import UUID as ID
 from orbit.cycles import trigger
 from orbit.errors import (
@@ -28,9 +28,15 @@ from orbit.errors import (
 )
 from orbit.pipeline.contract import Payload
 from orbit.states import Cycle, Trigger
+from orbit.tracing import ids
 
 ROUTE = "cycles.trigger"
 ACCEPTED = 202
+_TRACEPARENT: Schema = {
+    "type": "string",
+    "description": "the span that the cycle's trace continues (W3C trace context); any other text "
+    "is ignored",
+}
 _STARTED = Fields(
     cycle_run_id=field(ID, "cycle_id"), status=one_of(Cycle), namespace=TEXT, resumed=TRUTH
 )
@@ -53,7 +59,7 @@ class CycleTrigger(Resource):
                 },
             }
         ),
-        headers={"Idempotency-Key": idempotency.HEADER},
+        headers={"Idempotency-Key": idempotency.HEADER, "traceparent": _TRACEPARENT},
         answers={ACCEPTED: _STARTED},
         refusals=(
             NamespaceUnknown,
@@ -85,6 +91,7 @@ class CycleTrigger(Resource):
                 run_profile_id=body.get("run_profile_id"),
                 payload=payload,
                 ahead=ahead,
+                traceparent=ids.accepted(request.headers.get("traceparent")),
             )
             return _STARTED.of(started)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from governance.kernel import routing, sql
+from governance.kernel import request_context, routing, sql
 from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
@@ -52,6 +52,11 @@ def run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float |
 
     Return None if it has ended, or another worker resumes it.
     """
+    with request_context.about(cycle.id):
+        return _run(cycle, dispatch=dispatch, worker=worker)
+
+
+def _run(cycle: ClaimedCycle, *, dispatch: DispatchState, worker: str) -> float | None:
     current, outage = _Run(cycle, dispatch, worker), _Outage()
     while True:
         try:

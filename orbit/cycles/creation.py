@@ -35,6 +35,8 @@ class NewCycle:
     payload: Payload | None = None
     #: The call or tick that creates at most one cycle for each run profile, if it may be repeated.
     call: UUID | None = None
+    #: The caller's span (W3C trace context).
+    traceparent: str | None = None
     id: UUID = field(default_factory=uuid7)
 
     @property
@@ -113,6 +115,7 @@ def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
             ],
             sha256s=[sha256_hex(cycle.input) for cycle in part],
             calls=[cycle.call for cycle in part],
+            traceparents=[cycle.traceparent for cycle in part],
             **_columns([cycle.origin for cycle in part]),
         )
         inserted.update(cycle_id for (cycle_id,) in rows)

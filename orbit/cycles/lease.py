@@ -216,6 +216,7 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         resumes,
         ran_out,
         takeover,
+        traceparent,
     ) = row
     return ClaimedCycle(
         id=id_,
@@ -234,4 +235,5 @@ def _claimed(row: tuple[Any, ...]) -> ClaimedCycle:
         resumed=ran_out,
         takeover=json.loads(takeover) if takeover is not None else None,
         owner=owner(),
+        traceparent=traceparent,
     )

@@ -44,10 +44,12 @@ def start(
     payload: Payload | None = None,
     reason: str = "",
     ahead: CycleContext | None = None,
+    traceparent: str | None = None,
 ) -> Triggered:
     """Start a cycle for a run profile, or a raw one in ``namespace``.
 
-    ``ahead`` is what ``read_ahead`` returned, if this is called in a transaction. Raises the
+    ``ahead`` is what ``read_ahead`` returned, if this is called in a transaction;
+    ``traceparent`` the caller's span. Raises the
     gate's refusals, NamespaceUnknown, RunProfileUnknown, Disabled, NamespaceMismatch,
     PayloadTooLarge, and CycleActive with the active cycle's id.
     """
@@ -62,7 +64,7 @@ def start(
             if not bridge.is_current(context):
                 context = _context(namespace, run_profile_id, actor)  # edited just now
             gate.ensure_may_start(context.namespace)
-            cycle = NewCycle(context, source, actor.name, payload)
+            cycle = NewCycle(context, source, actor.name, payload, traceparent=traceparent)
             # The unique index accepts one of many triggers at once. Insert again if the active one
             # has ended between the two.
             triggered = _insert(cycle) or _resume(cycle) or _insert(cycle)

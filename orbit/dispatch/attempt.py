@@ -23,6 +23,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from governance.kernel import request_context
 from orbit import interrupts
 from orbit.dispatch import outcome
 from orbit.dispatch.claim import ClaimedJob
@@ -36,6 +37,7 @@ from orbit.outbound.client import Response
 from orbit.records.execution import clean
 from orbit.records.fence import ClaimedCycle
 from orbit.states import Attempt, Job
+from orbit.tracing import report, spans
 
 # How long a slot may take to write the answers, after the longest total time-out of its requests.
 GRACE_SECONDS = 10
@@ -153,7 +155,8 @@ def _send(
             # After the lease another worker may have sent it. With a closed or unread gate nothing
             # may leave. Checked again here because the inquiry took time.
             if may_send and slot.holds and slot.open:
-                answer = _request(cycle, job, job.endpoint)
+                with request_context.about(cycle.id, job.delivery_id):
+                    answer = _request(cycle, job, job.endpoint)
     except Exception as exc:
         # A request that can't even be built is a failed attempt; the slot must not hang for it.
         error = f"{type(exc).__name__}: {exc}"
@@ -175,6 +178,9 @@ def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Respon
         profile_id=cycle.profile_id or "",
         run_profile_id=cycle.run_profile_id or "",
         cycle_id=str(cycle.id),
+        traceparent=report.header(
+            cycle.id, cycle.traceparent, spans.delivery_key(job.job_id, job.attempt)
+        ),
     )
     request = build_request(endpoint, delivery, job.body)
     return client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)

@@ -93,6 +93,7 @@ class Delivery:
     profile_id: str = ""
     run_profile_id: str = ""
     cycle_id: str = ""
+    traceparent: str = ""
 
 
 def parse(
@@ -188,6 +189,8 @@ def build_request(
     headers.update(
         {f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value}
     )
+    if delivery.traceparent:
+        headers = client.with_default(headers, "traceparent", delivery.traceparent)
     if endpoint.signing_secret:
         timestamp = int(clock.timestamp() if now is None else now)
         headers["webhook-timestamp"] = str(timestamp)

@@ -238,7 +238,12 @@ def _add_records(write: fence.FencedWrite, result: AttemptResult) -> None:
                 stage=STAGE,
                 level=level,
                 duration_ms=latency,
-                metadata={**about, "outcome": result.status},
+                metadata={
+                    **about,
+                    "outcome": result.status,
+                    "status_code": answer.status if answer else None,
+                    "error": result.error,
+                },
             )
         )
     if transition.status == Job.DEAD:

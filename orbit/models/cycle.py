@@ -59,6 +59,8 @@ class CycleRun(models.Model):
     )
     # What a re-run reuses of the cycle that it repeats (``orbit.cycles.rerun.plan``).
     takeover = models.JSONField(null=True)
+    # The span of the caller that triggered it (W3C trace context).
+    traceparent = models.CharField(max_length=55, null=True)  # noqa: DJ001 - null: none
 
     class Meta:
         ordering = ["-id"]

@@ -60,6 +60,12 @@ class Request:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
+def with_default(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
+    """Return ``headers`` with the header ``name``, unless it is there in any spelling."""
+    is_there = any(header.lower() == name.lower() for header in headers)
+    return dict(headers) if is_there else {**headers, name: value}
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What became of a request. Without a response ``status`` is None."""

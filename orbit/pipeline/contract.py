@@ -32,6 +32,8 @@ class Context:
     cycle_id: str
     namespace: str
     tier: int
+    #: The header of that name for its requests (W3C trace context); empty without tracing.
+    traceparent: str = ""
 
 
 class TransformError(OrbitError):

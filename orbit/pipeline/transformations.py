@@ -24,6 +24,7 @@ from orbit.records.checkpoints import TIERS
 from orbit.records.execution import Record, clean
 from orbit.records.fence import ClaimedCycle
 from orbit.states import Tier
+from orbit.tracing import report, spans
 from telemetry.emit import Event
 from telemetry.events import Name
 
@@ -96,6 +97,8 @@ class _Attempt:
     result: TierResult
     transformer: str
     seconds: float
+    #: Why it failed, without what a transformer may quote of the payload.
+    reason: str
 
 
 def transformation_id(cycle_id: UUID, tier: int) -> UUID:
@@ -165,7 +168,7 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
     if slow:
         # Keep what has ended while this one waits. An error of the database isn't this tier's.
         stage.flush()
-    began, retry = time.monotonic(), True
+    began, retry, reason = time.monotonic(), True, ""
     result.attempts += 1
     try:
         interrupts.check(leaves=slow)
@@ -178,13 +181,15 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         stage.flush()
         raise
     except TransformError as exc:
-        retry, result.error = exc.retry, clean(exc.detail)
+        retry, reason = exc.retry, clean(exc.detail)
+        result.error = reason
     except Exception as exc:
         # Another package's transformer may raise anything: only its tier fails.
+        reason = type(exc).__name__
         result.error = clean(f"{type(exc).__name__}: {exc}")
     if result.ok is None:
         _decide_retry(result, rule, retry=retry)
-    _save(stage, _Attempt(result, rule.transformer, time.monotonic() - began))
+    _save(stage, _Attempt(result, rule.transformer, time.monotonic() - began, reason))
     # With the last tier, so that the stage's end is on record once, whenever the worker dies.
     _finish_if_ended(stage)
     # Quick tiers are saved together.
@@ -207,6 +212,9 @@ def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context
         cycle_id=str(cycle.id),
         namespace=cycle.namespace,
         tier=result.tier,
+        traceparent=report.header(
+            cycle.id, cycle.traceparent, spans.tier_key(result.tier, result.attempts)
+        ),
     )
 
 
@@ -256,7 +264,12 @@ def _save(stage: _Stage, attempt: _Attempt) -> None:
             stage=STAGE,
             level="info" if result.ok else "warning",
             duration_ms=attempt.seconds * 1000,
-            metadata={"tier": result.tier, "ok": bool(result.ok)},
+            metadata={
+                "tier": result.tier,
+                "attempt": result.attempts,
+                "ok": bool(result.ok),
+                **({} if result.ok else {"error": attempt.reason}),
+            },
         )
     )
 

@@ -98,6 +98,8 @@ def _http(payload: Payload, context: Context) -> Payload:
         **options.get("headers", {}),
         "Idempotency-Key": context.transformation_id,
     }
+    if context.traceparent:
+        headers = client.with_default(headers, "traceparent", context.traceparent)
     answer = client.send(
         client.Request(
             method="POST",

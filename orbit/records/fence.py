@@ -31,6 +31,7 @@ from governance.kernel.identifiers import uuid7_text
 from orbit.records import checkpoints, execution
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
+from orbit.tracing import report
 from telemetry import emit
 from telemetry.emit import Event
 
@@ -89,6 +90,8 @@ class ClaimedCycle:
     input_content_type: str
     requeues: int
     resumed: bool
+    #: The caller's span that triggered it.
+    traceparent: str | None = None
     #: What a re-run reuses.
     takeover: dict[str, Any] | None = None
     #: How often it was resumed in a row, without progress.
@@ -189,6 +192,13 @@ def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     if write.cycle.resumes >= ALONE_FROM and (write.checkpoints or write.rows.get("attempts")):
         run(FORGET_RESUMES.text, {"id": write.cycle.id, "token": write.cycle.token})
         write.cycle.resumes = 0
+    report.written(
+        write.events,
+        cycle_id=write.cycle.id,
+        traceparent=write.cycle.traceparent,
+        namespace=write.cycle.namespace,
+        profile_id=write.cycle.profile_id,
+    )
     return rows
 
 

@@ -22,6 +22,7 @@ from orbit.profiles import drift
 from orbit.records import partitions
 from telemetry import database as telemetry
 from telemetry import outbox
+from telemetry.reconcile import run as reconcile
 
 _LISTED = 5
 _MOST_EVENTS = 10_000
@@ -43,7 +44,7 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. At most twelve queries."""
+    """Return the banners for ``actor``, the most severe first. At most thirteen queries."""
     banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
         banners.append(
@@ -76,6 +77,7 @@ def active(actor: Actor) -> list[Banner]:
             for name in sequences.nearly_used()
         ]
         banners += [Banner("part", text) for text in (*_wrong_clocks(), *_waiting_events())]
+        banners += _drifting_projection()
     down: list[EndpointState] = []
     if actor.namespaces is None:
         open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
@@ -150,6 +152,22 @@ def _wrong_clocks() -> list[str]:
     hosts = {**dict(maintenance.wrong_clocks()), socket.gethostname(): clock.host_ahead()}
     differences = [clock.describe_difference(host, ahead) for host, ahead in sorted(hosts.items())]
     return [f"{text} Set it; Orbit goes by the database's." for text in differences if text]
+
+
+def _drifting_projection() -> list[Banner]:
+    runs = reconcile.drifting_runs()
+    if runs < reconcile.WARN_AFTER:
+        return []
+    link = reverse("admin:governance_operationrun_changelist") + f"?type__exact={reconcile.TYPE}"
+    return [
+        Banner(
+            "part",
+            f"The task projection differed from the tasks in {runs} runs of telemetry.reconcile in "
+            "a row; it was repaired each time.",
+            link,
+            "See what differed",
+        )
+    ]
 
 
 def _waiting_events() -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
+from orbit.tracing import report
 from orbit_site.processes.parent_death import die_with_parent
 from orbit_site.processes.restart_backoff import RestartBackoff
 
@@ -215,6 +216,7 @@ class ForkedChildren:
         except BaseException:
             log.exception("The %s failed.", child.name)
         finally:
+            report.stop()
             try:
                 sys.stdout.flush()
                 sys.stderr.flush()

@@ -200,6 +200,14 @@ ORBIT_TELEMETRY_RETENTION_DAYS = integer(
     low=1,
     high=3650,
 )
+ORBIT_PROJECTION_DRIFT_THRESHOLD = integer(
+    "ORBIT_PROJECTION_DRIFT_THRESHOLD",
+    "100",
+    "`telemetry reconcile` rebuilds the task projection from the stored events if more tasks than "
+    "this differ.",
+    low=0,
+    high=1_000_000_000,
+)
 ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = boolean(
     "ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED",
     "false",
@@ -230,6 +238,13 @@ ORBIT_LOG_FORMAT = choice(
     "`text` or `json`; `json` is the default in production.",
     ("text", "json"),
 )
+OTEL_EXPORTER_OTLP_ENDPOINT = text(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "",
+    "OpenTelemetry's own: a collector such as `http://localhost:4318` that gets a trace of each "
+    "cycle. Needs the extra `orbit[otel]`, whose SDK reads the other `OTEL_*`. Empty: no traces.",
+)
+ORBIT_TRACING = bool(OTEL_EXPORTER_OTLP_ENDPOINT)
 LOG_DIR = text(
     "ORBIT_LOG_DIR",
     "",

@@ -15,7 +15,7 @@ _handlers: dict[str, dict[str, Any]] = {
     "stderr": {
         "class": "logging.StreamHandler",
         "formatter": env.ORBIT_LOG_FORMAT,
-        "filters": ["request_id", "hide_values"],
+        "filters": ["context", "hide_values"],
     },
 }
 if env.LOG_DIR:
@@ -37,7 +37,7 @@ if env.LOG_DIR:
         "class": "orbit_site.log_records.PrivateFileHandler",
         "filename": str(_file),
         "formatter": env.ORBIT_LOG_FORMAT,
-        "filters": ["request_id", "hide_values"],
+        "filters": ["context", "hide_values"],
         "delay": True,
     }
 
@@ -45,23 +45,23 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "request_id": {"()": "governance.rest.request_id.RequestIdFilter"},
+        "context": {"()": "orbit_site.log_records.ContextFilter"},
         "hide_values": {"()": "orbit_site.log_records.HideValues"},
     },
     "formatters": {
         "text": {
             "()": "orbit_site.log_records.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: "
-            "%(message)s%(request_suffix)s",
+            "format": "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s%(ids)s",
         },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "%(levelname)s %(process)d %(name)s %(message)s %(request_id)s",
+            "format": "%(levelname)s %(process)d %(name)s %(message)s %(request_id)s "
+            "%(cycle_id)s %(delivery_id)s",
             "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
             # ISO 8601 in UTC. The text format's time is in ORBIT_TIME_ZONE, without an offset.
             "timestamp": "time",
-            # Django's request object isn't JSON; request_suffix is for the text format.
-            "reserved_attrs": [*RESERVED_ATTRS, "request", "request_suffix"],
+            # Django's request object isn't JSON; ids is for the text format.
+            "reserved_attrs": [*RESERVED_ATTRS, "request", "ids"],
         },
     },
     "handlers": _handlers,

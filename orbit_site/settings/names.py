@@ -1,6 +1,7 @@
-"""Finds variables that are meant for Orbit and that it doesn't read: misspelt ones, mostly."""
+"""Finds variables that have no effect: misspelt ones, mostly."""
 
 import difflib
+import importlib.util
 import logging
 import os
 import re
@@ -29,6 +30,12 @@ _RENAMED = {
 _SERVICE = re.compile(
     r"ORBIT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
 )
+_NEEDED_FOR_TRACES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+_NO_TRACES = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages of the extra orbit[otel] are missing: "
+    "no traces are sent. Run `.venv/bin/python -m pip install --require-hashes "
+    "-r requirements-otel.txt` in Orbit's folder and restart, or unset the variable."
+)
 _SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://")
 
 
@@ -36,7 +43,10 @@ def warnings() -> list[str]:
     """Return a sentence for each name that looks like one of ours and is none."""
     assert environment.ORBIT_ENV  # noqa: S101 - by now the table is complete
     defined = {item.name for item in variables.TABLE}
-    return list(_warnings(defined, os.environ, variables.IN_FILE))
+    sentences = list(_warnings(defined, os.environ, variables.IN_FILE))
+    if environment.ORBIT_TRACING and not _is_installed(_NEEDED_FOR_TRACES):
+        sentences.append(_NO_TRACES)
+    return sentences
 
 
 def report_once() -> list[str]:
@@ -66,6 +76,13 @@ def _warnings(defined: set[str], real: Mapping[str, str], in_file: Iterable[str]
             meant = _meant_without_prefix(upper, defined)
             if meant:
                 yield f"Orbit doesn't use {name}, which is in .env. Did you mean {meant}?"
+
+
+def _is_installed(modules: Iterable[str]) -> bool:
+    try:
+        return all(importlib.util.find_spec(module) for module in modules)
+    except ImportError:  # of a parent
+        return False
 
 
 def _is_of_a_service(name: str, value: str) -> bool:

@@ -1,5 +1,5 @@
 """The console's pages of telemetry."""
 
-from telemetry.admin import coverage, events
+from telemetry.admin import archive, coverage, events, projection, readings
 
-__all__ = ["coverage", "events"]
+__all__ = ["archive", "coverage", "events", "projection", "readings"]

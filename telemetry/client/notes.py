@@ -1,5 +1,6 @@
 """Says on standard error, once each, what an author should know. Never fails."""
 
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -28,7 +29,7 @@ def show() -> None:
         return
     while _waiting:
         line = _PREFIX + " ".join(_waiting.pop(0).split()) + "\n"
-        # It may be closed, full, None, or the script's own object.
+        # It may be closed, full, None, or the script's own object. Past its buffer: Python would
+        # fail at the end of the script to write what is in there.
         with suppress(Exception):
-            sys.stderr.write(line.encode(errors="backslashreplace").decode())
-            sys.stderr.flush()
+            os.write(sys.stderr.fileno(), line.encode(errors="backslashreplace"))

@@ -44,7 +44,7 @@ ALLOW = database.load(__name__, "allow_updates")
 FORBID = database.load(__name__, "forbid_updates")
 LATENCY = database.load(__name__, "sync_latency")
 
-CREATE_REPLAYED = database.load(__name__, "create_replayed")
+PREPARE_REPLAY = database.load(__name__, "prepare_replay")
 PROJECT_REPLAYED = database.load(
     __name__,
     "project_replayed",
@@ -87,17 +87,20 @@ def sync_latency_ms(since: datetime) -> float | None:
     return None if row is None or row[0] is None else float(row[0])
 
 
+def prepare_replay() -> None:
+    """Prepare for ``consume_replayed``, in its transaction."""
+    PREPARE_REPLAY.execute()
+
+
 def consume_replayed() -> None:
     """Project the task events of the staging table aside, for ``merge_replayed``."""
     # A day is read in slices. Upserts of a second slice would begin again at the first task, and
     # deadlock with ingest.
-    CREATE_REPLAYED.execute()
     PROJECT_REPLAYED.execute()
 
 
 def merge_replayed() -> None:
-    """Merge what ``consume_replayed`` put aside in this transaction, in ascending order."""
-    CREATE_REPLAYED.execute()
+    """Merge what ``consume_replayed`` put aside, in ascending order."""
     after: str | None = ""
     with updating():
         while after is not None:

@@ -23,21 +23,17 @@ def line(row: Row) -> bytes:
 
 def texts(values: Iterable[str | None], metadata: str) -> bytes:
     """Return the line of these values and the JSON text ``metadata``."""
-    fields = [_NULL if value is None else escape(value) for value in values]
-    fields.append(escape(metadata))
-    return ("\t".join(fields) + "\n").encode()
+    fields = [*values, metadata]
+    # One look at all of them: few events need an escape.
+    written = "".join(filter(None, fields))
+    if "\\" in written or not written.isprintable():
+        fields = [value and value.translate(_ESCAPES) for value in fields]
+    return ("\t".join([_NULL if value is None else value for value in fields]) + "\n").encode()
 
 
 def json_text(value: dict[str, Any]) -> str:
     """Return ``value`` as JSON that jsonb accepts."""
     return pg_text.dumps(value)
-
-
-def escape(text: str) -> str:
-    """Return ``text`` as a field of COPY."""
-    if "\\" in text or not text.isprintable():
-        return text.translate(_ESCAPES)
-    return text
 
 
 def send(statement: str, data: bytes) -> None:

@@ -5,7 +5,7 @@ import re
 from datetime import date
 from typing import Any
 
-from governance.kernel import strict_json
+from governance.kernel import json_text, strict_json
 from governance.kernel.strict_json import StrictJsonError
 from telemetry.ingest import copy_text, limits, shape
 from telemetry.ingest.shape import Sender
@@ -48,14 +48,17 @@ def too_large() -> EventInvalid:
 def _parse(raw: bytes) -> tuple[Any, str | None]:
     """Return the parsed event and the text of its metadata, if that suits jsonb as it is."""
     try:
-        return _parse_fast(raw.decode())
+        return _parse_fast(raw.strip().decode())
     except (_Unusual, ValueError, RecursionError):
         pass
     try:
         # The event is a level of its own.
-        return strict_json.loads(raw, max_depth=limits.MOST_DEPTH + 1), None
+        value = strict_json.loads(raw, max_depth=limits.MOST_DEPTH + 1)
     except StrictJsonError as error:
         raise EventInvalid(*_verdict(error)) from None
+    if isinstance(value, dict) and isinstance(value.get("metadata"), dict):
+        return value, json_text.member(raw, "metadata").decode()
+    return value, None
 
 
 def _parse_fast(text: str) -> tuple[dict[str, Any], str]:
@@ -73,8 +76,8 @@ def _parse_fast(text: str) -> tuple[dict[str, Any], str]:
     cut = text[begin:end]
     if cut.count("[") + cut.count("{") > limits.MOST_DEPTH:
         raise _Unusual
-    members = _DECODER.decode(f"{text[:begin]}0{text[end:]}")
-    if not isinstance(members, dict) or "metadata" not in members:
+    members, end = _DECODER.raw_decode(f"{text[:begin]}0{text[end:]}")
+    if end < len(text) - len(cut) + 1 or not isinstance(members, dict) or "metadata" not in members:
         raise _Unusual
     members["metadata"] = metadata
     return members, cut

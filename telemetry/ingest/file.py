@@ -6,6 +6,7 @@ is also written if it is interrupted. After a SIGKILL that one is missing, and c
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from django.db import DatabaseError, ProgrammingError
 
 from governance.kernel import clock
 from governance.kernel.identifiers import uuid7
-from telemetry.events import Level, Name
+from telemetry.events import INGEST_SESSION, Level, Name
 from telemetry.ingest import batch, schema_gate, stream, unpacking
 from telemetry.ingest.shape import Sender
 from telemetry.ingest.stream import Report
@@ -26,6 +27,7 @@ from telemetry.ingest.unpacking import Unreadable
 T = TypeVar("T")
 #: Batches that are read ahead while the database stores one.
 _AHEAD = 1
+_SWITCH_SECONDS = 0.0005
 
 
 class Source:
@@ -110,7 +112,7 @@ def ingest(
     and what the database raises; the batches before are stored then.
     """
     schema_gate.check()
-    task = Task(f"ingest-{uuid7()}", title, time.monotonic())
+    task = Task(f"{INGEST_SESSION}{uuid7()}", title, time.monotonic())
     task.record(Name.TASK_START, title=title)
     is_done = False
     try:
@@ -164,6 +166,10 @@ def _ahead(produce: Callable[[], Iterable[T]]) -> Iterator[T]:
 
     # A daemon: it may wait for a pipe for ever.
     thread = threading.Thread(target=work, name="ingest-reader", daemon=True)
+    # The caller waits for the database most of the time. When an answer is there it shouldn't wait
+    # for this thread as well, at each statement.
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     thread.start()
     try:
         while True:
@@ -174,6 +180,7 @@ def _ahead(produce: Callable[[], Iterable[T]]) -> Iterator[T]:
                 return
             yield item
     finally:
+        sys.setswitchinterval(switch_interval)
         is_given_up.set()
         with contextlib.suppress(queue.Empty):
             ready.get_nowait()

@@ -113,6 +113,7 @@ OPTIONAL: Mapping[str, Mapping[str, Check]] = {
     Name.METRIC: {"labels": _labels},
     Name.POLICY_VIOLATION: {"host": _text(255, least=0)},
 }
+_KNOWN = frozenset(map(str, {*REQUIRED, *OPTIONAL}))
 
 
 def check(name: str, members: dict[str, Any]) -> bool:
@@ -120,6 +121,8 @@ def check(name: str, members: dict[str, Any]) -> bool:
 
     An optional member that is null is left out; a SHA-256 becomes lower case. Raises EventInvalid.
     """
+    if name not in _KNOWN:
+        return False
     for member, problem_of in REQUIRED.get(name, {}).items():
         if members.get(member) is None:
             raise EventInvalid(Code.INVALID_METADATA, f"{name} needs `metadata.{member}`.")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from governance.models.namespace import NAME_PATTERN
 from telemetry.events import COLUMNS, OUTSIDE_NAMES, Level, Name
@@ -16,6 +16,7 @@ REQUIRED = ("id", "name", "occurred_at", "session_id")
 _NAMESPACE = re.compile(NAME_PATTERN)
 _LEVELS = frozenset(str(level) for level in Level)
 _NAMES = frozenset(str(name) for name in OUTSIDE_NAMES)
+_DEFAULT_LEVELS = {str(Name.ERROR): str(Level.ERROR)}
 _FIELDS = frozenset(COLUMNS)
 #: Three centuries, in milliseconds.
 _LONGEST = 1e13
@@ -29,8 +30,7 @@ class Sender:
     namespaces: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """An event that fits: texts in the order of ``COLUMNS``, without the metadata."""
 
     values: list[str | None]
@@ -73,10 +73,11 @@ def _check_names(members: Mapping[str, Any]) -> None:
             raise EventInvalid(
                 Code.MISSING_FIELD, f"`{field}` is missing; each event needs {', '.join(REQUIRED)}."
             )
-    if unknown := members.keys() - _FIELDS:
+    if not _FIELDS.issuperset(members):
+        unknown = min(members.keys() - _FIELDS)
         raise EventInvalid(
             Code.UNKNOWN_FIELD,
-            f"There is no field {quoted(min(unknown))}. Put what is your own into `metadata`.",
+            f"There is no field {quoted(unknown)}. Put what is your own into `metadata`.",
         )
 
 
@@ -136,7 +137,7 @@ def _run_id(value: Any) -> str | None:
 
 def _level(value: Any, name: str) -> str:
     if value is None:
-        return Level.ERROR if name == Name.ERROR else Level.INFO
+        return _DEFAULT_LEVELS.get(name, "info")
     if isinstance(value, str) and value in _LEVELS:
         return value
     raise invalid("level", f"is {quoted(value)}; it must be one of {', '.join(Level)}")

@@ -48,7 +48,8 @@ def read(value: object, window: Window) -> tuple[str, date]:
             f"`occurred_at` is {quoted(value)}, more than {MOST_AHEAD.days} days ahead. "
             "Set the clock of the sender.",
         )
-    moment = moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     return moment.isoformat(), moment.date()
 
 

@@ -15,7 +15,11 @@ WITH events AS (   -- the index telemetry_event_session holds these names
       AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
       AND (%(session)s::text IS NULL OR session_id = %(session)s)
       AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
-      AND (%(session)s::text IS NOT NULL OR namespace IS DISTINCT FROM %(hidden)s)
+      -- Orbit's own commands and checks are shown if they are asked for. The command that asks
+      -- has not ended itself.
+      AND (%(session)s::text IS NOT NULL
+           OR (namespace IS DISTINCT FROM %(hidden)s
+               AND NOT starts_with(session_id, '{{own}}')))
       -- A session of the range is judged by what it did just before and after it, too.
       AND occurred_at >= coalesce(
           %(since)s::timestamptz - {{reach}} * interval '1 day', '-infinity')
@@ -79,14 +83,13 @@ judged AS (
     SELECT
         f.session_id,
         array_remove(ARRAY[
-            -- A command of Orbit's own is no task.
-            CASE WHEN f.tasks_started = 0 AND NOT starts_with(f.session_id, '{{own}}')
-                 THEN 'task_start' END,
-            CASE WHEN (f.tasks_ended = 0 AND NOT starts_with(f.session_id, '{{own}}'))
-                      OR t.open_count > 0
-                 THEN 'task_end' END,
-            CASE WHEN f.commands_ended = 0 OR f.commands_ended < f.commands_started
-                 THEN 'command_end' END
+            CASE WHEN starts_with(f.session_id, '{{own}}') THEN NULL
+                 WHEN f.tasks_started = 0 THEN 'task_start' END,
+            CASE WHEN starts_with(f.session_id, '{{own}}') THEN NULL
+                 WHEN f.tasks_ended = 0 OR t.open_count > 0 THEN 'task_end' END,
+            CASE WHEN starts_with(f.session_id, '{{ingest_session}}') THEN NULL
+                 WHEN f.commands_ended = 0 OR f.commands_ended < f.commands_started
+                     THEN 'command_end' END
         ], NULL) AS core,
         coalesce(p.missing, '{}')
             || CASE WHEN f.artifacts < t.declared THEN ARRAY['artifact_emit'] ELSE '{}' END

@@ -49,13 +49,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
     """Ingest; exit by what became of the events."""
     report, session = Report(), ""
-    shown = _Shown(command)
+    rejections = _Rejections(command)
     with _opened(options["file"]) as (stream, size), Progress(command.stderr) as progress:
         source = Source(stream)
 
         def on_batch(part: Report) -> None:
             progress.clear()
-            shown.add(part)
+            rejections.add(part)
             progress.show("read", source.position, size, note=f"{report.read:,} events")
 
         try:
@@ -73,7 +73,7 @@ def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
                 "Run it again: events that are there are skipped."
             )
             raise SystemExit(_BY_SIGNAL + stopped.number) from None
-    shown.end()
+    rejections.end()
     if options["json"]:
         command.print_json({**report.to_dict(), "session_id": session})
     else:
@@ -85,7 +85,7 @@ def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
         raise SystemExit(REJECTED)
 
 
-class _Shown:
+class _Rejections:
     """The rejected events on standard error: the first ones, then their number."""
 
     def __init__(self, command: OrbitCommand) -> None:
@@ -96,9 +96,9 @@ class _Shown:
         for item in part.rejected[: max(0, _SHOWN - self._count)]:
             place = f"event {item.index + 1}" if item.line is None else f"line {item.line}"
             self._command.warn(f"{place}: {item.code}: {item.detail}")
-        shown = min(len(part.rejected), max(0, _SHOWN - self._count))
-        self._count += shown
-        self._left_out += part.rejected_count - shown
+            self._count += 1
+            self._left_out -= 1
+        self._left_out += part.rejected_count
 
     def end(self) -> None:
         """Print how many weren't shown."""

@@ -31,6 +31,7 @@ from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
+from tests.support.telemetry_rows import create_one_of_each
 
 HIDDEN = "hidden-ns"
 MISSING_NUMBER = 987_654_321
@@ -103,6 +104,8 @@ FILTERS = {
     "object_id": "hidden-rp",
     "schedule": "run-profile:hidden-rp",
     "tag": "hidden-tag",
+    "session_id": "hidden-session",
+    "task_id": "hidden-task",
 }
 #: Pages that need an address made by hand, or don't depend on namespaces.
 SKIPPED_PAGES = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
@@ -206,6 +209,7 @@ def create_hidden_objects() -> None:
     )
     ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
+    create_one_of_each(HIDDEN, "hidden")
     bulk.dismiss(bulk.LetterFilter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):

@@ -41,10 +41,18 @@ FEW_QUERIES = 30
 STOPS_EARLY = 0.25
 
 
-# The largest tables (sixty rows a cycle) have no index by namespace: every insert would pay for
-# it. Their lists by namespace read until the page is full. Items have no namespace, so their count
-# reads until it knows whether to show "10,000+".
-READ_ON_BY_NAMESPACE = {"orbit.ExecutionRecord", "telemetry.TelemetryEvent"}
+# The largest tables (sixty rows a cycle, or events) have no index by namespace: inserts would pay
+# for it. Their lists by namespace read until the page is full. Items have no namespace, so their
+# count reads until it knows whether to show "10,000+".
+READ_ON_BY_NAMESPACE = {
+    "orbit.ExecutionRecord",
+    "telemetry.TelemetryEvent",
+    "telemetry.Artifact",
+    "telemetry.Metric",
+    "telemetry.PolicyViolation",
+    "telemetry.ErrorGroup",
+    "telemetry.TaskProjection",
+}
 COUNTS_READ_ON = {"orbit.NormalizationItem"}
 
 
@@ -160,6 +168,23 @@ LISTS = [
     *(f"/schedules/ticks?{query}" for query in ("", "schedule=run-profile:r7", "outcome=missed")),
     *(f"/audit-trail?{query}" for query in ("", "namespace=n7", "actor=u7", "object_type=cycle")),
     *(f"/value-ledger?{query}" for query in ("", "namespace=n7", "tag=t7")),
+    *(
+        f"/telemetry/events?{query}"
+        for query in (
+            "",
+            "level=error",
+            "session_id=s8",
+            "task_id=t8",
+            "run_id=00000000-0000-0000-0000-000000000007",
+            "from=2020-01-01T00:00:00Z",
+            "to=2020-01-01T00:00:00Z",
+        )
+    ),
+    *(f"/telemetry/artifacts?{query}" for query in ("", "session_id=s8")),
+    *(f"/telemetry/metrics?{query}" for query in ("", "name=m7", "session_id=s8")),
+    *(f"/telemetry/policy-violations?{query}" for query in ("", "from=2020-01-01T00:00:00Z")),
+    *(f"/telemetry/error-groups?{query}" for query in ("", "day=2020-01-01")),
+    *(f"/telemetry/projection/tasks?{query}" for query in ("", "task_id=t8")),
 ]
 
 

@@ -22,6 +22,11 @@ LARGE = (
     "governance_operationrun",
     "governance_operationrunitem",
     "telemetry_telemetryevent",
+    "telemetry_artifact",
+    "telemetry_metric",
+    "telemetry_policyviolation",
+    "telemetry_errorgroup",
+    "telemetry_taskprojection",
 )
 
 # Foreign keys are checked row by row, which is slow; these rows fit anyway.
@@ -117,6 +122,26 @@ STATEMENTS = (
         metadata)
     SELECT id, now() - (%(rows)s - i) * interval '0.5 s', 'execution_finished', namespace, id,
         CASE WHEN status = 'success' THEN 'info' ELSE 'warning' END, '{}' FROM n""",
+    """UPDATE telemetry_telemetryevent e SET session_id = 's' || i %% 1000, task_id = 't' || i,
+        run_id = NULL, name = 'task_start' FROM n WHERE n.id = e.id AND i %% 2 = 0""",
+    """INSERT INTO telemetry_artifact (event_id, occurred_at, namespace, session_id, path_name,
+        size)
+    SELECT id, at, namespace, 's' || i % 1000, 'p' || i, 1 FROM n""",
+    """INSERT INTO telemetry_metric (event_id, occurred_at, namespace, session_id, name, value)
+        SELECT id, at, namespace, 's' || i % 1000, 'm' || i % 100, 1 FROM n""",
+    """INSERT INTO telemetry_policyviolation (event_id, occurred_at, namespace, session_id, file,
+        policy, rule, severity)
+    SELECT id, at, namespace, 's' || i % 1000, 'f' || i, 'p' || i % 100, 'r', 'low' FROM n""",
+    """INSERT INTO telemetry_errorgroup (day, namespace, stage, message, message_sha256, count,
+        first_seen, last_seen, sample)
+    SELECT (at AT TIME ZONE 'UTC')::date, namespace, 'build', 'm' || i, md5(i::text), 1, at, at,
+        '{}' FROM n""",
+    "SET orbit.projection_updater = 'on'",
+    """INSERT INTO telemetry_taskprojection (task_id, namespace, status, last_status_ts,
+        last_event_ts, updated_utc)
+    SELECT 't' || i, namespace, CASE WHEN status = 'success' THEN 'succeeded' ELSE 'failed' END, at,
+        at, at FROM n""",
+    "RESET orbit.projection_updater",
 )
 
 

@@ -22,6 +22,7 @@ from orbit.schedules.sync import sync
 from orbit.states import Tick
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
+from tests.support.telemetry_rows import create_one_of_each
 
 MISSING_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -42,6 +43,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9")
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     create_schedule()
+    create_one_of_each()
     LoginAttempt.objects.create(
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )

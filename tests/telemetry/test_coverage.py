@@ -177,6 +177,16 @@ def test_a_selfcheck_is_shown_only_if_it_is_asked_for() -> None:
     assert only("selfcheck-1").status is Status.FAIL
 
 
+def test_orbits_own_commands_and_ingests_are_judged_by_what_they_are() -> None:
+    report("orbit:status:1", "command_start")
+    report("orbit-ingest-1", "task_start", "task_end")
+    found = coverage.scan()
+    assert [(one.session_id, one.status) for one in found.sessions] == [("orbit-ingest-1", "PASS")]
+    assert only("orbit:status:1").missing == ["command_end"]
+    report("orbit-ingest-2", "task_start")
+    assert only("orbit-ingest-2").missing == ["task_end"]
+
+
 def test_pages_have_gaps_first_and_each_session_once() -> None:
     for number in range(7):
         report(f"s{number}", "task_start", "task_end", "command_end")

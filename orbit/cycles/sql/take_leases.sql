@@ -15,4 +15,4 @@ RETURNING
     c.instruction_id, c.context, c.initiation_hash,
     -- a new cycle needs its input at once, a resumed one perhaps never; large ones are read later
     CASE WHEN c.fencing_token = 1 AND octet_length(c.input) <= {{small_input}} THEN c.input END,
-    c.input_content_type, c.requeues, c.resumes, due.ran_out, c.takeover
+    c.input_content_type, c.requeues, c.resumes, due.ran_out, c.takeover, c.traceparent

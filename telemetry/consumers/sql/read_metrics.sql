@@ -17,8 +17,9 @@ CROSS JOIN LATERAL (
         CASE
             WHEN jsonb_typeof(s.metadata->'value') <> 'number' THEN NULL
             -- What float8 can't hold would fail the batch.
-            WHEN abs((s.metadata->>'value')::numeric) < 1e-300 THEN 0
-            WHEN abs((s.metadata->>'value')::numeric) <= 1e308 THEN (s.metadata->>'value')::float8
+            WHEN abs((s.metadata->>'value')::numeric) < 5e-324 THEN 0
+            WHEN abs((s.metadata->>'value')::numeric) <= 1.7976931348623157e308
+                THEN (s.metadata->>'value')::float8
         END AS value,
         CASE WHEN jsonb_typeof(s.metadata->'labels') = 'object'
             THEN s.metadata->'labels' ELSE '{}' END AS labels

@@ -6,7 +6,16 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from governance.kernel.commands import OrbitCommand
-from telemetry.subcommands import archive, coverage, ingest, prune, run
+from telemetry.subcommands import (
+    archive,
+    coverage,
+    ingest,
+    prune,
+    reconcile,
+    replay,
+    run,
+    selfcheck,
+)
 
 #: By verb. Each has HELP, add_arguments(parser) and handle(command, options).
 VERBS: dict[str, ModuleType] = {
@@ -14,7 +23,10 @@ VERBS: dict[str, ModuleType] = {
     "coverage": coverage,
     "ingest": ingest,
     "prune": prune,
+    "reconcile": reconcile,
+    "replay": replay,
     "run": run,
+    "selfcheck": selfcheck,
 }
 
 

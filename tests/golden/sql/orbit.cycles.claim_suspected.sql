@@ -41,7 +41,7 @@ SET fencing_token = c.fencing_token + 1, lease_owner = %(owner)s, lease_expires_
 FROM due
 WHERE c.id = due.id
 RETURNING c.id, c.fencing_token, c.namespace, c.status, c.profile_id, c.run_profile_id, c.instruction_id, c.context, c.initiation_hash, CASE WHEN c.fencing_token = 1
-AND octet_length(c.input) <= 262144 THEN c.input END, c.input_content_type, c.requeues, c.resumes, due.ran_out, c.takeover)
+AND octet_length(c.input) <= 262144 THEN c.input END, c.input_content_type, c.requeues, c.resumes, due.ran_out, c.takeover, c.traceparent)
 SELECT edge.next_due_at, edge.id, taken.*
 FROM (SELECT) AS one
 LEFT

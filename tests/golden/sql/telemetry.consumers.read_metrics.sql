@@ -2,7 +2,7 @@ INSERT INTO telemetry_metric (event_id, occurred_at, namespace, session_id, task
 SELECT s.id, s.occurred_at, s.namespace, s.session_id, s.task_id, left(read.name, 200), read.value, read.labels
 FROM telemetry_staging s CROSS
 JOIN LATERAL (SELECT CASE lower(s.metadata->>'provider_type') WHEN 'microsoft' THEN 'Microsoft' WHEN '1' THEN 'Microsoft' WHEN 'system' THEN 'System' WHEN '2' THEN 'System' END AS name) AS provider CROSS
-JOIN LATERAL (SELECT s.metadata->>'name' AS name, CASE WHEN jsonb_typeof(s.metadata->'value') <> 'number' THEN NULL WHEN abs((s.metadata->>'value')::numeric) < 1e-300 THEN 0 WHEN abs((s.metadata->>'value')::numeric) <= 1e308 THEN (s.metadata->>'value')::float8 END AS value, CASE WHEN jsonb_typeof(s.metadata->'labels') = 'object' THEN s.metadata->'labels' ELSE '{}' END AS labels
+JOIN LATERAL (SELECT s.metadata->>'name' AS name, CASE WHEN jsonb_typeof(s.metadata->'value') <> 'number' THEN NULL WHEN abs((s.metadata->>'value')::numeric) < 5e-324 THEN 0 WHEN abs((s.metadata->>'value')::numeric) <= 1.7976931348623157e308 THEN (s.metadata->>'value')::float8 END AS value, CASE WHEN jsonb_typeof(s.metadata->'labels') = 'object' THEN s.metadata->'labels' ELSE '{}' END AS labels
 WHERE s.name = 'metric'
 AND jsonb_typeof(s.metadata->'name') = 'string'
 UNION ALL

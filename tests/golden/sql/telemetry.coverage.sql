@@ -7,8 +7,9 @@ OR session_id = %(session)s)
 AND (%(namespaces)s::text[] IS NULL
 OR namespace = ANY(%(namespaces)s))
 AND (%(session)s::text IS NOT NULL
-OR namespace IS DISTINCT
-FROM %(hidden)s)
+OR (namespace IS DISTINCT
+FROM %(hidden)s
+AND NOT starts_with(session_id, 'orbit:')))
 AND occurred_at >= coalesce(%(since)s::timestamptz - 7 * interval '1 day', '-infinity')
 AND occurred_at < coalesce(%(until)s::timestamptz + 7 * interval '1 day', 'infinity')), facts AS MATERIALIZED (SELECT session_id, bool_or(occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')
 AND occurred_at < coalesce(%(until)s::timestamptz, 'infinity')) AS in_range, count(*) FILTER (WHERE name = 'task_start') AS tasks_started, count(*) FILTER (WHERE name = 'task_end') AS tasks_ended, count(*) FILTER (WHERE name = 'command_start') AS commands_started, count(*) FILTER (WHERE name = 'command_end') AS commands_ended, count(DISTINCT path) AS artifacts
@@ -30,10 +31,8 @@ WHERE NOT EXISTS (SELECT 1
 FROM events e
 WHERE e.session_id = d.session_id
 AND e.path = d.path)
-GROUP BY d.session_id), judged AS (SELECT f.session_id, array_remove(ARRAY[ CASE WHEN f.tasks_started = 0
-AND NOT starts_with(f.session_id, 'orbit:') THEN 'task_start' END, CASE WHEN (f.tasks_ended = 0
-AND NOT starts_with(f.session_id, 'orbit:'))
-OR t.open_count > 0 THEN 'task_end' END, CASE WHEN f.commands_ended = 0
+GROUP BY d.session_id), judged AS (SELECT f.session_id, array_remove(ARRAY[ CASE WHEN starts_with(f.session_id, 'orbit:') THEN NULL WHEN f.tasks_started = 0 THEN 'task_start' END, CASE WHEN starts_with(f.session_id, 'orbit:') THEN NULL WHEN f.tasks_ended = 0
+OR t.open_count > 0 THEN 'task_end' END, CASE WHEN starts_with(f.session_id, 'orbit-ingest-') THEN NULL WHEN f.commands_ended = 0
 OR f.commands_ended < f.commands_started THEN 'command_end' END ], NULL) AS core, coalesce(p.missing, '{}') || CASE WHEN f.artifacts < t.declared THEN ARRAY['artifact_emit'] ELSE '{}' END AS artifacts, coalesce(p.missing_count, 0) + greatest(0, coalesce(t.declared, 0) - f.artifacts) AS missing_artifacts, coalesce(t.open_tasks, '{}') AS open_tasks
 FROM facts f
 LEFT

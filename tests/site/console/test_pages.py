@@ -19,6 +19,7 @@ from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
 from tests.support.receiver import Receiver, http
+from tests.support.telemetry_rows import create_one_of_each
 
 OURS = {"governance", "orbit", "telemetry"}
 assert urls.urlpatterns  # loading them registers the tables; before that the list is empty
@@ -144,6 +145,7 @@ def test_every_page_of_real_rows_is_shown_escaped_and_with_bounded_queries(setti
             before={"a": "<script>"},
             after={},
         )
+    create_one_of_each()
     browser = console(create_user("adm", "Administrator"))
     pages = 0
     for model in REGISTERED:

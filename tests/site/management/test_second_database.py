@@ -45,7 +45,7 @@ def test_one_migrate_makes_telemetrys_tables_in_both_and_no_others_in_the_second
         assert only_telemetry
     with psycopg.connect(url) as second:
         second.execute(
-            "DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)"
+            "DELETE FROM django_migrations WHERE name = (SELECT max(name) FROM django_migrations)"
         )
     assert migrate(server, empty, "--check", url=url)[0] == 1
 

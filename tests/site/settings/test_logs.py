@@ -71,11 +71,14 @@ def test_each_record_is_one_json_document_on_one_line_with_the_requests_id_and_i
         "logger",
         "message",
         "request_id",
+        "cycle_id",
+        "delivery_id",
         "status_code",
         "exception",
     }
     assert (served["logger"], served["request_id"]) == ("_granian", "")
-    assert set(odd) == {"time", "level", "process", "logger", "message", "request_id"}
+    ids = {"request_id", "cycle_id", "delivery_id"}
+    assert set(odd) == {"time", "level", "process", "logger", "message"} | ids
 
 
 def test_the_time_is_in_utc_and_says_so_whatever_the_zone_of_the_schedules() -> None:

@@ -40,6 +40,12 @@ def test_a_metric_has_its_value_and_labels() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [0, -1.5, 1.7976931348623157e308, 5e-324, 12345678901234567890])
+def test_a_metric_holds_every_number_that_ingest_accepts(value: float) -> None:
+    store(event("metric", 1, metadata={"name": "rows", "value": value}))
+    assert rows("SELECT value FROM telemetry_metric") == [(float(value),)]
+
+
 @pytest.mark.parametrize(
     ("metadata", "metrics"),
     [

@@ -50,7 +50,9 @@ def stored(session: str = "s1") -> int:
 
 
 def own_events() -> list[Any]:
-    return list(TelemetryEvent.objects.filter(session_id__startswith="ingest-").order_by("id"))
+    return list(
+        TelemetryEvent.objects.filter(session_id__startswith="orbit-ingest-").order_by("id")
+    )
 
 
 def test_a_file_is_stored_and_again_skipped(ingest: Callable[..., Result]) -> None:

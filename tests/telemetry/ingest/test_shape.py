@@ -367,6 +367,12 @@ def test_metadata_is_kept_as_it_is(text: str) -> None:
         assert stored_metadata(raw) == json.loads(text)
 
 
+@pytest.mark.parametrize("more", ["", "\\u00fc"])
+def test_numbers_keep_their_text(more: str) -> None:
+    text = '{"a":[0.12345678901234567890,-0,1e-400,2.50],"b":"' + more + '"}'
+    assert values(with_metadata(text))[11].replace("\\\\", "\\") == text
+
+
 def test_a_value_named_metadata_is_no_key() -> None:
     assert values(event(task_id="metadata"))[11] == "{}"
     assert values(event(task_id='"metadata": {'))[11] == "{}"

@@ -8,7 +8,7 @@ from orbit_site.processes import pending_migrations
 from orbit_site.processes.postgres import Server
 from tests.support import database
 
-LAST = "DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)"
+LAST = "DELETE FROM django_migrations WHERE name = (SELECT max(name) FROM django_migrations)"
 
 
 def test_one_that_lacks_migrations_is_refused(committed: str, server: Server) -> None:

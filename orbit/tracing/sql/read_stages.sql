@@ -1,0 +1,8 @@
+-- Read the starts and ends of a cycle's stages.
+-- params: id uuid
+SELECT r.stage, r.event, r.created_at, r.message,
+    coalesce((r.data ->> 'ok')::boolean, true)
+FROM orbit_executionrecord r
+WHERE r.partition_key = %(id)s   -- the partitions' key
+  AND r.event IN ('stage_started', 'stage_finished')
+ORDER BY r.id

@@ -1,0 +1,51 @@
+"""The read model of tasks."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.safestring import SafeString
+
+from governance.console import display, filters, pages
+from governance.console.base import ReadOnlyAdmin
+from telemetry.admin import links
+from telemetry.events import TaskStatus
+from telemetry.models import TaskProjection
+
+
+@admin.register(TaskProjection)
+class TaskProjectionAdmin(ReadOnlyAdmin):
+    """Tasks as their events tell them."""
+
+    namespace_path = "namespace"
+    list_display = (
+        "task_id",
+        "title",
+        "status_shown",
+        "last_status_ts",
+        "priority",
+        "namespace",
+        "last_event_ts",
+        "events",
+    )
+    list_filter = (filters.NamespaceFilter, filters.choice("status", TaskStatus))
+    search_fields = ("task_id",)
+    search_help_text = "The id of a task"
+    readonly_fields = ("events",)
+    hidden = ("status_rank", "status_event_id", "start_event_id")
+
+    @admin.display(description="status")
+    def status_shown(self, task: TaskProjection) -> SafeString:
+        return display.badge(task.status)
+
+    @admin.display(description="events")
+    def events(self, task: TaskProjection) -> SafeString:
+        return links.events("task_id", task.task_id, "its events")
+
+
+@pages.page("telemetry/projection/", name="telemetry_projection", title="Task projection")
+def projection(request: HttpRequest) -> HttpResponse:
+    """Go to the list of projected tasks."""
+    answer: HttpResponse = redirect("admin:telemetry_taskprojection_changelist")
+    if request.GET:
+        answer["Location"] += f"?{request.GET.urlencode()}"
+    return answer

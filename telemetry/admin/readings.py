@@ -1,0 +1,91 @@
+"""What is read from events: artifacts, metrics, policy violations, error groups."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from governance.console import filters
+from governance.console.base import ReadOnlyAdmin
+from telemetry.admin import links
+from telemetry.models import Artifact, ErrorGroup, Metric, PolicyViolation
+
+_SHOWN = 300
+
+
+class _ReadingAdmin(ReadOnlyAdmin):
+    """Rows that were read from one event each."""
+
+    namespace_path = "namespace"
+    list_filter: ClassVar[Any] = (filters.NamespaceFilter,)
+    search_fields: ClassVar[Any] = ("session_id",)
+    search_help_text = "The id of a session"
+    links: ClassVar[tuple[str, ...]] = ("session_id__exact",)
+    readonly_fields: ClassVar[Any] = ("session", "task")
+    hidden = ("session_id", "task_id")
+
+    @admin.display(description="session")
+    def session(self, row: Any) -> SafeString:
+        return links.events("session_id", row.session_id)
+
+    @admin.display(description="task")
+    def task(self, row: Any) -> SafeString:
+        return links.events("task_id", row.task_id)
+
+
+@admin.register(Artifact)
+class ArtifactAdmin(_ReadingAdmin):
+    """Files that tasks left behind."""
+
+    list_display = (
+        "occurred_at",
+        "path_name",
+        "size",
+        "sha256",
+        "media_type",
+        "namespace",
+        "session",
+        "task",
+    )
+
+
+@admin.register(Metric)
+class MetricAdmin(_ReadingAdmin):
+    """Measured values."""
+
+    list_display = ("at", "name", "value", "labels_shown", "namespace", "session", "task")
+    search_fields = ("name",)
+    search_help_text = "The name of a metric"
+    links = ("session_id__exact", "name__exact")
+
+
+@admin.register(PolicyViolation)
+class PolicyViolationAdmin(_ReadingAdmin):
+    """Files that break a rule of a policy."""
+
+    list_display = (
+        "occurred_at",
+        "severity",
+        "policy",
+        "rule",
+        "file",
+        "host",
+        "namespace",
+        "session",
+    )
+
+
+@admin.register(ErrorGroup)
+class ErrorGroupAdmin(ReadOnlyAdmin):
+    """Equal errors of one stage, namespace and day."""
+
+    namespace_path = "namespace"
+    list_display = ("last_seen", "count", "message_shown", "stage", "namespace", "first_seen")
+    list_filter = (filters.NamespaceFilter,)
+    search_fields = ("day",)
+    search_help_text = "A day of UTC, such as 2026-01-31"
+    links = ("day__exact",)
+
+    @admin.display(description="message")
+    def message_shown(self, group: ErrorGroup) -> str:
+        return group.message[:_SHOWN]

@@ -1,0 +1,1 @@
+"""Reconciliation: compare the projection of tasks with the authority, and repair it."""

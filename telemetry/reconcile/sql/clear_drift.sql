@@ -1,0 +1,2 @@
+-- Forget the list of a run that was interrupted.
+DELETE FROM telemetry_projectiondrift

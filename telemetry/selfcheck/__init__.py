@@ -1,0 +1,1 @@
+"""The verification checklist of the source document, walked on this installation."""

@@ -1,0 +1,4 @@
+-- The columns of a table.
+-- params: table text
+SELECT attname FROM pg_attribute
+WHERE attrelid = to_regclass(%(table)s) AND attnum > 0 AND NOT attisdropped

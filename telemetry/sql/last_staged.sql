@@ -1,0 +1,2 @@
+-- The last event of the staging table.
+SELECT occurred_at, id FROM telemetry_staging ORDER BY ordinal DESC LIMIT 1
