@@ -14,8 +14,10 @@ from benchmarks import (
     idle,
     latency,
     memory,
+    telemetry_drops,
     telemetry_ingest,
     telemetry_pipeline,
+    telemetry_projection,
     testbed,
 )
 from benchmarks.cycles import Round
@@ -74,6 +76,12 @@ def _options() -> argparse.Namespace:
         help="with telemetry: events of 1 KB in a round of ingest (100,000); a million is 1 GB",
     )
     parser.add_argument(
+        "--dropped",
+        type=int,
+        default=1_000_000,
+        help="with telemetry: events of the largest day that is dropped (1,000,000)",
+    )
+    parser.add_argument(
         "--folder", help="make the temporary folder in here; it should be on the disk that counts"
     )
     options = parser.parse_args()
@@ -114,10 +122,12 @@ def main() -> int:
                 telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
                 options.events,
             )
+            lines += telemetry_drops.measure(here, most=options.dropped).lines()
             lines += _telemetry_pipeline(
                 telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
                 options.cycles,
             )
+            lines += telemetry_projection.measure(here, most=1_000_000).lines()
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
