@@ -17,6 +17,7 @@ from benchmarks import (
     telemetry_drops,
     telemetry_ingest,
     telemetry_pipeline,
+    telemetry_projection,
     testbed,
 )
 from benchmarks.cycles import Round
@@ -126,6 +127,7 @@ def main() -> int:
                 telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
                 options.cycles,
             )
+            lines += telemetry_projection.measure(here, most=1_000_000).lines()
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
