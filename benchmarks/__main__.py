@@ -14,6 +14,7 @@ from benchmarks import (
     idle,
     latency,
     memory,
+    projection,
     telemetry_ingest,
     testbed,
 )
@@ -72,6 +73,12 @@ def _options() -> argparse.Namespace:
         help="with telemetry: events of 1 KB in a round of ingest (100,000); a million is 1 GB",
     )
     parser.add_argument(
+        "--tasks",
+        type=int,
+        default=1_000_000,
+        help="with telemetry: tasks that are reconciled (1,000,000)",
+    )
+    parser.add_argument(
         "--folder", help="make the temporary folder in here; it should be on the disk that counts"
     )
     options = parser.parse_args()
@@ -112,6 +119,7 @@ def main() -> int:
                 telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
                 options.events,
             )
+            lines += projection.measure(here, tasks=options.tasks).lines()
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
