@@ -14,8 +14,11 @@ from benchmarks import (
     idle,
     latency,
     memory,
-    projection,
+    telemetry_drops,
     telemetry_ingest,
+    telemetry_pipeline,
+    telemetry_projection,
+    telemetry_reconcile,
     testbed,
 )
 from benchmarks.cycles import Round
@@ -27,6 +30,7 @@ GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
 GOAL_INGEST, GOAL_INGEST_MEGABYTES = 0.5, 150
+GOAL_EVENTS_PERCENT = 5
 GOAL_DELIVERIES, GOAL_SLOWED_PERCENT, GOAL_GROWTH_MEGABYTES = 0.5, 10, 32
 
 
@@ -79,6 +83,12 @@ def _options() -> argparse.Namespace:
         help="with telemetry: tasks that are reconciled (1,000,000)",
     )
     parser.add_argument(
+        "--dropped",
+        type=int,
+        default=1_000_000,
+        help="with telemetry: events of the largest day that is dropped (1,000,000)",
+    )
+    parser.add_argument(
         "--folder", help="make the temporary folder in here; it should be on the disk that counts"
     )
     options = parser.parse_args()
@@ -119,7 +129,13 @@ def main() -> int:
                 telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
                 options.events,
             )
-            lines += projection.measure(here, tasks=options.tasks).lines()
+            lines += telemetry_drops.measure(here, most=options.dropped).lines()
+            lines += _telemetry_pipeline(
+                telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
+                options.cycles,
+            )
+            lines += telemetry_projection.measure(here, most=1_000_000).lines()
+            lines += telemetry_reconcile.measure(here, tasks=options.tasks).lines()
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
@@ -232,6 +248,20 @@ def _telemetry_ingest(result: telemetry_ingest.Result, events: int) -> list[str]
         f"({_met(result.ratio >= GOAL_INGEST)}: at least {GOAL_INGEST})",
         f"memory       {megabytes:>8.1f} MB   "
         f"({_met(megabytes < GOAL_INGEST_MEGABYTES)}: below {GOAL_INGEST_MEGABYTES})",
+    ]
+
+
+def _telemetry_pipeline(result: telemetry_pipeline.Result, count: int) -> list[str]:
+    return [
+        "",
+        f"Telemetry: {count} cycles a round with and without their events "
+        f"({statistics.median(result.events):.0f} rows a cycle); "
+        f"medians of {len(result.on)} rounds in turn",
+        f"with events  {statistics.median(side.rate for side in result.on):>8.1f} cycles/s",
+        f"without      {statistics.median(side.rate for side in result.off):>8.1f} cycles/s",
+        f"slower by    {result.slower:>8.1f} % by the clock, {result.percent:.1f} % in CPU time   "
+        f"({_met(result.slower <= GOAL_EVENTS_PERCENT)}: "
+        f"at most {GOAL_EVENTS_PERCENT} %)",
     ]
 
 

@@ -71,7 +71,9 @@ def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
     for number in range(rounds):
         # Alternate the order, so that a server that slows down favours neither.
         for side in (ours, theirs) if number % 2 else (theirs, ours):
-            side.append(_orbit(testbed, cycles) if side is ours else _baseline(testbed, cycles))
+            side.append(
+                orbit_round(testbed, cycles) if side is ours else _baseline(testbed, cycles)
+            )
         print(
             f"round {number + 1} of {rounds}: orbit {ours[-1].rate:.1f}, "
             f"baseline {theirs[-1].rate:.1f} cycles/s",
@@ -80,11 +82,18 @@ def measure(testbed: Testbed, *, rounds: int, cycles: int) -> Result:
         )
     few = min(cycles, 100)
     return Result(
-        ours, theirs, _orbit(testbed, few, counted=True), _baseline(testbed, few, counted=True)
+        ours, theirs, orbit_round(testbed, few, counted=True), _baseline(testbed, few, counted=True)
     )
 
 
-def _orbit(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
+def orbit_round(
+    testbed: Testbed,
+    cycles: int,
+    *,
+    counted: bool = False,
+    command: tuple[str, ...] = ("manage.py", "cluster"),
+) -> Round:
+    """Run ``cycles`` by a cluster. Raises RuntimeError if a delivery failed."""
     starts = subprocess.run(
         [sys.executable, "-m", "benchmarks.starts", str(cycles)],
         cwd=testbed.project,
@@ -105,7 +114,7 @@ def _orbit(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
             looks += 1
             return watch.execute(query, [ids]).fetchone() is not None
 
-        with testbed.running(sys.executable, "manage.py", "cluster") as cluster:
+        with testbed.running(sys.executable, *command) as cluster:
             until(lambda: exists(_STARTED), "the first cycle starts", seconds=60, every=0.02)
             before = testbed.used(cluster.pid)
             until(lambda: not exists(_ACTIVE), "the last cycle ends", seconds=PATIENCE)

@@ -47,8 +47,8 @@ UNRECORDED = {
 def run(argv: list[str]) -> int:
     """Run the command and return 0. Raises ImproperlyConfigured."""
     needed = needs_database(argv)
-    database = _database_if_any() if needed and _wraps(argv) else _database(needed=needed)
-    with _explained(), database:
+    held = _database_if_any if needed and _wraps(argv) else _database
+    with _explained(), held(needed=needed):
         if needed:
             django.setup()
         gc.enable()
@@ -122,12 +122,12 @@ def _wraps(argv: list[str]) -> bool:
 
 
 @contextmanager
-def _database_if_any() -> Iterator[None]:
+def _database_if_any(*, needed: bool) -> Iterator[None]:
     """Go on without a database if there is none."""
     with ExitStack() as stack:
         try:
             with _explained():
-                stack.enter_context(_database(needed=True))
+                stack.enter_context(_database(needed=needed))
         except ImproperlyConfigured as error:
             print(f"orbit: warning: {terminal.escape_lines(str(error))}", file=sys.stderr)
         yield

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ WSGIApplication = Callable[[dict[str, Any], Any], Any]
 READ_SECONDS = 10.0
 #: A client that takes nothing for this long loses its answer.
 TAKE_SECONDS = 60.0
-#: What comes of a body beyond ``SMALL_BODY`` shares ``LARGE_BODIES`` with the others, in bytes.
+#: What comes of a body beyond ``SMALL_BODY`` shares ``LARGE_BODIES`` with others of its limit, in
+#: bytes: events, which may be large, leave the room of all others alone.
 LARGE_BODIES = 64 * 1024 * 1024
 LONGEST_URL, LONGEST_HEADERS = 8 * 1024, 64 * 1024
 #: A streamed answer is made in pieces of about this size, each by whichever thread is free.
@@ -108,7 +110,7 @@ class Front:
         self._application = application
         self._is_draining = is_draining
         self._pools = {name: Pool(name, size) for name, size in shares.SIZES.items()}
-        self._large_bodies = 0
+        self._large_bodies: Counter[int] = Counter()  # by limit
         self.connections = idle.IdleConnections()
 
     def close(self) -> None:
@@ -161,7 +163,7 @@ class Front:
             share = shares.of(scope["method"], path, body.data)
             return await self._run(share, partial(_answer, self._application, environment))
         finally:
-            self._large_bodies -= body.shared
+            self._large_bodies[body.limit] -= body.shared
 
     async def _read_in_time(self, receive: Receive, body: Body) -> None:
         """Read the body. One over the limit isn't kept: Django refuses it by its length.
@@ -192,9 +194,9 @@ class Front:
                 return
             # By what has come: announcing much costs a client nothing.
             share = max(0, size - shares.SMALL_BODY)
-            self._large_bodies += share - body.shared
+            self._large_bodies[body.limit] += share - body.shared
             body.shared = share
-            if share and self._large_bodies > LARGE_BODIES:
+            if share and self._large_bodies[body.limit] > LARGE_BODIES:
                 raise _busy("Too many large requests at once.")
         body.data, body.length = b"".join(parts), size
 

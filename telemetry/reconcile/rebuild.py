@@ -27,6 +27,7 @@ def rebuild(day: date) -> None:
     with transaction.atomic(using=database.ALIAS):
         staging.prepare()
         STAGE.execute(day=day)
+        projection.prepare_replay()
         projection.consume_replayed()
         projection.merge_replayed()
         staging.prepare()

@@ -126,6 +126,13 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
     paths = [
         "/admin/",
         "/admin/telemetry/coverage/",
+        "/admin/telemetry/telemetryevent/",
+        "/admin/telemetry/errorgroup/",
+        "/admin/telemetry/artifact/",
+        "/admin/telemetry/metric/",
+        "/admin/telemetry/policyviolation/",
+        "/admin/telemetry/projection/",
+        "/admin/telemetry/telemetryarchive/",
         "/admin/orbit/cyclerun/",
         f"/admin/orbit/cyclerun/{site.cycle}/change/",
         "/admin/orbit/cyclerun/trigger/",

@@ -62,6 +62,7 @@ FROM (
                 THEN s.metadata->'tags' END AS tags
         FROM telemetry_staging s
         WHERE s.name IN ('task_start', 'task_end', 'decision') AND s.task_id <> ''
+        OFFSET 0    -- a fence for the planner: it would sort whole metadata
     ) AS event
 ) AS owned
 WHERE namespace IS NULL OR namespace = owner

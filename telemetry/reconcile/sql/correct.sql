@@ -20,7 +20,9 @@ same AS MATERIALIZED (   -- no event has changed them since they were compared
 corrected AS (
     UPDATE telemetry_taskprojection p
     SET status = coalesce(s.status, 'orphaned'),
-        -- An orphan keeps time and rank: its next event makes it a task again.
+        -- It stays set when events go on, so that an orphan is counted once.
+        orphaned_at = CASE WHEN s.status IS NULL THEN clock_timestamp() END,
+        -- An orphan keeps time and rank: its next event changes its status again.
         last_status_ts = greatest(p.last_status_ts, s.changed_at),
         status_rank = CASE WHEN s.status IS NULL THEN p.status_rank ELSE {{authority_rank}} END,
         status_event_id = CASE WHEN s.status IS NULL THEN p.status_event_id END,

@@ -16,8 +16,8 @@ FULL JOIN telemetry_taskprojection p ON p.task_id = a.task_id
 WHERE CASE
     -- PENDING is no row, or `pending`.
     WHEN p.task_id IS NULL THEN lower(a.status) <> 'pending'
-    -- An orphan was counted when it became one.
+    -- An orphan was counted when it became one, also if events went on.
     WHEN a.task_id IS NULL THEN
-        p.status <> 'orphaned' AND p.namespace IS DISTINCT FROM '{{selfcheck}}'
+        p.orphaned_at IS NULL AND p.namespace IS DISTINCT FROM '{{selfcheck}}'
     ELSE lower(a.status) <> p.status
 END

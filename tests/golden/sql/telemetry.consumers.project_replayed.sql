@@ -12,7 +12,7 @@ AND jsonb_typeof(s.metadata->'title') = 'string' THEN s.metadata->>'title' END A
 AND jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END AS tags
 FROM telemetry_staging s
 WHERE s.name IN ('task_start', 'task_end', 'decision')
-AND s.task_id <> '') AS event) AS owned
+AND s.task_id <> '' OFFSET 0) AS event) AS owned
 WHERE namespace IS NULL
 OR namespace = owner WINDOW task AS (PARTITION BY task_id), by_status AS (PARTITION BY task_id
 ORDER BY (status IS NULL), occurred_at DESC, rank DESC, id DESC), by_start AS (PARTITION BY task_id

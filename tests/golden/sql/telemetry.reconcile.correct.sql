@@ -9,7 +9,7 @@ WHERE (p.status, p.last_status_ts, p.status_rank) = (b.seen_status, b.seen_statu
 ORDER BY p.task_id
 FOR
 UPDATE OF p), corrected AS (UPDATE telemetry_taskprojection p
-SET status = coalesce(s.status, 'orphaned'), last_status_ts = greatest(p.last_status_ts, s.changed_at), status_rank = CASE WHEN s.status IS NULL THEN p.status_rank ELSE 4 END, status_event_id = CASE WHEN s.status IS NULL THEN p.status_event_id END, updated_utc = clock_timestamp()
+SET status = coalesce(s.status, 'orphaned'), orphaned_at = CASE WHEN s.status IS NULL THEN clock_timestamp() END, last_status_ts = greatest(p.last_status_ts, s.changed_at), status_rank = CASE WHEN s.status IS NULL THEN p.status_rank ELSE 4 END, status_event_id = CASE WHEN s.status IS NULL THEN p.status_event_id END, updated_utc = clock_timestamp()
 FROM same s
 WHERE p.task_id = s.task_id
 RETURNING 1), done AS (DELETE

@@ -5,16 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from governance.access.actors import SYSTEM
-from orbit.cycles import cancel
+from orbit.cycles import cancel, trigger
 from orbit.models import CycleRun
+from orbit.states import Trigger
 from orbit.tracing import ids, report, spans
+from orbit_site.processes.postgres import Server
+from tests.support import database
 from tests.support.callers import api, create_user
+from tests.support.clusters import cluster, endpoint
 from tests.support.collector import Collector, attributes, collecting
 from tests.support.pipeline import (
     configure_endpoints,
@@ -23,6 +28,7 @@ from tests.support.pipeline import (
     run_cycle,
     start_cycle,
 )
+from tests.support.polling import until
 from tests.support.receiver import OK, Receiver, http, silent
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -232,3 +238,63 @@ def test_an_odd_traceparent_is_ignored(settings: Any) -> None:
     answer = client.post("/cycles/trigger", {"run_profile_id": "r1"}, traceparent="x" * 5000)
     assert answer.status_code == 202
     assert rows("SELECT traceparent FROM orbit_cyclerun") == [(None,)]
+
+
+OFF = """
+import django; django.setup()
+import sys
+from orbit import tasks
+from orbit.cycles.runner import WorkerProcess
+from tests.support.pipeline import run_cycle, start_cycle
+tasks.worker = WorkerProcess()
+status = run_cycle(start_cycle()).status
+print(status, any(name.partition(".")[0] == "opentelemetry" for name in sys.modules))
+"""
+
+
+@pytest.mark.processes
+def test_off_nothing_of_opentelemetry_is_loaded(
+    settings: Any, server: Server, committed: str
+) -> None:
+    configure_profiles()
+    with Receiver(OK) as target:
+        environment = {**os.environ, **database.environment(server, committed)}
+        environment |= {**endpoint(target.url), "DJANGO_SETTINGS_MODULE": "orbit_site.settings"}
+        done = subprocess.run(
+            [sys.executable, "-c", OFF],
+            cwd=database.PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout.split() == ["success", "False"], done.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+def test_a_forked_worker_sends_its_spans_before_its_drain_ends(
+    server: Server, committed: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Receiver(OK) as target, Receiver(OK) as receiver:
+        collector = Collector(receiver)
+        variables = {
+            **endpoint(target.url),
+            "ORBIT_WORKERS": "1",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.port}",
+            # So that only the drain can have sent them.
+            "OTEL_BSP_SCHEDULE_DELAY": "600000",
+        }
+        with cluster(server, committed, tmp_path, **variables) as running:
+            running.ready(workers=1)
+            cycle_id = trigger.start(
+                namespace="default", source=Trigger.COMMAND, actor=SYSTEM
+            ).cycle_id
+            until(lambda: CycleRun.objects.get(pk=cycle_id).status == "success", "it succeeds")
+            assert collector.of_cycle(cycle_id) == []
+            running.stop()
+            assert running.code() == 0
+        names = by_name(collector.of_cycle(cycle_id))
+    assert {"cycle", "initiation", "tier 1", "dispatch"} <= names.keys()
+    assert len(names["deliver default-endpoint"]) == 3
+    assert "are missing" not in capfd.readouterr().err

@@ -2,10 +2,11 @@
 
 import logging
 import os
+import sys
 
 import pytest
 
-from orbit_site.settings import names, variables
+from orbit_site.settings import environment, names, variables
 
 
 def reported(real: dict[str, str], in_file: tuple[str, ...] = ()) -> list[str]:
@@ -40,7 +41,6 @@ def test_a_misspelt_name_is_reported_with_the_right_one(name: str, meant: str) -
         "ORBIT_RETENTION_DAYS",
         "ORBIT_PHASE4_ENABLED",
         "ORBIT_PHASE4_ALLOW_MUTATION",
-        "ORBIT_PROJECTION_DRIFT_THRESHOLD",
         "ORBIT_XYZZY",
     ],
 )
@@ -91,3 +91,16 @@ def test_it_is_reported_once_for_a_process_and_its_children(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "ORBIT_GLOBALPAUSE" in caplog.text
     assert "hush" not in caplog.text
+
+
+def test_traces_without_their_packages_are_reported_with_how_to_install_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(environment, "ORBIT_TRACING", True)
+    assert not any("orbit[otel]" in sentence for sentence in names.warnings())
+    for module in [name for name in sys.modules if name.startswith("opentelemetry.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if it weren't installed
+    (sentence,) = [sentence for sentence in names.warnings() if "orbit[otel]" in sentence]
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT is set" in sentence
+    assert "requirements-otel.txt" in sentence

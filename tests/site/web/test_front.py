@@ -147,6 +147,23 @@ def test_a_body_over_the_limit_is_not_read_and_its_length_is_passed_on(settings:
         assert client.body == length.encode()
 
 
+def test_events_have_a_limit_and_a_share_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "LARGE_BODIES", 3_000_000)
+    monkeypatch.setattr(front, "READ_SECONDS", 0.3)
+    events = Client("/telemetry/events", "POST", b"a" * 2_000_000, b"", transfer_encoding="chunked")
+    serve(lambda environment: environment["CONTENT_LENGTH"].encode(), events)
+    assert events.body == b"2000000"
+    over = Client("/telemetry/events", "POST", content_length=str(16 * 1024 * 1024 + 1))
+    serve(lambda environment: environment["wsgi.input"].read() + b"none", over)
+    assert over.body == b"none"
+    # They take the room of events, not that of others.
+    slow = Client("/telemetry/events", "POST", b"a" * 2_900_000, content_length="3000000")
+    refused = Client("/telemetry/events", "POST", b"a" * 900_000, b"", content_length="900000")
+    other = Client("/x", "POST", b"a" * 900_000, b"", content_length="900000")
+    serve(lambda environment: b"ok", slow, refused, other)
+    assert [client.status for client in (slow, refused, other)] == [408, 503, 200]
+
+
 def test_large_bodies_share_a_limit_and_small_ones_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "LARGE_BODIES", 100_000)
     monkeypatch.setattr(front, "READ_SECONDS", 0.3)

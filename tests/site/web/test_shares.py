@@ -25,6 +25,7 @@ ID = "0190a1b2-0000-7000-8000-000000000001"
         (f"/operations/{ID}/cancel", shares.CANCELS),
         (f"/admin/orbit/cyclerun/{ID}/cancel/", shares.CANCELS),
         (f"/admin/governance/operationrun/{ID}/cancel/", shares.CANCELS),
+        ("/telemetry/events", shares.EVENTS),
         ("/health", shares.HEALTH),
         ("/ready", shares.READY),
         ("/cycles/trigger", shares.ORDINARY),
@@ -55,6 +56,7 @@ def test_a_list_of_the_console_names_its_action_in_the_form(
 
 
 def test_reading_is_ordinary() -> None:
+    assert shares.of("GET", "/telemetry/events", b"") == shares.ORDINARY
     assert shares.of("GET", "/governance/pause", b"") == shares.ORDINARY
     assert shares.of("GET", "/governance/namespaces/eu/halt", b"") == shares.ORDINARY
 
@@ -71,3 +73,9 @@ def test_a_large_body_takes_no_thread_of_the_stops() -> None:
     assert shares.of("POST", "/admin/governance/namespace/", b"action=halt&" + large) == (
         shares.ORDINARY
     )
+
+
+def test_only_events_may_be_large() -> None:
+    assert shares.largest_body("POST", "/telemetry/events") == 16 * 1024 * 1024
+    assert shares.largest_body("GET", "/telemetry/events") == 1024 * 1024
+    assert shares.largest_body("POST", "/telemetry/coverage") == 1024 * 1024

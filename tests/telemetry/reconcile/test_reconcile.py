@@ -111,6 +111,9 @@ def test_an_orphan_that_goes_on_is_a_task_again(drifted: Put) -> None:
     run()
     send("task_start", "script")
     assert statuses()["script"] == "running"
+    # It was counted once, and its status stays that of its events.
+    assert counts(run()) == [0, 0, 0]
+    assert statuses()["script"] == "running"
     drifted(script="RUNNING")
     assert counts(run()) == [0, 0, 0]
 

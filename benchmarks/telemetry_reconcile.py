@@ -1,6 +1,6 @@
 """Coverage of 10,000 sessions; and reconciliation of a million tasks beside a bare full join.
 
-``python -m benchmarks.projection TASKS`` measures in Orbit's environment and prints JSON.
+``python -m benchmarks.telemetry_reconcile TASKS`` measures in Orbit's environment and prints JSON.
 """
 
 import json
@@ -92,7 +92,7 @@ class Result:
 def measure(testbed: Testbed, *, tasks: int) -> Result:
     """Measure with so many tasks."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.projection", str(tasks)],
+        [sys.executable, "-m", "benchmarks.telemetry_reconcile", str(tasks)],
         cwd=testbed.project,
         env=testbed.environment,
         capture_output=True,
