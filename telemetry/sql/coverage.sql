@@ -4,12 +4,12 @@
 -- params: edge_rank int, edge_session text, backwards bool, size int
 WITH events AS (   -- the index telemetry_event_session holds these names
     SELECT
-        session_id,
+        session_id COLLATE "C" AS session_id,   -- sorted several times: bytes, not a language
         occurred_at,
         name,
-        coalesce(task_id, '') AS task,
+        coalesce(task_id, '') COLLATE "C" AS task,
         CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared,
-        CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END AS path
+        CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END COLLATE "C" AS path
     FROM telemetry_telemetryevent
     WHERE session_id IS NOT NULL
       AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
