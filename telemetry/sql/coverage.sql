@@ -72,11 +72,11 @@ path_gaps AS (
         d.session_id,
         (array_agg('artifact_emit:' || d.path ORDER BY d.path))[1:{{listed}}] AS missing,
         count(*) AS missing_count
-    FROM declared_paths d
-    WHERE NOT EXISTS (
-        SELECT 1
-        FROM events e
-        WHERE e.session_id = d.session_id AND e.path = d.path)
+    FROM (   -- not a join: that could compare each path with each other one of its session
+        SELECT session_id, path FROM declared_paths
+        EXCEPT
+        SELECT session_id, path FROM events WHERE path IS NOT NULL
+    ) AS d
     GROUP BY d.session_id
 ),
 judged AS (
