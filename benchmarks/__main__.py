@@ -18,6 +18,7 @@ from benchmarks import (
     telemetry_ingest,
     telemetry_pipeline,
     telemetry_projection,
+    telemetry_reconcile,
     testbed,
 )
 from benchmarks.cycles import Round
@@ -76,6 +77,12 @@ def _options() -> argparse.Namespace:
         help="with telemetry: events of 1 KB in a round of ingest (100,000); a million is 1 GB",
     )
     parser.add_argument(
+        "--tasks",
+        type=int,
+        default=1_000_000,
+        help="with telemetry: tasks that are reconciled (1,000,000)",
+    )
+    parser.add_argument(
         "--dropped",
         type=int,
         default=1_000_000,
@@ -128,6 +135,7 @@ def main() -> int:
                 options.cycles,
             )
             lines += telemetry_projection.measure(here, most=1_000_000).lines()
+            lines += telemetry_reconcile.measure(here, tasks=options.tasks).lines()
         if "deliveries" in parts:  # last: it changes the configuration
             lines += _deliveries(
                 deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),

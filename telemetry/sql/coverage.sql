@@ -4,12 +4,12 @@
 -- params: edge_rank int, edge_session text, backwards bool, size int
 WITH events AS (   -- the index telemetry_event_session holds these names
     SELECT
-        session_id,
+        session_id COLLATE "C" AS session_id,   -- sorted several times: bytes, not a language
         occurred_at,
         name,
-        coalesce(task_id, '') AS task,
+        coalesce(task_id, '') COLLATE "C" AS task,
         CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared,
-        CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END AS path
+        CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END COLLATE "C" AS path
     FROM telemetry_telemetryevent
     WHERE session_id IS NOT NULL
       AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
@@ -72,11 +72,11 @@ path_gaps AS (
         d.session_id,
         (array_agg('artifact_emit:' || d.path ORDER BY d.path))[1:{{listed}}] AS missing,
         count(*) AS missing_count
-    FROM declared_paths d
-    WHERE NOT EXISTS (
-        SELECT 1
-        FROM events e
-        WHERE e.session_id = d.session_id AND e.path = d.path)
+    FROM (   -- not a join: that could compare each path with each other one of its session
+        SELECT session_id, path FROM declared_paths
+        EXCEPT
+        SELECT session_id, path FROM events WHERE path IS NOT NULL
+    ) AS d
     GROUP BY d.session_id
 ),
 judged AS (

@@ -118,7 +118,7 @@ def _archived(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ingest_scrambled(events: list[Row], shuffled: random.Random) -> None:
-    """Store events in random batches; some come twice. Between, tasks become orphans."""
+    """Store events in random batches; some come twice. Between, tasks are marked orphaned."""
     rest = shuffled.sample(events, len(events))
     while rest:
         cut = shuffled.randrange(1, 9)

@@ -1,4 +1,4 @@
-WITH events AS (SELECT session_id, occurred_at, name, coalesce(task_id, '') AS task, CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared, CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END AS path
+WITH events AS (SELECT session_id COLLATE "C" AS session_id, occurred_at, name, coalesce(task_id, '') COLLATE "C" AS task, CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared, CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END COLLATE "C" AS path
 FROM telemetry_telemetryevent
 WHERE session_id IS NOT NULL
 AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
@@ -26,11 +26,11 @@ JOIN LATERAL jsonb_array_elements_text(CASE WHEN jsonb_typeof(e.declared) = 'arr
 WHERE e.declared IS NOT NULL
 AND item.value IS NOT NULL), path_gaps AS (SELECT d.session_id, (array_agg('artifact_emit:' || d.path
 ORDER BY d.path))[1:100] AS missing, count(*) AS missing_count
-FROM declared_paths d
-WHERE NOT EXISTS (SELECT 1
-FROM events e
-WHERE e.session_id = d.session_id
-AND e.path = d.path)
+FROM (SELECT session_id, path
+FROM declared_paths EXCEPT
+SELECT session_id, path
+FROM events
+WHERE path IS NOT NULL) AS d
 GROUP BY d.session_id), judged AS (SELECT f.session_id, array_remove(ARRAY[ CASE WHEN starts_with(f.session_id, 'orbit:') THEN NULL WHEN f.tasks_started = 0 THEN 'task_start' END, CASE WHEN starts_with(f.session_id, 'orbit:') THEN NULL WHEN f.tasks_ended = 0
 OR t.open_count > 0 THEN 'task_end' END, CASE WHEN starts_with(f.session_id, 'orbit-ingest-') THEN NULL WHEN f.commands_ended = 0
 OR f.commands_ended < f.commands_started THEN 'command_end' END ], NULL) AS core, coalesce(p.missing, '{}') || CASE WHEN f.artifacts < t.declared THEN ARRAY['artifact_emit'] ELSE '{}' END AS artifacts, coalesce(p.missing_count, 0) + greatest(0, coalesce(t.declared, 0) - f.artifacts) AS missing_artifacts, coalesce(t.open_tasks, '{}') AS open_tasks

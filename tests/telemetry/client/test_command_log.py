@@ -13,7 +13,8 @@ from tests.support import database
 from tests.support.polling import until
 from tests.support.project import PROJECT
 
-pytestmark = pytest.mark.processes
+# In the other set-up, events of commands reach telemetry by the outbox.
+pytestmark = [pytest.mark.processes, pytest.mark.one_database]
 
 #: Of each command: what it reported, as (command, success, exit code).
 ENDS = """

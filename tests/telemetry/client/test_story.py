@@ -13,7 +13,7 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.project import PROJECT
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.one_database]
 
 #: As a harness of Pester does: results and coverage in files, and an exit code.
 SCRIPT = """

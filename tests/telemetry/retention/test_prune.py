@@ -54,6 +54,8 @@ def test_young_days_stay_and_the_function_drops_none_of_them(settings: Any) -> N
             transaction.atomic(using=database.ALIAS),
         ):
             prune.DROP_DAY.rows(day=days_ago(ago))
+    public = "SELECT has_function_privilege('public', 'telemetry_drop_day(date)', 'EXECUTE')"
+    assert rows(public) == [(False,)]
     settings.ORBIT_TELEMETRY_RETENTION_DAYS = 30
     assert prune.old_days() == []
 
