@@ -58,20 +58,20 @@ class TelemetryCoverage(Resource):
         never reported fails.
         """
         options = {"size": LARGEST, **queries.filters(self.query, _QUERY)}
-        wanted = options.pop("namespace", None)
+        asked_for = options.pop("namespace", None)
         namespaces = self.actor.namespaces
-        if wanted is not None:
-            namespaces = frozenset({wanted} if self.actor.sees(wanted) else ())
+        if asked_for is not None:
+            namespaces = frozenset({asked_for} if self.actor.sees(asked_for) else ())
         cursor = options.pop("cursor", None)
         if cursor is not None:
             options["backwards"], options["edge"] = _open(cursor)
-        found = coverage.scan(namespaces=namespaces, **options)
-        first, last = (found.sessions[0], found.sessions[-1]) if found.sessions else (None, None)
+        scan = coverage.scan(namespaces=namespaces, **options)
+        first, last = (scan.sessions[0], scan.sessions[-1]) if scan.sessions else (None, None)
         return Response(
             _COVERAGE.of(
-                found,
-                next=_link(request, ">", last) if found.has_next else None,
-                previous=_link(request, "<", first) if found.start else None,
+                scan,
+                next=_link(request, ">", last) if scan.has_next else None,
+                previous=_link(request, "<", first) if scan.start else None,
             )
         )
 

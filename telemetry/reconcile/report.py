@@ -37,14 +37,14 @@ def report(
             {
                 "decision": "projection_drift",
                 "kind": str(kind),
-                "count": found.count,
-                "ids": found.ids,
+                "count": difference.count,
+                "ids": difference.ids,
                 "authority": authority,
-                "rationale": _rationale(kind, found, authority),
+                "rationale": _rationale(kind, difference, authority),
             },
-            level=Level.WARNING if found.count else Level.INFO,
+            level=Level.WARNING if difference.count else Level.INFO,
         )
-        for kind, found in drift.items()
+        for kind, difference in drift.items()
     ]
     rows += [
         _event(run, Name.METRIC, name, {"name": name, "value": value})
@@ -54,10 +54,10 @@ def report(
     return metrics
 
 
-def _rationale(kind: Kind, found: Drift, authority: str | None) -> str:
+def _rationale(kind: Kind, difference: Drift, authority: str | None) -> str:
     if authority is None:
         return "no authority of tasks is registered: there is nothing to compare with"
-    if not found.count:
+    if not difference.count:
         return "no difference"
     return {
         Kind.MISSING_IN_PROJECTION: "inserted, as the authority tells them",
