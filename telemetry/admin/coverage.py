@@ -40,7 +40,7 @@ def page(request: HttpRequest) -> HttpResponse:
     days = _days(request.GET.get("days", ""))
     session = request.GET.get("session", "").strip()[:200] or None
     edge = _edge(request.GET.get("edge", ""))
-    scan = coverage.scan(
+    result = coverage.scan(
         session=session,
         namespaces=actor_of(request).namespaces,
         since=clock.now() - timedelta(days=days) if days and session is None else None,
@@ -52,34 +52,34 @@ def page(request: HttpRequest) -> HttpResponse:
         request,
         "console/coverage.html",
         title="Coverage",
-        scan=scan,
-        verdict=_verdict(scan),
-        look={Status.PASS: "success", Status.WARN: "partial_success"}.get(scan.overall, "failed"),
+        result=result,
+        verdict=_verdict(result),
+        look={Status.PASS: "success", Status.WARN: "partial_success"}.get(result.overall, "failed"),
         core=CORE,
-        rows=[_row(item) for item in scan.sessions],
+        rows=[_row(item) for item in result.sessions],
         session=session or "",
         days=days,
         ranges=_RANGES.items(),
-        first=scan.start + 1,
-        last=scan.start + len(scan.sessions),
-        **_links(scan, days=days, session=session),
+        first=result.start + 1,
+        last=result.start + len(result.sessions),
+        **_links(result, days=days, session=session),
     )
 
 
-def _verdict(scan: Coverage) -> str:
-    if not scan.sessions_total:
+def _verdict(result: Coverage) -> str:
+    if not result.sessions_total:
         return "No session reported in this range."
-    if not scan.sessions_with_gaps:
-        return f"Pass: {_sessions(scan.sessions_total)}, no gap."
-    word = "Fail" if scan.overall is Status.FAIL else "Warning"
+    if not result.sessions_with_gaps:
+        return f"Pass: {_sessions(result.sessions_total)}, no gap."
+    word = "Fail" if result.overall is Status.FAIL else "Warning"
     core = (
-        f" {scan.sessions_failed} of them didn't report a core event."
-        if scan.sessions_failed
+        f" {result.sessions_failed} of them didn't report a core event."
+        if result.sessions_failed
         else " All core events are there."
     )
     return (
-        f"{word}: {scan.sessions_with_gaps} of {_sessions(scan.sessions_total)}"
-        f" {'has' if scan.sessions_with_gaps == 1 else 'have'} gaps.{core}"
+        f"{word}: {result.sessions_with_gaps} of {_sessions(result.sessions_total)}"
+        f" {'has' if result.sessions_with_gaps == 1 else 'have'} gaps.{core}"
     )
 
 
@@ -114,15 +114,15 @@ def _edge(text: str) -> Edge | None:
     return (int(rank), session) if rank in {"0", "1", "2"} and session else None
 
 
-def _links(scan: Coverage, *, days: int, session: str | None) -> dict[str, Any]:
+def _links(result: Coverage, *, days: int, session: str | None) -> dict[str, Any]:
     def link(item: SessionCoverage, **more: str) -> str:
         rank, name = item.edge
         chosen = {"days": days, **({"session": session} if session else {})}
         return urlencode({**chosen, "edge": f"{rank}:{name}", **more})
 
-    if not scan.sessions:
+    if not result.sessions:
         return {"next": None, "previous": None}
     return {
-        "next": link(scan.sessions[-1]) if scan.has_next else None,
-        "previous": link(scan.sessions[0], back="1") if scan.start else None,
+        "next": link(result.sessions[-1]) if result.has_next else None,
+        "previous": link(result.sessions[0], back="1") if result.start else None,
     }

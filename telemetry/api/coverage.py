@@ -58,20 +58,20 @@ class TelemetryCoverage(Resource):
         never reported fails.
         """
         options = {"size": LARGEST, **queries.filters(self.query, _QUERY)}
-        asked_for = options.pop("namespace", None)
+        chosen = options.pop("namespace", None)
         namespaces = self.actor.namespaces
-        if asked_for is not None:
-            namespaces = frozenset({asked_for} if self.actor.sees(asked_for) else ())
+        if chosen is not None:
+            namespaces = frozenset({chosen} if self.actor.sees(chosen) else ())
         cursor = options.pop("cursor", None)
         if cursor is not None:
             options["backwards"], options["edge"] = _open(cursor)
-        scan = coverage.scan(namespaces=namespaces, **options)
-        first, last = (scan.sessions[0], scan.sessions[-1]) if scan.sessions else (None, None)
+        result = coverage.scan(namespaces=namespaces, **options)
+        first, last = (result.sessions[0], result.sessions[-1]) if result.sessions else (None, None)
         return Response(
             _COVERAGE.of(
-                scan,
-                next=_link(request, ">", last) if scan.has_next else None,
-                previous=_link(request, "<", first) if scan.start else None,
+                result,
+                next=_link(request, ">", last) if result.has_next else None,
+                previous=_link(request, "<", first) if result.start else None,
             )
         )
 

@@ -1,8 +1,7 @@
 """Rebuild the projection from the stored events, a day at a time.
 
-The events are merged into the rows that are there: a merge never goes back, so no reader sees an
-empty projection, and tasks whose events were dropped stay. What events can't mend is corrected
-after it.
+The events are merged into the rows that are there: a merge never goes back, so readers see no empty
+projection, and tasks whose events were dropped stay. What events can't mend is corrected after it.
 """
 
 from datetime import date

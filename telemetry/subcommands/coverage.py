@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
     """Print the coverage; exit by its status."""
-    scan = coverage.scan(
+    result = coverage.scan(
         session=options["session"],
         since=_time("--from", options["since"]),
         until=_time("--to", options["until"]),
@@ -38,24 +38,24 @@ def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
     if options["json"]:
         command.print_json(
             {
-                "overall": scan.overall,
-                "sessions_total": scan.sessions_total,
-                "sessions_with_gaps": scan.sessions_with_gaps,
-                "sessions_failed": scan.sessions_failed,
-                "sessions": [asdict(session) for session in scan.sessions],
+                "overall": result.overall,
+                "sessions_total": result.sessions_total,
+                "sessions_with_gaps": result.sessions_with_gaps,
+                "sessions_failed": result.sessions_failed,
+                "sessions": [asdict(session) for session in result.sessions],
             }
         )
     else:
-        _print(command, scan)
-    raise SystemExit(EXIT[scan.overall])
+        _print(command, result)
+    raise SystemExit(EXIT[result.overall])
 
 
-def _print(command: OrbitCommand, scan: Coverage) -> None:
+def _print(command: OrbitCommand, result: Coverage) -> None:
     command.say(
-        f"{scan.overall}: {scan.sessions_with_gaps} of {scan.sessions_total} sessions have gaps,"
-        f" {scan.sessions_failed} of them miss a core event."
+        f"{result.overall}: {result.sessions_with_gaps} of {result.sessions_total} sessions have"
+        f" gaps, {result.sessions_failed} of them miss a core event."
     )
-    for session in scan.sessions:
+    for session in result.sessions:
         if session.status is Status.PASS:
             break
         missing = ", ".join(session.missing)
@@ -67,8 +67,8 @@ def _print(command: OrbitCommand, scan: Coverage) -> None:
         )
         if session.open_tasks:
             command.say(f"        no end of: {', '.join(session.open_tasks)}")
-    if scan.sessions_with_gaps > _SHOWN:
-        command.say(f"  ... and {scan.sessions_with_gaps - _SHOWN} more: --json shows all.")
+    if result.sessions_with_gaps > _SHOWN:
+        command.say(f"  ... and {result.sessions_with_gaps - _SHOWN} more: --json shows all.")
 
 
 def _time(option: str, value: str | None) -> Any:
