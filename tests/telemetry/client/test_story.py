@@ -25,11 +25,13 @@ exit ${DJANGO_SETTINGS_MODULE:+99}3
 
 
 def manage(server: Server, name: str, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    # manage.py sets this for itself. Its program may be another project of Django.
+    theirs = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
     ended = subprocess.run(
         [sys.executable, str(PROJECT / "manage.py"), *arguments],
         cwd=folder,
         env={
-            **os.environ,
+            **theirs,
             **database.environment(server, name),
             "ORBIT_TELEMETRY_SPOOL": str(folder / "spool"),
         },
