@@ -11,9 +11,13 @@ from governance.rest import queries
 from telemetry import coverage
 from telemetry.coverage import Coverage, Status
 
-HELP = "Show which sessions didn't report what they had to. Exit code: 0 PASS, 1 FAIL, 8 WARN."
-#: For CI. Codes from 2 to 7 are refusals of commands.
-EXIT = {Status.PASS: 0, Status.FAIL: 1, Status.WARN: 8}
+HELP = (
+    "Show which sessions didn't report what they had to. Exit code: 0 PASS and WARN, 1 FAIL; "
+    "with --strict, 8 WARN."
+)
+_FAILED = 1
+#: With --strict. Codes from 2 to 7 are refusals of commands.
+_WARNED = 8
 _SHOWN = 100
 
 
@@ -25,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--to", dest="until", metavar="TIME", help="sessions with an event before")
     parser.add_argument("--json", action="store_true", help="one JSON document, with all sessions")
+    parser.add_argument("--strict", action="store_true", help="exit with 8 for WARN")
 
 
 def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
@@ -47,7 +52,13 @@ def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
         )
     else:
         _print(command, result)
-    raise SystemExit(EXIT[result.overall])
+    raise SystemExit(_exit_code(result.overall, is_strict=options["strict"]))
+
+
+def _exit_code(overall: Status, *, is_strict: bool) -> int:
+    if overall is Status.FAIL:
+        return _FAILED
+    return _WARNED if is_strict and overall is Status.WARN else 0
 
 
 def _print(command: OrbitCommand, result: Coverage) -> None:
