@@ -1,6 +1,8 @@
 """The findings of ``check --deploy``; docs/deploy.md lists them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -12,6 +14,7 @@ from django.db.models import Q
 from governance.kernel import sequences, sql
 from governance.kernel.errors import OrbitError
 from orbit.dispatch import endpoints
+from telemetry import database as telemetry
 
 SERVER_FACTS = sql.load(__name__, "server_facts")
 SHORTEST_TOKEN = 20
@@ -113,7 +116,12 @@ def _warning(number: int, about: str = "") -> CheckMessage:
 
 def findings() -> list[CheckMessage]:
     """Return all findings."""
-    return [*settings_of_production(), *endpoints_of_production(), *database_of_production()]
+    return [
+        *settings_of_production(),
+        *endpoints_of_production(),
+        *database_of_production(),
+        *second_database_of_production(),
+    ]
 
 
 def settings_of_production() -> list[CheckMessage]:
@@ -167,6 +175,34 @@ def database_of_production() -> list[CheckMessage]:
         return [_warning(14, " ".join(str(error).split())[:200])]
 
 
+def second_database_of_production() -> list[CheckMessage]:
+    """Return the findings about telemetry's own database, which owns its tables."""
+    if not telemetry.IS_SEPARATE:
+        return []
+    variable = "ORBIT_TELEMETRY_DATABASE_URL"
+    try:
+        [(_, read_only, unsafe_commits, encrypted)] = replace(
+            SERVER_FACTS, using=telemetry.ALIAS
+        ).rows()
+    except Error as error:
+        return [_warning(14, f"{variable}: {' '.join(str(error).split())[:200]}")]
+    problems = {
+        16: read_only,
+        17: unsafe_commits,
+        18: _crosses_a_network(settings.DATABASES[telemetry.ALIAS]) and not encrypted,
+    }
+    return [_warning(number, variable) for number, is_problem in problems.items() if is_problem]
+
+
+def _crosses_a_network(database: dict[str, Any]) -> bool:
+    """Tell whether its connections leave this machine, and may not without TLS."""
+    return (
+        database["HOST"] not in LOCAL_HOSTS
+        and not database["HOST"].startswith("/")
+        and database["OPTIONS"].get("sslmode") != "disable"
+    )
+
+
 def _database_problems() -> Iterator[int]:
     [(privileged, read_only, unsafe_commits, encrypted)] = SERVER_FACTS.rows()
     # W001 already reports the owner's role.
@@ -179,13 +215,7 @@ def _database_problems() -> Iterator[int]:
         yield 16
     if unsafe_commits:
         yield 17
-    database = settings.DATABASES["default"]
-    if (
-        not encrypted
-        and database["HOST"] not in LOCAL_HOSTS
-        and not database["HOST"].startswith("/")
-        and database["OPTIONS"].get("sslmode") != "disable"
-    ):
+    if not encrypted and _crosses_a_network(settings.DATABASES["default"]):
         yield 18
     administrators = get_user_model().objects.filter(
         Q(groups__name="Administrator") | Q(is_superuser=True), is_active=True

@@ -4,10 +4,12 @@ No thread stays: a script may fork, and Python warns of a fork beside a thread.
 """
 
 import _thread
+import signal
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from . import notes, spool
 from .options import Options
@@ -65,6 +67,8 @@ class Sender:
 
     def finish(self, seconds: float) -> bool:
         """Send what is left, for ``seconds`` at most. Return whether Orbit has it all."""
+        if self._options.is_off:
+            return True
         ends = time.monotonic() + seconds
         self._hurry.set()
         while (self._is_busy or not self.is_done) and time.monotonic() < ends:
@@ -82,7 +86,8 @@ class Sender:
             return
         ends = time.monotonic() + seconds
         ended: list[bool] = []
-        _thread.start_new_thread(self._run_once, (ended,))
+        with _signals_blocked():
+            _thread.start_new_thread(self._run_once, (ended,))
         while not ended and time.monotonic() < ends:
             time.sleep(0.01)
 
@@ -100,7 +105,8 @@ class Sender:
         thread = threading.Thread(target=self._run, name="orbit-telemetry", daemon=True)
         self._is_busy, self._thread = True, thread
         try:
-            thread.start()
+            with _signals_blocked():
+                thread.start()
         except RuntimeError:  # no more threads, or Python ends: the disk has the events
             self._is_busy = False
 
@@ -183,6 +189,20 @@ class Sender:
         self._resume_at = time.monotonic() + max(wait, _SHORTEST_WAIT)
         self.is_done = False
         notes.once("away", f"{answer.sentence} Events are kept and sent later.")
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Let a thread begin that takes no signal.
+
+    Those of the script are its own, also if it waits for them with sigwait. SIGPIPE would end it,
+    if it has Python's handler taken away.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _close(segments: list[Segment]) -> None:

@@ -90,6 +90,8 @@ WORKSPACE_ROUTES = {
     "POST governance/unpause",
     "POST governance/namespaces",
 }
+#: Routes that answer 202 with a verdict for each object, which tests of their own check.
+VERDICT_ROUTES = {"POST telemetry/events"}
 #: Routes that don't depend on namespaces.
 INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
 #: Routes that need these parameters.

@@ -41,6 +41,7 @@ from tests.contract.hidden import (
     REASON,
     REQUIRED_QUERY,
     SKIPPED_PAGES,
+    VERDICT_ROUTES,
     WORKSPACE_FORMS,
     WORKSPACE_ROUTES,
     create_hidden_objects,
@@ -177,6 +178,8 @@ def test_a_hidden_id_is_like_a_missing_one(confined: tuple[Api, Client]) -> None
             assert _without_names(answer) == _without_names(client.get(twin)), route
     for operation in routes.writing():
         method, _, route = operation.partition(" ")
+        if operation in VERDICT_ROUTES:
+            continue
         assert operation in BODIES or "<" in route or operation in WORKSPACE_ROUTES, (
             f"{operation}: say in BODIES what of the other namespace it could touch"
         )

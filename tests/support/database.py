@@ -2,6 +2,7 @@
 
 import atexit
 import fcntl
+import functools
 import hashlib
 import os
 import subprocess
@@ -167,6 +168,7 @@ def drop_one(server: Server, name: str) -> None:
         )
 
 
+@functools.cache  # a change while the tests run is one of the next run
 def _fingerprint() -> str:
     digest = hashlib.sha256()
     for path in sorted(

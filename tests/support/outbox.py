@@ -30,8 +30,11 @@ def keys() -> list[tuple[object, ...]]:
 
 
 def forwarded() -> list[tuple[object, ...]]:
-    """Return (id, occurred_at) of the events in telemetry's own database."""
-    return telemetry.rows(KEYS.format("telemetry_telemetryevent"))
+    """Return (id, occurred_at) of the events in telemetry's own database; not of nightly runs."""
+    return telemetry.rows(
+        "SELECT id, occurred_at FROM telemetry_telemetryevent"
+        " WHERE name IN ('delivery_attempt', 'tier_attempt') ORDER BY 1, 2"
+    )
 
 
 def counters() -> tuple[int, int]:

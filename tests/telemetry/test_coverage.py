@@ -261,23 +261,28 @@ def test_a_bad_parameter_is_refused(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "code", "word"),
+    ("events", "code", "strict", "word"),
     [
-        (["task_start", "task_end", "command_end"], 0, "PASS"),
-        (["task_start"], 1, "FAIL"),
-        (["declare", "task_end", "command_end"], 8, "WARN"),
+        (["task_start", "task_end", "command_end"], 0, 0, "PASS"),
+        (["task_start"], 1, 1, "FAIL"),
+        (["declare", "task_end", "command_end"], 0, 8, "WARN"),
     ],
 )
 def test_the_command_says_it_in_words_in_json_and_by_its_exit_code(
-    events: list[str], code: int, word: str, capsys: pytest.CaptureFixture[str]
+    events: list[str], code: int, strict: int, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "declare" in events:
         declare("s", ["a.xml"])
     report("s", *(name for name in events if name != "declare"))
-    for form in ([], ["--json"], ["--session", "s"]):
+    for form, expected in (
+        ([], code),
+        (["--json"], code),
+        (["--session", "s"], code),
+        (["--strict"], strict),
+    ):
         with pytest.raises(SystemExit) as ended:
             call_command("telemetry", "coverage", *form)
-        assert ended.value.code == code
+        assert ended.value.code == expected
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{word}: ")
     document = json.loads(next(line for line in lines if line.startswith("{")))

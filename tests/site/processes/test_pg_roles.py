@@ -1,12 +1,15 @@
 """The embedded server's roles: neither is a superuser, also in data of an older release."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from orbit_site.processes import pg_paths, pg_programs, pg_roles, postgres
+from tests.support import project
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 pytestmark = pytest.mark.processes
@@ -66,25 +69,33 @@ def connect(base: Path, role: str) -> psycopg.Connection:
     return psycopg.connect(postgres.locate(base).url(role), autocommit=True)
 
 
+@pytest.fixture(scope="module")
+def old_data() -> Iterator[Path]:
+    """The data folder of an older release, with tables."""
+    with project.open_folder() as folder:
+        data, runner = folder / "old", pg_paths.account(folder)
+        programs = pg_paths.programs(runner)
+        data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(data, runner.uid, runner.gid)
+        pg_programs.initialize(
+            programs, data, runner, "--username=orbit_owner", "--no-sync", "--encoding=UTF8"
+        )
+        first = "CREATE ROLE orbit_app LOGIN;\n\nCREATE DATABASE orbit OWNER orbit_owner;\n\n"
+        pg_programs.single_user(programs, data, runner, first)
+        tables = OLD_TABLES.strip() + "\n\n"
+        pg_programs.single_user(programs, data, runner, tables, database="orbit")
+        with (data / "postgresql.conf").open("a") as file:
+            file.write("include_if_exists = 'orbit.conf'\n")
+        yield data
+
+
 @pytest.fixture
-def old(folder: Path) -> Path:
-    """Data of an older release, with tables."""
-    base, runner = folder / "var", pg_paths.account(folder)
+def old(folder: Path, old_data: Path) -> Path:
+    """A folder with data of an older release."""
+    base = folder / "var"
     base.mkdir(mode=0o755)
-    server, programs = postgres.locate(base), pg_paths.programs(runner)
-    server.data.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        os.chown(server.data, runner.uid, runner.gid)
-    pg_programs.initialize(
-        programs, server.data, runner, "--username=orbit_owner", "--no-sync", "--encoding=UTF8"
-    )
-    first = "CREATE ROLE orbit_app LOGIN;\n\nCREATE DATABASE orbit OWNER orbit_owner;\n\n"
-    pg_programs.single_user(programs, server.data, runner, first)
-    pg_programs.single_user(
-        programs, server.data, runner, OLD_TABLES.strip() + "\n\n", database="orbit"
-    )
-    with (server.data / "postgresql.conf").open("a") as file:
-        file.write("include_if_exists = 'orbit.conf'\n")
+    subprocess.run(["cp", "-a", old_data, postgres.locate(base).data], check=True)
     return base
 
 

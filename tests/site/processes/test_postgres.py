@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -13,11 +13,26 @@ import psycopg
 import pytest
 
 from orbit_site.processes import pg_data_dir, pg_paths, postgres
-from tests.support import processes
+from tests.support import processes, project
 
 QUICK = {"fsync": "off", "shared_buffers": "16MB"}
 PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    """A server's data folder. Making one takes a second of CPU, copying it a tenth."""
+    with project.open_folder() as folder:
+        postgres.ensure(folder, settings=QUICK)
+        postgres.stop(folder)
+        yield postgres.locate(folder).data
+
+
+@pytest.fixture
+def made(folder: Path, data: Path) -> None:
+    """Let ``folder`` have its data already."""
+    subprocess.run(["cp", "-a", data, postgres.locate(folder).data], check=True)
 
 
 def connect(base: Path, role: str = "orbit_app") -> psycopg.Connection:
@@ -56,6 +71,7 @@ def test_the_application_s_role_is_no_superuser_and_owns_nothing(folder: Path) -
                 app.execute(statement)
 
 
+@pytest.mark.usefixtures("made")
 def test_a_second_start_adopts_the_server_within_milliseconds(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     first = postmaster(folder).pid
@@ -68,6 +84,7 @@ def test_a_second_start_adopts_the_server_within_milliseconds(folder: Path) -> N
     assert postmaster(folder).pid == first
 
 
+@pytest.mark.usefixtures("made")
 def test_stop_ends_every_process_and_the_data_stay(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     with connect(folder, "orbit_owner") as owner:
@@ -93,6 +110,7 @@ def test_any_folder_name_works(folder: Path, name: str) -> None:
         assert app.execute("SELECT current_user::text").fetchone() == ("orbit_app",)
 
 
+@pytest.mark.usefixtures("made")
 def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(
     folder: Path,
 ) -> None:
@@ -118,6 +136,7 @@ def test_a_killed_server_recovers_what_was_committed_although_a_backend_is_busy(
     assert not processes.lives(backend)
 
 
+@pytest.mark.usefixtures("made")
 def test_a_server_that_ends_while_it_is_waited_for_is_started_anew(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     server = postmaster(folder)
@@ -140,6 +159,7 @@ def _ignore_errors(call: Callable[[], object]) -> None:
         call()
 
 
+@pytest.mark.usefixtures("made")
 def test_a_pid_file_that_names_a_stranger_is_not_believed(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     pid_file = postgres.locate(folder).data / "postmaster.pid"
@@ -160,6 +180,7 @@ def test_of_four_that_start_it_at_once_one_does_and_all_are_served(folder: Path)
     assert outputs == ["False", "False", "False", "True"]
 
 
+@pytest.mark.usefixtures("made")
 def test_the_last_holder_stops_the_server(folder: Path) -> None:
     hold = (
         "import contextlib\nwith postgres.held(base, settings=quick):\n"
@@ -176,6 +197,7 @@ def test_the_last_holder_stops_the_server(folder: Path) -> None:
     assert not processes.lives(server)
 
 
+@pytest.mark.usefixtures("made")
 def test_a_forked_child_that_leaves_the_block_stops_nothing(folder: Path) -> None:
     fork = (
         "import os\nwith postgres.held(base, settings=quick):\n child = os.fork()\n"
@@ -185,6 +207,7 @@ def test_a_forked_child_that_leaves_the_block_stops_nothing(folder: Path) -> Non
     assert in_a_process(folder, "\n" + fork).communicate(timeout=60)[0] == "False\n"
 
 
+@pytest.mark.usefixtures("made")
 def test_a_killed_holder_leaves_the_server_to_the_next_one(folder: Path) -> None:
     holder = in_a_process(
         folder,
@@ -207,6 +230,7 @@ def test_an_interrupted_creation_is_begun_again(folder: Path) -> None:
     assert postgres.ensure(folder, settings=QUICK) is True
 
 
+@pytest.mark.usefixtures("made")
 def test_data_of_another_release_are_refused_and_left_alone(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     postgres.stop(folder)
@@ -240,6 +264,7 @@ def test_a_socket_folder_of_another_account_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+@pytest.mark.usefixtures("made")
 def test_another_account_of_the_machine_gets_no_connection(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     psql = pg_paths.programs(pg_paths.account(folder)) / "psql"
@@ -292,6 +317,7 @@ def test_data_that_an_older_release_put_elsewhere_are_found_there(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
+@pytest.mark.usefixtures("made")
 def test_root_writes_through_no_symbolic_link_that_the_server_s_account_laid(folder: Path) -> None:
     postgres.ensure(folder, settings=QUICK)
     postgres.stop(folder)
@@ -342,6 +368,7 @@ def test_programs_under_a_name_that_a_shell_would_read_are_copied_for_initdb_alo
     assert (folder / "postgres" / "PG_VERSION").exists()
 
 
+@pytest.mark.usefixtures("made")
 def test_a_server_stops_although_a_client_is_connected(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +380,7 @@ def test_a_server_stops_although_a_client_is_connected(
         client.execute("SELECT 1")
 
 
+@pytest.mark.usefixtures("made")
 def test_a_server_that_does_not_answer_the_first_request_to_stop_gets_the_second(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
