@@ -124,9 +124,13 @@ def decision(text: object, **metadata: Any) -> None:
 
 def flush(seconds: float = 10.0) -> bool:
     """Send what is kept, for ``seconds`` at most. Return whether Orbit has it all."""
-    sender = reporter.get().sender
-    sender.poke()
-    is_done = sender.finish(seconds)
+    try:
+        sender = reporter.get().sender
+        sender.poke()
+        is_done = sender.finish(seconds)
+    except Exception as problem:
+        notes.once("flush", f"flush failed: {type(problem).__name__}: {problem}.")
+        return False
     notes.show()
     return is_done
 

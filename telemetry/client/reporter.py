@@ -87,8 +87,9 @@ class _Default:
                 self._reporter.finish()
 
     def before_fork(self) -> None:
-        if self._reporter is not None:
-            self._reporter.before_fork()
+        with suppress(Exception):
+            if self._reporter is not None:
+                self._reporter.before_fork()
 
     def after_fork(self) -> None:
         if self._reporter is not None:

@@ -55,15 +55,16 @@ class Sender:
             is_early = time.monotonic() < self._resume_at
             if self._is_busy or self._is_held or is_early or not self._options.sends:
                 return
-        if not self._options.url:
-            if self._options.url is None:
-                notes.once(
-                    "url",
-                    "ORBIT_URL isn't set, so events are only kept on disk. "
-                    "An empty ORBIT_URL turns telemetry off.",
-                )
-            return
-        self._start()
+            if self._options.url:
+                # Inside of the lock: two threads would start two.
+                self._start()
+                return
+        if self._options.url is None:
+            notes.once(
+                "url",
+                "ORBIT_URL isn't set, so events are only kept on disk. "
+                "An empty ORBIT_URL turns telemetry off.",
+            )
 
     def finish(self, seconds: float) -> bool:
         """Send what is left, for ``seconds`` at most. Return whether Orbit has it all."""
@@ -103,10 +104,12 @@ class Sender:
     def _start(self) -> None:
         # A thread that is left behind at the end of Python holds nothing but a socket and a lock.
         thread = threading.Thread(target=self._run, name="orbit-telemetry", daemon=True)
-        self._is_busy, self._thread = True, thread
+        self._is_busy = True
         try:
             with _signals_blocked():
                 thread.start()
+            # Not before: others would wait for a thread that hasn't begun.
+            self._thread = thread
         except RuntimeError:  # no more threads, or Python ends: the disk has the events
             self._is_busy = False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import event, files, options, process, values
+from . import event, files, notes, options, process, values
 
 #: Takes events; never raises.
 Sink = Callable[[list[event.Event]], object]
@@ -115,6 +115,9 @@ def run(wrapped: Wrapped, sink: Sink, *, tick: Callable[[], object] = lambda: No
             environ[options.NAMESPACE] = wrapped.namespace
         ended = process.run(wrapped.argv, environ, mask, tick)
         duration = (time.monotonic() - began) * 1000
+        if ended.problem:
+            # A shell would say it, too.
+            notes.once("run", f"{wrapped.argv[0]}: {ended.problem}.")
         sink([*report.artifacts(before), *report.end(ended, duration)])
     return ended.code
 
@@ -150,10 +153,10 @@ class _Report:
         level = "info" if ended.code == 0 else "error"
         events = []
         if ended.code != 0:
-            how = f"ended with exit code {ended.code}"
+            how = f"{self._program} ended with exit code {ended.code}"
             if ended.signal:
-                how = f"was ended by {ended.signal}"
-            text = f"{self._program} {ended.problem or how}"
+                how = f"{self._program} was ended by {ended.signal}"
+            text = f"{self._program}: {ended.problem}" if ended.problem else how
             events.append(self._event("error", {"message": text}, stage="run", level="error"))
         for name in ("task_end", "command_end"):
             more = {"command": self._program} if name == "command_end" else {}

@@ -254,7 +254,18 @@ def test_a_confined_caller_gets_no_session_of_others_by_any_parameter() -> None:
     ]
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "limit=0", "limit=1001", "from=yesterday", "x=1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cursor=x",
+        "limit=0",
+        "limit=1001",
+        "from=yesterday",
+        "x=1",
+        "session_id=a%00b",
+        "namespace=a%00b",
+    ],
+)
 def test_a_bad_parameter_is_refused(query: str) -> None:
     client = api(create_user("vic", "Viewer"))
     assert client.get(f"/telemetry/coverage?{query}").status_code == 400
@@ -310,5 +321,15 @@ def test_the_page_shows_gaps_first_in_words_and_foreign_text_as_text() -> None:
 
 def test_the_pages_parameters_are_harmless() -> None:
     browser = console(create_user("vic", "Viewer"))
-    for query in ("days=x", "edge=9:x", "edge=0:", "session=", "back=1", "edge=0:%27", "days=0"):
+    for query in (
+        "days=x",
+        "edge=9:x",
+        "edge=0:",
+        "session=",
+        "back=1",
+        "edge=0:%27",
+        "days=0",
+        "session=%ff%ed%a0%80",
+        "days=%C2%B2",
+    ):
         assert browser.get(f"/admin/telemetry/coverage/?{query}").status_code == 200

@@ -198,6 +198,28 @@ def test_a_terminated_task_that_waits_ends_at_once(repository: Repository) -> No
     assert repository.names()[-2:] == ["task_end", "command_end"]
 
 
+def test_forks_beside_threads_are_quiet(repository: Repository) -> None:
+    code, _, errors = repository.run(
+        "import os, threading\n"
+        "ended = threading.Event()\n"
+        "def spin():\n"
+        '    while not ended.is_set(): metric("m", 1)\n'
+        "threads = [threading.Thread(target=spin) for _ in range(4)]\n"
+        "for thread in threads: thread.start()\n"
+        "for i in range(20):\n"
+        "    if (child := os.fork()) == 0:\n"
+        '        metric("m", 1); os._exit(0)\n'
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "ended.set()",
+        env={"ORBIT_URL": "http://127.0.0.1:1"},
+    )
+    assert code == 0, errors
+    assert set(errors.splitlines()) == {
+        "orbit telemetry: Orbit can't be reached: [Errno 111] Connection refused. "
+        "Events are kept and sent later."
+    }
+
+
 def test_each_session_has_a_command_of_its_own(repository: Repository) -> None:
     repository.run(
         "import threading\n"

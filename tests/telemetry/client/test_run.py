@@ -28,7 +28,9 @@ from tests.support.scripts import Repository
 def test_the_exit_code_is_the_program_s(
     repository: Repository, program: list[str], code: int
 ) -> None:
-    assert repository.command("run", "--", *program)[0] == code
+    ended, _, errors = repository.command("run", "--", *program)
+    assert ended == code
+    assert (f"orbit telemetry: {program[0]}: " in errors) == (code in {126, 127})
     events = repository.events()
     assert events[-1]["metadata"]["exit_code"] == code
     assert [event["name"] for event in events if event["name"] != "error"] == [
