@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DataError
+from django.db import DataError, transaction
 from pytest_django import DjangoAssertNumQueries
 
 from governance.access.actors import SYSTEM
 from governance.kernel import clock
 from governance.models import AuditTrailEntry
 from governance.namespaces import halts
+from telemetry import database
 from telemetry.ingest import batch, limits, schema_gate, stream
 from telemetry.models import TelemetryDay, TelemetryEvent
 from tests.support.callers import Api, api, create_user, problem
@@ -27,6 +28,11 @@ PATH, LINES = "/telemetry/events", "application/x-ndjson"
 @pytest.fixture
 def client() -> Api:
     return api(create_user())
+
+
+def run(statement: str) -> None:
+    with database.connection().cursor() as cursor:
+        cursor.execute(statement)
 
 
 def report(answer: Any) -> tuple[int, int, list[tuple[int, str]]]:
@@ -97,7 +103,8 @@ def test_what_comes_before_a_break_in_gzip_is_stored(client: Api) -> None:
         ("[]".encode("utf-16-le"), "application/json", {}, 400, "malformed_json"),
         (b"[]", LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
         (b"", LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
-        (gzip.compress(b""), LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
+        (gzip.compress(b"[]", mtime=0), LINES, {}, 400, "malformed_json"),
+        (gzip.compress(b"", mtime=0), LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
         (b"[]", LINES, {"Content_Encoding": "br"}, 415, "unsupported_media_type"),
         (b"[]", LINES, {"Content_Encoding": "gzip, gzip"}, 415, "unsupported_media_type"),
         (b"[]", "text/plain", {}, 415, "unsupported_media_type"),
@@ -185,6 +192,15 @@ def test_missing_tables_are_one_clear_503(
     assert "manage.py migrate" in refusal["detail"]
     decisions = [record for record in caplog.records if "decision" in record.getMessage()]
     assert len(decisions) == 1
+    assert stored() == set()
+
+
+def test_a_table_that_is_really_gone_is_a_503(client: Api) -> None:
+    with transaction.atomic(using=database.ALIAS):
+        run("ALTER TABLE telemetry_metric RENAME TO telemetry_metric_away")
+        refusal = problem(client.post(PATH, [event()]), 503, "schema_missing")
+        assert "telemetry_metric." in refusal["detail"]
+        run("ALTER TABLE telemetry_metric_away RENAME TO telemetry_metric")
     assert stored() == set()
 
 
