@@ -99,7 +99,7 @@ def scan(
     backwards: bool = False,
     size: int = 1000,
 ) -> Coverage:
-    """Judge the sessions that have an event in the range; return ``size`` after ``edge``.
+    """Return the coverage of the sessions that have an event in the range, ``size`` after ``edge``.
 
     Sessions with gaps come first. ``namespaces`` None means all; else only their events are read.
     A ``session`` that is asked for and has sent none of these events misses all of them.

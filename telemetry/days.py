@@ -1,7 +1,7 @@
 """Days of events: a UTC day is stored, archived or dropped as a whole.
 
 Lock order: days in ascending order, before any other lock of telemetry. The locks end with the
-transaction. Whoever adds events of a day shares it; whoever archives, drops or replays it owns it.
+transaction. A writer of events shares their days; archive, drop and replay own the day.
 """
 
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ def share(days: Iterable[date]) -> set[date]:
 
     A day that is being archived is archived again: it gets more events.
     """
-    wanted = sorted(set(days))
-    SHARE.rows(days=wanted)
+    ordered = sorted(set(days))
+    SHARE.rows(days=ordered)
     # A statement of its own: its snapshot must be taken after the locks.
-    known = dict(CLOSED.rows(days=wanted))
-    if archiving := [day for day, dropped in known.items() if not dropped]:
+    closed = dict(CLOSED.rows(days=ordered))
+    if archiving := [day for day, dropped in closed.items() if not dropped]:
         REOPEN.execute(days=archiving)
-    return {day for day, dropped in known.items() if dropped}
+    return {day for day, dropped in closed.items() if dropped}
 
 
 def own(day: date) -> None:
-    """Wait until nobody else adds events of ``day``, and keep others out."""
+    """Wait until no other transaction adds events of ``day``, and keep others out."""
     OWN.rows(day=day)
 
 

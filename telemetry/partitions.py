@@ -31,14 +31,14 @@ def ensure_ahead(report: Report = lambda what, error: None) -> int:
     return UPKEEP.ensure([day for (day,) in MISSING.rows()], report)
 
 
-def ensure(wanted: Iterable[date]) -> int:
+def ensure(needed: Iterable[date]) -> int:
     """Make the partitions of days that lack them, unless dropped; return how many were made.
 
     Call it before the transaction that writes: it locks the DEFAULT partition until the commit. If
     that one is in use, the events go there, and maintenance makes the partitions later.
     """
     made = 0
-    for (day,) in NEEDED.rows(days=sorted(set(wanted))):
+    for (day,) in NEEDED.rows(days=sorted(set(needed))):
         try:
             with transaction.atomic(using=database.ALIAS):
                 # Shared: a day that is just being dropped gets no new partition.

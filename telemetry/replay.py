@@ -26,6 +26,7 @@ UNBOUNDED = database.load(__name__, "unbounded")
 FORGET_DAY = database.load(__name__, "forget_day")
 STAGE_STORED = database.load(__name__, "stage_stored")
 LAST_STAGED = database.load(__name__, "last_staged")
+LAST_LOST = database.load(__name__, "last_lost_day")
 FIRST_AND_LAST = database.load(__name__, "first_and_last_day")
 
 #: Called for each slice with its day and the number of its events.
@@ -81,8 +82,10 @@ def rebuild(report: Report = lambda day, events: None) -> Result:
 
     Ingest goes on meanwhile. A row waits as ``pending`` until its events are read again. What only
     the authority knows is missing afterwards: reconcile brings it. After a crash, rebuild again.
+    Tasks with events of days that were dropped without an archive stay.
     """
-    projection.reset()
+    ((lost,),) = LAST_LOST.rows()
+    projection.reset(lost)
     result = Result()
     ((first, last),) = FIRST_AND_LAST.rows()
     if first is not None:

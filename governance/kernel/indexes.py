@@ -1,14 +1,20 @@
 """Migration operations for indexes that are built, and dropped, beside running processes."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import OperationalError
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.operations import RunPython, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
+from psycopg.errors import LockNotAvailable
 
+#: Others queue behind a statement that waits for a lock of the table: for no longer than this.
+_BRIEF = "500ms"
+_PAUSE_SECONDS = 1.0
 _IS_INVALID = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
 #: Partitions of a table that don't have their part of an index.
 _WITHOUT_INDEX = """
@@ -76,14 +82,14 @@ def _patient(editor: BaseDatabaseSchemaEditor) -> Iterator[CursorWrapper]:
 def build_on_partitions(name: str, table: str, on: str) -> RunPython:
     """Return the operation that builds an index of a partitioned table, partition by partition.
 
-    ``on``: columns and condition. Writers wait only for the parent's entry in the catalog, never
-    for a build. An interrupted migration goes on where it stopped.
+    ``on``: columns and condition. Writers wait only for entries in the catalog, never for a build.
+    An interrupted migration goes on where it stopped.
     """
 
     def create(_apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
         with _patient(editor) as cursor:
             # The parent's index is invalid until each partition has one. New partitions bring it.
-            cursor.execute(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {on}")
+            _briefly(cursor, f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {on}")
             cursor.execute(_WITHOUT_INDEX, [table, name])
             for (partition,) in cursor.fetchall():
                 child = f"{partition}_{name.rpartition('_')[2]}"
@@ -93,9 +99,28 @@ def build_on_partitions(name: str, table: str, on: str) -> RunPython:
                 cursor.execute(
                     f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {child} ON {partition} {on}"
                 )
-                cursor.execute(f"ALTER INDEX {name} ATTACH PARTITION {child}")
+                _briefly(cursor, f"ALTER INDEX {name} ATTACH PARTITION {child}")
 
     def remove(_apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
         editor.execute(f"DROP INDEX IF EXISTS {name}")
 
     return RunPython(create, remove)
+
+
+def _briefly(cursor: CursorWrapper, statement: str) -> None:
+    """Execute ``statement``, again and again until it gets its lock at once.
+
+    A writer or reader may hold its table for as long as it likes.
+    """
+    while True:
+        cursor.execute(f"SET lock_timeout = '{_BRIEF}'")
+        try:
+            cursor.execute(statement)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+        else:
+            return
+        finally:
+            cursor.execute("SET lock_timeout = 0")
+        time.sleep(_PAUSE_SECONDS)

@@ -85,11 +85,12 @@ def needs_database(argv: list[str]) -> bool:
     return argv[1] not in WITHOUT_DATABASE or "--database" in argv
 
 
-def _database(*, needed: bool) -> AbstractContextManager[object]:
+def _database(*, needed: bool, is_checked: bool = True) -> AbstractContextManager[object]:
     if not needed:
         return nullcontext()
     if environment.DATABASE_URL:
-        _refuse_unfit_server()
+        if is_checked:
+            _refuse_unfit_server()
         return nullcontext()
     # Unwind on SIGTERM, so that the server is stopped. Web and cluster set their own handlers.
     signal.signal(signal.SIGTERM, _exit)
@@ -127,7 +128,8 @@ def _database_if_any(*, needed: bool) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             with _explained():
-                stack.enter_context(_database(needed=needed))
+                # The program waits for the database once, while its start is stored.
+                stack.enter_context(_database(needed=needed, is_checked=False))
         except ImproperlyConfigured as error:
             print(f"orbit: warning: {terminal.escape_lines(str(error))}", file=sys.stderr)
         yield

@@ -40,7 +40,7 @@ def page(request: HttpRequest) -> HttpResponse:
     days = _days(request.GET.get("days", ""))
     session = request.GET.get("session", "").strip()[:200] or None
     edge = _edge(request.GET.get("edge", ""))
-    found = coverage.scan(
+    result = coverage.scan(
         session=session,
         namespaces=actor_of(request).namespaces,
         since=clock.now() - timedelta(days=days) if days and session is None else None,
@@ -52,34 +52,34 @@ def page(request: HttpRequest) -> HttpResponse:
         request,
         "console/coverage.html",
         title="Coverage",
-        found=found,
-        verdict=_verdict(found),
-        look={Status.PASS: "success", Status.WARN: "partial_success"}.get(found.overall, "failed"),
+        result=result,
+        verdict=_verdict(result),
+        look={Status.PASS: "success", Status.WARN: "partial_success"}.get(result.overall, "failed"),
         core=CORE,
-        rows=[_row(item) for item in found.sessions],
+        rows=[_row(item) for item in result.sessions],
         session=session or "",
         days=days,
         ranges=_RANGES.items(),
-        first=found.start + 1,
-        last=found.start + len(found.sessions),
-        **_links(found, days=days, session=session),
+        first=result.start + 1,
+        last=result.start + len(result.sessions),
+        **_links(result, days=days, session=session),
     )
 
 
-def _verdict(found: Coverage) -> str:
-    if not found.sessions_total:
+def _verdict(result: Coverage) -> str:
+    if not result.sessions_total:
         return "No session reported in this range."
-    if not found.sessions_with_gaps:
-        return f"Pass: {_sessions(found.sessions_total)}, no gap."
-    word = "Fail" if found.overall is Status.FAIL else "Warning"
+    if not result.sessions_with_gaps:
+        return f"Pass: {_sessions(result.sessions_total)}, no gap."
+    word = "Fail" if result.overall is Status.FAIL else "Warning"
     core = (
-        f" {found.sessions_failed} of them didn't report a core event."
-        if found.sessions_failed
+        f" {result.sessions_failed} of them didn't report a core event."
+        if result.sessions_failed
         else " All core events are there."
     )
     return (
-        f"{word}: {found.sessions_with_gaps} of {_sessions(found.sessions_total)}"
-        f" {'has' if found.sessions_with_gaps == 1 else 'have'} gaps.{core}"
+        f"{word}: {result.sessions_with_gaps} of {_sessions(result.sessions_total)}"
+        f" {'has' if result.sessions_with_gaps == 1 else 'have'} gaps.{core}"
     )
 
 
@@ -114,15 +114,15 @@ def _edge(text: str) -> Edge | None:
     return (int(rank), session) if rank in {"0", "1", "2"} and session else None
 
 
-def _links(found: Coverage, *, days: int, session: str | None) -> dict[str, Any]:
+def _links(result: Coverage, *, days: int, session: str | None) -> dict[str, Any]:
     def link(item: SessionCoverage, **more: str) -> str:
         rank, name = item.edge
         chosen = {"days": days, **({"session": session} if session else {})}
         return urlencode({**chosen, "edge": f"{rank}:{name}", **more})
 
-    if not found.sessions:
+    if not result.sessions:
         return {"next": None, "previous": None}
     return {
-        "next": link(found.sessions[-1]) if found.has_next else None,
-        "previous": link(found.sessions[0], back="1") if found.start else None,
+        "next": link(result.sessions[-1]) if result.has_next else None,
+        "previous": link(result.sessions[0], back="1") if result.start else None,
     }

@@ -58,20 +58,20 @@ class TelemetryCoverage(Resource):
         never reported fails.
         """
         options = {"size": LARGEST, **queries.filters(self.query, _QUERY)}
-        wanted = options.pop("namespace", None)
+        chosen = options.pop("namespace", None)
         namespaces = self.actor.namespaces
-        if wanted is not None:
-            namespaces = frozenset({wanted} if self.actor.sees(wanted) else ())
+        if chosen is not None:
+            namespaces = frozenset({chosen} if self.actor.sees(chosen) else ())
         cursor = options.pop("cursor", None)
         if cursor is not None:
             options["backwards"], options["edge"] = _open(cursor)
-        found = coverage.scan(namespaces=namespaces, **options)
-        first, last = (found.sessions[0], found.sessions[-1]) if found.sessions else (None, None)
+        result = coverage.scan(namespaces=namespaces, **options)
+        first, last = (result.sessions[0], result.sessions[-1]) if result.sessions else (None, None)
         return Response(
             _COVERAGE.of(
-                found,
-                next=_link(request, ">", last) if found.has_next else None,
-                previous=_link(request, "<", first) if found.start else None,
+                result,
+                next=_link(request, ">", last) if result.has_next else None,
+                previous=_link(request, "<", first) if result.start else None,
             )
         )
 

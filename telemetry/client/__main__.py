@@ -7,14 +7,36 @@ from collections.abc import Callable
 from . import artifact, decision, error, flush, metric, reporter, violation, wrap
 from .event import Event
 
+#: Commands whose values are of any text, and the option that each has.
+_VALUED = {"artifact": "", "metric": "", "error": "--stage", "decision": "", "violation": "--host"}
 _NAME = f"python -m {__package__}"
 
 
 def main(argv: list[str]) -> int:
     """Run a command; return its exit code."""
-    given = _parser().parse_args(argv)
+    given = _parser().parse_args(_with_values_apart(argv))
     command: Callable[[argparse.Namespace], int] = given.function
     return command(given)
+
+
+def _with_values_apart(argv: list[str]) -> list[str]:
+    """Put the values of an event behind ``--``: a message or a file may begin with a hyphen."""
+    if argv[:1] == [] or argv[0] not in _VALUED or argv[1:] in (["-h"], ["--help"]):
+        return argv
+    option = _VALUED[argv[0]]
+    options: list[str] = []
+    values: list[str] = []
+    rest = iter(argv[1:])
+    for word in rest:
+        if word == "--":
+            values += rest
+        elif option and word == option:
+            options += [f"{option}={next(rest, '')}"]
+        elif option and word.startswith(f"{option}="):
+            options.append(word)
+        else:
+            values.append(word)
+    return [argv[0], *options, "--", *values]
 
 
 def _parser() -> argparse.ArgumentParser:

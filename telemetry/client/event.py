@@ -30,9 +30,14 @@ class _Ids:
         low = 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
         return str(uuid.UUID(int=high << 64 | low))
 
+    def after_fork(self) -> None:
+        """In a child: another thread of the parent may hold the lock."""
+        self._lock = threading.RLock()
+
 
 _ids = _Ids()
 new_id = _ids.new
+os.register_at_fork(after_in_child=_ids.after_fork)
 
 
 def now() -> str:

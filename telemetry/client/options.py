@@ -7,6 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import values
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
+    except OSError:  # it was deleted
+        return "/"
+
+
 URL, TOKEN = "ORBIT_URL", "ORBIT_TOKEN"
 NAMESPACE, SESSION, TASK = (
     "ORBIT_TELEMETRY_NAMESPACE",
@@ -18,6 +28,7 @@ SPOOL, SEND = "ORBIT_TELEMETRY_SPOOL", "ORBIT_TELEMETRY_SEND"
 LATER = "later"
 _FOLDER = "orbit-telemetry"
 _TMP = "/tmp"  # noqa: S108 - the spool refuses folders of others
+_HERE = _folder()
 #: Events of scripts that have no URL; the next sender that has one takes them.
 ANY = "any"
 
@@ -42,23 +53,30 @@ class Options:
     def roots(self) -> Iterator[Path]:
         """Yield the folders that the spool may be in, the best first."""
         if self.spool:
-            yield Path(self.spool)
+            # A script may change its folder.
+            yield Path(_HERE, self.spool)
             return
         if state := os.environ.get("XDG_STATE_HOME"):
-            yield Path(state) / _FOLDER
+            yield Path(_HERE, state) / _FOLDER
         home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises if there is none
         if home.startswith("/"):
             yield Path(home) / ".local" / "state" / _FOLDER
         # A container may have no home, or one that is read-only.
-        yield Path(os.environ.get("TMPDIR") or _TMP) / f"{_FOLDER}-{os.geteuid()}"
+        yield Path(_HERE, os.environ.get("TMPDIR") or _TMP) / f"{_FOLDER}-{os.geteuid()}"
 
     @property
     def folder(self) -> str:
         """The name of the spool's folder: events for one Orbit never go to another."""
         if not self.url:
             return ANY
-        place = re.sub(r"[^A-Za-z0-9.]+", "-", self.url.partition("://")[2])[:40].strip("-.")
+        place = re.sub(r"[^A-Za-z0-9.]+", "-", self.url.partition("://")[2].rpartition("@")[2])[
+            :40
+        ].strip("-.")
         return f"{place}-{hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
+
+
+def _name(text: str | None) -> str | None:
+    return values.name(text) if text else None
 
 
 def from_environment() -> Options:
@@ -68,9 +86,9 @@ def from_environment() -> Options:
     return Options(
         url=None if url is None else url.strip().rstrip("/"),
         token=environ.get(TOKEN, "").strip(),
-        namespace=environ.get(NAMESPACE) or None,
-        session=environ.get(SESSION) or None,
-        task=environ.get(TASK) or None,
+        namespace=_name(environ.get(NAMESPACE)),
+        session=_name(environ.get(SESSION)),
+        task=_name(environ.get(TASK)),
         spool=environ.get(SPOOL) or None,
         sends=environ.get(SEND) != LATER,
     )

@@ -37,7 +37,7 @@ def task(
             "priority": _whole(priority),
             "tags": _texts(tags, _MAX_TAGS),
             "provider_type": _provider(provider_type),
-            "provider_cache_hit": None if provider_cache_hit is None else bool(provider_cache_hit),
+            "provider_cache_hit": _truth(provider_cache_hit),
             "artifacts_declared": (
                 min(max(artifacts_declared, 0), _MAX_ARTIFACTS)
                 if isinstance(artifacts_declared, int)
@@ -124,9 +124,13 @@ def decision(text: object, **metadata: Any) -> None:
 
 def flush(seconds: float = 10.0) -> bool:
     """Send what is kept, for ``seconds`` at most. Return whether Orbit has it all."""
-    sender = reporter.get().sender
-    sender.poke()
-    is_done = sender.finish(seconds)
+    try:
+        sender = reporter.get().sender
+        sender.poke()
+        is_done = sender.finish(seconds)
+    except Exception as problem:
+        notes.once("flush", f"flush failed: {type(problem).__name__}: {problem}.")
+        return False
     notes.show()
     return is_done
 
@@ -146,6 +150,13 @@ def _texts(items: Iterable[object] | None, most: int) -> list[str] | None:
 def _whole(value: object) -> int | None:
     number = values.number(value)
     return None if number is None else int(number)
+
+
+def _truth(value: object) -> bool | None:
+    try:
+        return None if value is None else bool(value)
+    except Exception:  # __bool__ is the script's
+        return None
 
 
 def _provider(value: object) -> str | int | None:

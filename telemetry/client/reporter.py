@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from . import event, notes, options
+from . import event, notes, options, values
 from .options import ANY, Options
 from .sender import Sender
 from .spool import Spool
@@ -87,8 +87,9 @@ class _Default:
                 self._reporter.finish()
 
     def before_fork(self) -> None:
-        if self._reporter is not None:
-            self._reporter.before_fork()
+        with suppress(Exception):
+            if self._reporter is not None:
+                self._reporter.before_fork()
 
     def after_fork(self) -> None:
         if self._reporter is not None:
@@ -110,7 +111,13 @@ def configure(
     spool: str | os.PathLike[str] | None = None,
 ) -> None:
     """Set what the environment doesn't. An empty ``url`` turns telemetry off."""
-    changes: dict[str, Any] = {"token": token, "namespace": namespace, "session": session}
-    changes["url"] = None if url is None else url.strip().rstrip("/")
-    changes["spool"] = None if spool is None else os.fspath(spool)
-    _default.configure(**{key: value for key, value in changes.items() if value is not None})
+    texts = {"token": token, "namespace": namespace, "session": session}
+    changes: dict[str, Any] = {
+        key: None if value is None else values.text(value) for key, value in texts.items()
+    }
+    try:
+        changes["url"] = None if url is None else url.strip().rstrip("/")
+        changes["spool"] = None if spool is None else os.path.abspath(os.fsdecode(spool))  # noqa: PTH100
+        _default.configure(**{key: value for key, value in changes.items() if value is not None})
+    except Exception as error:
+        notes.once("configure", f"configure failed: {type(error).__name__}: {error}.")

@@ -143,7 +143,8 @@ class Task(Scope):
         self._command: Command | None = None
 
     def _enter(self) -> None:
-        if current() is None:
+        around = current()
+        if around is None or self.session not in {None, around.session}:
             self._command = Command(Path(sys.argv[0]).name or "python", self.session, {})
             self._command.__enter__()
         super()._enter()

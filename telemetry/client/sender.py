@@ -4,10 +4,12 @@ No thread stays: a script may fork, and Python warns of a fork beside a thread.
 """
 
 import _thread
+import signal
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from . import notes, spool
 from .options import Options
@@ -53,18 +55,21 @@ class Sender:
             is_early = time.monotonic() < self._resume_at
             if self._is_busy or self._is_held or is_early or not self._options.sends:
                 return
-        if not self._options.url:
-            if self._options.url is None:
-                notes.once(
-                    "url",
-                    "ORBIT_URL isn't set, so events are only kept on disk. "
-                    "An empty ORBIT_URL turns telemetry off.",
-                )
-            return
-        self._start()
+            if self._options.url:
+                # Inside of the lock: two threads would start two.
+                self._start()
+                return
+        if self._options.url is None:
+            notes.once(
+                "url",
+                "ORBIT_URL isn't set, so events are only kept on disk. "
+                "An empty ORBIT_URL turns telemetry off.",
+            )
 
     def finish(self, seconds: float) -> bool:
         """Send what is left, for ``seconds`` at most. Return whether Orbit has it all."""
+        if self._options.is_off:
+            return True
         ends = time.monotonic() + seconds
         self._hurry.set()
         while (self._is_busy or not self.is_done) and time.monotonic() < ends:
@@ -82,7 +87,8 @@ class Sender:
             return
         ends = time.monotonic() + seconds
         ended: list[bool] = []
-        _thread.start_new_thread(self._run_once, (ended,))
+        with _signals_blocked():
+            _thread.start_new_thread(self._run_once, (ended,))
         while not ended and time.monotonic() < ends:
             time.sleep(0.01)
 
@@ -98,9 +104,12 @@ class Sender:
     def _start(self) -> None:
         # A thread that is left behind at the end of Python holds nothing but a socket and a lock.
         thread = threading.Thread(target=self._run, name="orbit-telemetry", daemon=True)
-        self._is_busy, self._thread = True, thread
+        self._is_busy = True
         try:
-            thread.start()
+            with _signals_blocked():
+                thread.start()
+            # Not before: others would wait for a thread that hasn't begun.
+            self._thread = thread
         except RuntimeError:  # no more threads, or Python ends: the disk has the events
             self._is_busy = False
 
@@ -183,6 +192,20 @@ class Sender:
         self._resume_at = time.monotonic() + max(wait, _SHORTEST_WAIT)
         self.is_done = False
         notes.once("away", f"{answer.sentence} Events are kept and sent later.")
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Let a thread begin that takes no signal.
+
+    Those of the script are its own, also if it waits for them with sigwait. SIGPIPE would end it,
+    if it has Python's handler taken away.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _close(segments: list[Segment]) -> None:

@@ -1,12 +1,14 @@
 """Sends a batch to Orbit over HTTP. Loaded by the thread that sends, not by the script."""
 
 import gzip
+import http.client
 import json
+import re
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from email.message import Message
 from typing import IO
-from urllib.parse import urlsplit
 
 from .verdicts import Answer, decide
 
@@ -35,8 +37,8 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 def post(url: str, token: str, lines: list[bytes], *, timeout: float) -> Answer:
     """Send ``lines``; return what is to be done with them. Raises nothing that a network does."""
-    if urlsplit(url).scheme not in {"http", "https"}:
-        return Answer.keep("ORBIT_URL must begin with http:// or https://.", wait=60)
+    if problem := _problem(url, token):
+        return Answer.keep(problem, wait=60)
     request = urllib.request.Request(  # noqa: S310 - checked above
         url + _PATH,
         data=gzip.compress(b"".join(lines), compresslevel=5),
@@ -54,15 +56,32 @@ def post(url: str, token: str, lines: list[bytes], *, timeout: float) -> Answer:
             return decide(response.status, response.headers.get("Retry-After"), _json(body))
     except urllib.error.HTTPError as error:
         with error:
-            return decide(error.code, error.headers.get("Retry-After"), None)
+            return decide(error.code, error.headers.get("Retry-After"), _body_of(error))
     except urllib.error.URLError as error:
         return Answer.keep(f"Orbit can't be reached: {error.reason}.")
-    except OSError as error:
-        return Answer.keep(f"Orbit can't be reached: {error}.")
+    except (OSError, http.client.HTTPException) as error:
+        return Answer.keep(f"Orbit can't be reached: {error or type(error).__name__}.")
+
+
+def _body_of(error: urllib.error.HTTPError) -> object:
+    with suppress(OSError, http.client.HTTPException):
+        return _json(error.read(_MAX_ANSWER))
+    return None
+
+
+def _problem(url: str, token: str) -> str | None:
+    """Say what is wrong with the settings. Python would, too, and show the secret in them."""
+    if not re.fullmatch(r"[\x21-\x7e]*", token):
+        return "ORBIT_TOKEN has a space, a line end or a letter that no token has."
+    if not re.fullmatch(r"https?://[\x21-\x7e]+", url, re.IGNORECASE):
+        return "ORBIT_URL must begin with http:// or https://, and have no spaces."
+    if "@" in url.split("/")[2]:
+        return "ORBIT_URL must have no user and no password: Orbit takes a token, in ORBIT_TOKEN."
+    return None
 
 
 def _json(body: bytes) -> object:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

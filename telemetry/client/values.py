@@ -17,13 +17,13 @@ _MAX_INTEGER = 2**53
 
 def text(value: object, limit: int = MAX_TEXT) -> str:
     """Return ``value`` as text that PostgreSQL can hold; what was cut is said in it."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        result = bytes(value[: limit * 4]).decode(errors="backslashreplace")
-    else:
-        try:
+    try:
+        if isinstance(value, bytes | bytearray | memoryview):
+            result = bytes(value[: limit * 4]).decode(errors="backslashreplace")
+        else:
             result = str(value)
-        except Exception:  # __str__ is the script's
-            result = f"<{type(value).__name__} without text>"
+    except Exception:  # __str__ is the script's
+        result = f"<{type(value).__name__} without text>"
     # Lone surrogates, as in the names of files that aren't UTF-8, and NUL.
     result = result.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
     if len(result) > limit:
@@ -46,7 +46,7 @@ def number(value: object) -> float | int | None:
         return value
     try:
         result = float(value)  # type: ignore[arg-type] # what has no float raises
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # __float__ is the script's
         return None
     return result if math.isfinite(result) else None
 

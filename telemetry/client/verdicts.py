@@ -42,7 +42,8 @@ def decide(status: int, retry_after: str | None, body: object) -> Answer:
         )
     if status in {429, 503}:
         return Answer.keep(f"Orbit has no time now ({status}).", wait=_seconds(retry_after))
-    if status in {400, 413, 422}:
+    # A proxy's 400, such as for HTTP on a port of HTTPS, has nothing to do with the events.
+    if status == 413 or (status in {400, 422} and isinstance(body, dict)):
         return Answer(Then.SPLIT, f"Orbit can't read a batch ({status}).")
     if 300 <= status < 500 and status not in {408, 425}:
         return Answer.keep(f"{status} is no answer of Orbit: check ORBIT_URL.", wait=_TOKEN_WAIT)

@@ -6,17 +6,19 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import event, files, options, process, values
+from . import event, files, notes, options, process, values
 
 #: Takes events; never raises.
 Sink = Callable[[list[event.Event]], object]
 _MAX_ARTIFACTS = 1_000
+#: Variables that a Python without a locale, or manage.py, sets or deletes.
+_OURS = ("LC_CTYPE", "DJANGO_SETTINGS_MODULE", "PYTHONIOENCODING")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def from_arguments(given: Mapping[str, Any]) -> Wrapped:
     """Return what the options of ``add_arguments`` say. Raises ValueError without a program."""
-    environ = dict(os.environ)
+    environ = _environment()
     argv = list(given["command"])
     if argv[:1] == ["--"]:
         argv = argv[1:]
@@ -83,11 +85,25 @@ def from_arguments(given: Mapping[str, Any]) -> Wrapped:
     )
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment without what Python and Django have put into ours."""
+    environ = dict(os.environ)
+    with suppress(OSError):
+        began = Path("/proc/self/environ").read_bytes().split(b"\0")
+        for name in _OURS:
+            prefix = os.fsencode(name) + b"="
+            environ.pop(name, None)
+            for item in began:
+                if item.startswith(prefix):
+                    environ[name] = os.fsdecode(item.removeprefix(prefix))
+    return environ
+
+
 def run(wrapped: Wrapped, sink: Sink, *, tick: Callable[[], object] = lambda: None) -> int:
     """Run the program; return its exit code. Its arguments may hold secrets: none is reported."""
     report = _Report(wrapped)
+    before = _fingerprints(wrapped.globs)
     with process.signals_blocked() as mask:
-        before = _fingerprints(wrapped.globs)
         sink(report.start())
         began = time.monotonic()
         environ = {
@@ -99,6 +115,9 @@ def run(wrapped: Wrapped, sink: Sink, *, tick: Callable[[], object] = lambda: No
             environ[options.NAMESPACE] = wrapped.namespace
         ended = process.run(wrapped.argv, environ, mask, tick)
         duration = (time.monotonic() - began) * 1000
+        if ended.problem:
+            # A shell would say it, too.
+            notes.once("run", f"{wrapped.argv[0]}: {ended.problem}.")
         sink([*report.artifacts(before), *report.end(ended, duration)])
     return ended.code
 
@@ -134,10 +153,10 @@ class _Report:
         level = "info" if ended.code == 0 else "error"
         events = []
         if ended.code != 0:
-            how = f"ended with exit code {ended.code}"
+            how = f"{self._program} ended with exit code {ended.code}"
             if ended.signal:
-                how = f"was ended by {ended.signal}"
-            text = f"{self._program} {ended.problem or how}"
+                how = f"{self._program} was ended by {ended.signal}"
+            text = f"{self._program}: {ended.problem}" if ended.problem else how
             events.append(self._event("error", {"message": text}, stage="run", level="error"))
         for name in ("task_end", "command_end"):
             more = {"command": self._program} if name == "command_end" else {}
@@ -194,10 +213,25 @@ def _fingerprints(globs: Iterable[str]) -> dict[str, tuple[int, int, int]]:
     prints = {}
     for pattern in globs:
         with suppress(OSError, ValueError):  # such as a NUL
-            # Path.glob takes no absolute pattern.
-            for path in glob.iglob(pattern, recursive=True, include_hidden=True):  # noqa: PTH207
+            for path in _matches(pattern):
                 with suppress(OSError):
                     status = Path(path).stat()
                     if stat.S_ISREG(status.st_mode):
                         prints[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
     return prints
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """Yield what ``pattern`` matches; ``**`` follows no links, as two of them may have no end."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        # Path.glob takes no absolute pattern.
+        yield from glob.iglob(pattern, include_hidden=True)  # noqa: PTH207
+        return
+    at = parts.index("**")
+    start = "/".join(parts[:at]) or ("/" if at else "")
+    rest = "/".join(parts[at + 1 :]) or "*"
+    for root in glob.iglob(start, include_hidden=True) if start else [""]:  # noqa: PTH207
+        for folder, _, _ in os.walk(root or "."):
+            inside = folder if root else folder[2:]
+            yield from _matches(os.path.join(glob.escape(inside), rest))  # noqa: PTH118

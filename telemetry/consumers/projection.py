@@ -7,7 +7,7 @@ The first namespace that sends an event of a task owns it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import transaction
 
@@ -107,12 +107,13 @@ def merge_replayed() -> None:
             ((after,),) = MERGE_REPLAYED.rows(after=after, limit=_SLICE)
 
 
-def reset() -> None:
+def reset(lost: date | None) -> None:
     """Have all rows wait for their events. They keep their namespace, so that no other takes it.
 
-    Rows marked ``orphaned`` stay as they are: only their events, merged before, know them.
+    Rows marked ``orphaned`` stay as they are: only their events, merged before, know them. So do
+    those with events of days up to ``lost``, the last one whose events are gone.
     """
-    _in_slices(RESET)
+    _in_slices(RESET, lost=lost)
 
 
 def forget() -> None:
@@ -120,8 +121,8 @@ def forget() -> None:
     _in_slices(FORGET)
 
 
-def _in_slices(statement: sql.Statement) -> None:
+def _in_slices(statement: sql.Statement, **params: date | None) -> None:
     after: str | None = ""
     while after is not None:
         with updating():
-            ((after,),) = statement.rows(after=after, limit=_SLICE)
+            ((after,),) = statement.rows(after=after, limit=_SLICE, **params)

@@ -160,9 +160,11 @@ def _read(task: Task, source: Source, report: Report, on_batch: Callable[[Report
     def sender_now() -> Sender:
         return Sender(Window.at(clock.now()))
 
+    is_fresh = True
     for part in _ahead(lambda: stream.batches(source.chunks(), sender_now=sender_now)):
         began = time.monotonic()
-        done = stream.store(part)
+        done = stream.store(part, is_fresh=is_fresh)
+        is_fresh = not done.duplicate
         report.add(done)
         task.record(
             Name.EVENT_INSERT,

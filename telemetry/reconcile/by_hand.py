@@ -12,7 +12,7 @@ _LOOK_AGAIN_SECONDS = 0.1
 
 
 def perform(run: OperationRun) -> OperationRun:
-    """Do the slices of ``run`` until it has ended, together with whoever else does; return it."""
+    """Do the slices of ``run`` until it has ended, beside other processes; return it."""
     while run.status != Operation.COMPLETED:
         slices.do_next(run.pk, {reconcile.TYPE: reconcile.run_slice}, wake=lambda *_: None)
         before = run.progress

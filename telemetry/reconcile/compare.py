@@ -60,7 +60,7 @@ def compare(authority: Authority) -> dict[Kind, Drift]:
 
 
 def _copy(query: str) -> None:
-    """Copy the authority's rows from the main database, in blocks that nobody parses."""
+    """Copy the authority's rows from the main database, in blocks, unparsed."""
     main, second = connections[DEFAULT_DB_ALIAS], database.connection()
     main.ensure_connection()
     with (

@@ -1,6 +1,6 @@
 """Rebuild the projection from the stored events, a day at a time.
 
-The events are merged into the rows that are there: a merge never goes back, so nobody sees an empty
+The events are merged into the rows that are there: a merge never goes back, so readers see no empty
 projection, and tasks whose events were dropped stay. What events can't mend is corrected after it.
 """
 
@@ -18,8 +18,8 @@ NEXT_DAY = database.load(__name__, "next_day")
 def day_after(day: date | None) -> date | None:
     """Return the next day with events, the first one for None; None at the end."""
     row = NEXT_DAY.one(after=day or date(2000, 1, 1))
-    found: date | None = row[0] if row else None
-    return found
+    following: date | None = row[0] if row else None
+    return following
 
 
 def rebuild(day: date) -> None:

@@ -37,14 +37,14 @@ def report(
             {
                 "decision": "projection_drift",
                 "kind": str(kind),
-                "count": found.count,
-                "ids": found.ids,
+                "count": item.count,
+                "ids": item.ids,
                 "authority": authority,
-                "rationale": _rationale(kind, found, authority),
+                "rationale": _rationale(kind, item, authority),
             },
-            level=Level.WARNING if found.count else Level.INFO,
+            level=Level.WARNING if item.count else Level.INFO,
         )
-        for kind, found in drift.items()
+        for kind, item in drift.items()
     ]
     rows += [
         _event(run, Name.METRIC, name, {"name": name, "value": value})
@@ -54,10 +54,10 @@ def report(
     return metrics
 
 
-def _rationale(kind: Kind, found: Drift, authority: str | None) -> str:
+def _rationale(kind: Kind, item: Drift, authority: str | None) -> str:
     if authority is None:
         return "no authority of tasks is registered: there is nothing to compare with"
-    if not found.count:
+    if not item.count:
         return "no difference"
     return {
         Kind.MISSING_IN_PROJECTION: "inserted, as the authority tells them",

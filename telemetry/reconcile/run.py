@@ -76,7 +76,7 @@ def _compare(run: OperationRun, progress: dict[str, Any], source: Authority | No
     drift = compare.compare(source) if source else {kind: Drift(0, []) for kind in Kind}
     name = source.name if source else None
     metrics = report.report(run, drift, authority=name)
-    count = sum(found.count for found in drift.values())
+    count = sum(item.count for item in drift.values())
     previous = last_completed(before=run)
     before = int(previous.progress.get("drifting_runs", 0)) if previous else 0
     # A rebuild can't mend tasks that the authority doesn't know.
@@ -84,7 +84,7 @@ def _compare(run: OperationRun, progress: dict[str, Any], source: Authority | No
     rebuilds = mendable > settings.ORBIT_PROJECTION_DRIFT_THRESHOLD
     progress.update(
         authority=name,
-        drift={str(kind): found.to_dict() for kind, found in drift.items()},
+        drift={str(kind): item.to_dict() for kind, item in drift.items()},
         metrics=metrics,
         drifting_runs=before + 1 if count else 0,
         rebuilt=rebuilds,

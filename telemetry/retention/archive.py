@@ -2,7 +2,7 @@
 
 Each step is a transaction that leaves its position in ``TelemetryDay``, so a crash between two
 steps loses nothing and repeats nothing, and two processes that archive one day share the steps.
-``days.share`` opens the day again for whoever adds events to it: then all begins anew.
+``days.share`` opens the day again for a transaction that adds events to it: then all begins anew.
 """
 
 import gzip
@@ -97,7 +97,7 @@ def compare(day: date) -> Comparison | None:
         position = LOCK_DAY.one(day=day, phase=Phase.COMPARING)
         if position is None:
             return None
-        at, id_, known, known_digest = position
+        at, id_, counted, counted_digest = position
         ((count, digest, last_at, last_id),) = COMPARE_LINES.rows(
             day=day, after_at=at, after_id=id_, most=STEP_EVENTS
         )
@@ -107,17 +107,17 @@ def compare(day: date) -> Comparison | None:
                 Phase.COMPARING,
                 position_at=last_at,
                 position_id=last_id,
-                event_count=known + count,
-                digest=known_digest + digest,
+                event_count=counted + count,
+                digest=counted_digest + digest,
             )
             return Comparison(count)
         ((archived, archived_digest),) = TOTALS.rows(day=day)
-        if (archived, archived_digest) == (known, known_digest):
+        if (archived, archived_digest) == (counted, counted_digest):
             _move(day, Phase.ARCHIVED, archived_at=Now())
             return Comparison(0)
         _move(day, Phase.OPEN)
         return Comparison(
-            0, f"the archive held {archived} events and the day {known}: it is archived again"
+            0, f"the archive held {archived} events and the day {counted}: it is archived again"
         )
 
 

@@ -85,12 +85,12 @@ def plan() -> list[OldDay]:
 
 def step(day: date, beat: Callable[[], object] = lambda: None) -> Step:
     """Do the next step of ``day``. ``beat`` is called now and then in a long one."""
-    known = _days().filter(day=day).first()
-    if known is not None and known.dropped_at is not None:
+    state = _days().filter(day=day).first()
+    if state is not None and state.dropped_at is not None:
         return _drop_again(day)
     if not settings.ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED:
         return _drop(day, allowed=_forget_unfinished)
-    match Phase.OPEN if known is None else known.phase:
+    match Phase.OPEN if state is None else state.phase:
         case Phase.OPEN:
             return Step(State.BEGUN if archive.begin(day) else State.WORKING)
         case Phase.FILLING:
@@ -125,8 +125,8 @@ def _verify_or_drop(day: date, beat: Callable[[], object]) -> Step:
     if not unverified:
         return _drop(day, allowed=_is_archived)
     ((first,), *_) = unverified
-    found = reading.archives(day).filter(pk=first).first()
-    verdict = None if found is None else reading.verify(found, beat)
+    unchecked = reading.archives(day).filter(pk=first).first()
+    verdict = None if unchecked is None else reading.verify(unchecked, beat)
     if verdict is not None and verdict.problem:
         # The day is still there: it is archived again.
         archive.reopen(day)

@@ -42,10 +42,10 @@ class Verdict:
 
 def archives(day: date | None = None, namespace: str | None = None) -> QuerySet[TelemetryArchive]:
     """Return archives, newest day first; of one day or namespace if they are named."""
-    found = TelemetryArchive.objects.using(database.ALIAS).order_by("-day", "namespace")
+    rows = TelemetryArchive.objects.using(database.ALIAS).order_by("-day", "namespace")
     if day is not None:
-        found = found.filter(day=day)
-    return found if namespace is None else found.filter(namespace=namespace)
+        rows = rows.filter(day=day)
+    return rows if namespace is None else rows.filter(namespace=namespace)
 
 
 def blocks(archive: TelemetryArchive) -> Iterator[bytes]:
@@ -79,11 +79,11 @@ def day_blocks(day: date, namespace: str | None = None) -> Iterator[bytes]:
 
     Raises ArchiveUnknown and ArchiveDamaged.
     """
-    found = False
+    is_archived = False
     for archive in archives(day, namespace):
-        found = True
+        is_archived = True
         yield from blocks(archive)
-    if not found:
+    if not is_archived:
         of = "" if namespace is None else f" of the namespace {namespace!r}"
         raise ArchiveUnknown(f"There is no archive of {day}{of}.")
 

@@ -110,12 +110,12 @@ def _ingest_reports_itself(state: State) -> None:
     run = state.simulated()
     _require(not run.report.rejected_count, f"Events were rejected: {run.report.rejected[:3]}.")
     events = TelemetryEvent.objects.filter(session_id=run.ingest_session).order_by("id")
-    found = list(events.values_list("name", flat=True))
+    actual = list(events.values_list("name", flat=True))
     _require(
-        found[:2] == [Name.TASK_START, Name.DECISION]
-        and set(found[2:-1]) <= {Name.EVENT_INSERT}
-        and found[-1:] == [Name.TASK_END],
-        f"An ingest wrote {', '.join(found) or 'nothing'}.",
+        actual[:2] == [Name.TASK_START, Name.DECISION]
+        and set(actual[2:-1]) <= {Name.EVENT_INSERT}
+        and actual[-1:] == [Name.TASK_END],
+        f"An ingest wrote {', '.join(actual) or 'nothing'}.",
     )
     decision = events.filter(name=Name.DECISION).values_list("metadata", flat=True)[0]
     _require(decision.get("decision") == "schema_ok", "Its decision is not schema_ok.")
@@ -137,10 +137,10 @@ def _artifact(state: State) -> None:
     emitted = TelemetryEvent.objects.filter(session_id=run.session, name=Name.ARTIFACT_EMIT)
     _require(emitted.count() == 1, "The session has no artifact_emit.")
     artifacts = Artifact.objects.filter(session_id=run.session)
-    found = list(artifacts.values_list("path_name", "size", "sha256"))
+    actual = list(artifacts.values_list("path_name", "size", "sha256"))
     _require(
-        found == [(run.path, run.size, run.sha256)],
-        f"The artifact was read as {found}, not with the file's size and SHA-256.",
+        actual == [(run.path, run.size, run.sha256)],
+        f"The artifact was read as {actual}, not with the file's size and SHA-256.",
     )
 
 
@@ -154,8 +154,8 @@ def _coverage(state: State) -> None:
 
 def _violation(state: State) -> None:
     violations = PolicyViolation.objects.filter(session_id=state.simulated().session)
-    found = list(violations.values_list("file", "policy", "rule"))
-    _require(found == [("junit.xml", "selfcheck", "none")], f"The violation was read as {found}.")
+    actual = list(violations.values_list("file", "policy", "rule"))
+    _require(actual == [("junit.xml", "selfcheck", "none")], f"The violation was read as {actual}.")
     try:
         with transaction.atomic(using=database.ALIAS):
             INSERT_WITHOUT_FILE.execute()
@@ -167,10 +167,10 @@ def _violation(state: State) -> None:
 
 def _provider_metric(state: State) -> None:
     metrics = Metric.objects.filter(session_id=state.simulated().session)
-    found = dict(metrics.values_list("name", "value"))
+    actual = dict(metrics.values_list("name", "value"))
     _require(
-        (found.get("provider_type"), found.get("provider_cache_hit")) == (1, 1),
-        f"Microsoft from its cache was read as {found}.",
+        (actual.get("provider_type"), actual.get("provider_cache_hit")) == (1, 1),
+        f"Microsoft from its cache was read as {actual}.",
     )
 
 
@@ -194,7 +194,7 @@ def _gate_refuses_once(_: State) -> None:
 
 def _projection_columns(_: State) -> None:
     existing = {name for (name,) in EXISTING_COLUMNS.rows(table=TaskProjection._meta.db_table)}
-    wanted = (
+    expected = (
         "task_id",
         "title",
         "status",
@@ -204,7 +204,7 @@ def _projection_columns(_: State) -> None:
         "last_event_ts",
         "updated_utc",
     )
-    missing = [name for name in wanted if name not in existing]
+    missing = [name for name in expected if name not in existing]
     _require(not missing, f"Columns are missing: {', '.join(missing)}.", _MIGRATE)
 
 
@@ -222,7 +222,7 @@ def _reconciled(state: State) -> None:
         run = by_hand.perform(reconcile.start(SYSTEM, reason="selfcheck"))
         note = run.progress.get("note", "")
         _require(run.outcome == Outcome.SUCCEEDED, f"Reconciliation {run.outcome}: {note}.")
-        state.drift = {kind: found["count"] for kind, found in run.progress["drift"].items()}
+        state.drift = {kind: actual["count"] for kind, actual in run.progress["drift"].items()}
         decisions = TelemetryEvent.objects.filter(
             name=Name.DECISION, metadata__operation_run_id=str(run.pk)
         )
@@ -236,9 +236,9 @@ def _reconciled(state: State) -> None:
 
 
 def _projection_metrics(_: State) -> None:
-    wanted = {report.DRIFT_COUNT, report.SYNC_LATENCY, report.LAST_RECONCILE}
-    found = set(Metric.objects.filter(name__in=wanted).values_list("name", flat=True).distinct())
-    _require(found == wanted, f"Not recorded: {', '.join(sorted(wanted - found))}.")
+    expected = {report.DRIFT_COUNT, report.SYNC_LATENCY, report.LAST_RECONCILE}
+    actual = set(Metric.objects.filter(name__in=expected).values_list("name", flat=True).distinct())
+    _require(actual == expected, f"Not recorded: {', '.join(sorted(expected - actual))}.")
 
 
 CHECKLIST: dict[str, Callable[[State], None]] = {

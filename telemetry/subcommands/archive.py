@@ -75,12 +75,12 @@ def _list(command: OrbitCommand, *, as_json: bool) -> None:
 
 
 def _verify(command: OrbitCommand, day: date | None, *, as_json: bool) -> None:
-    found = reading.archives(day)
-    if day is not None and not found.exists():
+    archives = reading.archives(day)
+    if day is not None and not archives.exists():
         raise reading.ArchiveUnknown(f"There is no archive of {day}.")
     verdicts = [
         (archive, "unfinished" if archive.verified_at is None else reading.verify(archive).problem)
-        for archive in found.iterator()
+        for archive in archives.iterator()
     ]
     damaged = [
         problem for archive, problem in verdicts if problem and archive.verified_at is not None

@@ -11,9 +11,13 @@ from governance.rest import queries
 from telemetry import coverage
 from telemetry.coverage import Coverage, Status
 
-HELP = "Show which sessions didn't report what they had to. Exit code: 0 PASS, 1 FAIL, 8 WARN."
-#: For CI. Codes from 2 to 7 are refusals of commands.
-EXIT = {Status.PASS: 0, Status.FAIL: 1, Status.WARN: 8}
+HELP = (
+    "Show which sessions didn't report what they had to. Exit code: 0 PASS and WARN, 1 FAIL; "
+    "with --strict, 8 WARN."
+)
+_FAILED = 1
+#: With --strict. Codes from 2 to 7 are refusals of commands.
+_WARNED = 8
 _SHOWN = 100
 
 
@@ -25,11 +29,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--to", dest="until", metavar="TIME", help="sessions with an event before")
     parser.add_argument("--json", action="store_true", help="one JSON document, with all sessions")
+    parser.add_argument("--strict", action="store_true", help="exit with 8 for WARN")
 
 
 def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
     """Print the coverage; exit by its status."""
-    found = coverage.scan(
+    result = coverage.scan(
         session=options["session"],
         since=_time("--from", options["since"]),
         until=_time("--to", options["until"]),
@@ -38,24 +43,30 @@ def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
     if options["json"]:
         command.print_json(
             {
-                "overall": found.overall,
-                "sessions_total": found.sessions_total,
-                "sessions_with_gaps": found.sessions_with_gaps,
-                "sessions_failed": found.sessions_failed,
-                "sessions": [asdict(session) for session in found.sessions],
+                "overall": result.overall,
+                "sessions_total": result.sessions_total,
+                "sessions_with_gaps": result.sessions_with_gaps,
+                "sessions_failed": result.sessions_failed,
+                "sessions": [asdict(session) for session in result.sessions],
             }
         )
     else:
-        _print(command, found)
-    raise SystemExit(EXIT[found.overall])
+        _print(command, result)
+    raise SystemExit(_exit_code(result.overall, is_strict=options["strict"]))
 
 
-def _print(command: OrbitCommand, found: Coverage) -> None:
+def _exit_code(overall: Status, *, is_strict: bool) -> int:
+    if overall is Status.FAIL:
+        return _FAILED
+    return _WARNED if is_strict and overall is Status.WARN else 0
+
+
+def _print(command: OrbitCommand, result: Coverage) -> None:
     command.say(
-        f"{found.overall}: {found.sessions_with_gaps} of {found.sessions_total} sessions have gaps,"
-        f" {found.sessions_failed} of them miss a core event."
+        f"{result.overall}: {result.sessions_with_gaps} of {result.sessions_total} sessions have"
+        f" gaps, {result.sessions_failed} of them miss a core event."
     )
-    for session in found.sessions:
+    for session in result.sessions:
         if session.status is Status.PASS:
             break
         missing = ", ".join(session.missing)
@@ -67,8 +78,8 @@ def _print(command: OrbitCommand, found: Coverage) -> None:
         )
         if session.open_tasks:
             command.say(f"        no end of: {', '.join(session.open_tasks)}")
-    if found.sessions_with_gaps > _SHOWN:
-        command.say(f"  ... and {found.sessions_with_gaps - _SHOWN} more: --json shows all.")
+    if result.sessions_with_gaps > _SHOWN:
+        command.say(f"  ... and {result.sessions_with_gaps - _SHOWN} more: --json shows all.")
 
 
 def _time(option: str, value: str | None) -> Any:

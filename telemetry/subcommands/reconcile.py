@@ -43,11 +43,11 @@ def handle(command: OrbitCommand, options: dict[str, Any]) -> None:
             "with. Nothing was marked; the metrics were recorded."
         )
     for kind in Kind:
-        found = document[kind]
-        first = f": {', '.join(found['ids'])}" if found["ids"] else ""
-        more = ", ..." if found["count"] > len(found["ids"]) else ""
+        item = document[kind]
+        first = f": {', '.join(item['ids'])}" if item["ids"] else ""
+        more = ", ..." if item["count"] > len(item["ids"]) else ""
         command.say_row(
-            "{kind:<22} {count:>9}{first}", kind=str(kind), count=found["count"], first=first + more
+            "{kind:<22} {count:>9}{first}", kind=str(kind), count=item["count"], first=first + more
         )
     if document["projection_drift_count"]:
         rebuilt = (

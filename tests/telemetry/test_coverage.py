@@ -254,30 +254,46 @@ def test_a_confined_caller_gets_no_session_of_others_by_any_parameter() -> None:
     ]
 
 
-@pytest.mark.parametrize("query", ["cursor=x", "limit=0", "limit=1001", "from=yesterday", "x=1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cursor=x",
+        "limit=0",
+        "limit=1001",
+        "from=yesterday",
+        "x=1",
+        "session_id=a%00b",
+        "namespace=a%00b",
+    ],
+)
 def test_a_bad_parameter_is_refused(query: str) -> None:
     client = api(create_user("vic", "Viewer"))
     assert client.get(f"/telemetry/coverage?{query}").status_code == 400
 
 
 @pytest.mark.parametrize(
-    ("events", "code", "word"),
+    ("events", "code", "strict", "word"),
     [
-        (["task_start", "task_end", "command_end"], 0, "PASS"),
-        (["task_start"], 1, "FAIL"),
-        (["declare", "task_end", "command_end"], 8, "WARN"),
+        (["task_start", "task_end", "command_end"], 0, 0, "PASS"),
+        (["task_start"], 1, 1, "FAIL"),
+        (["declare", "task_end", "command_end"], 0, 8, "WARN"),
     ],
 )
 def test_the_command_says_it_in_words_in_json_and_by_its_exit_code(
-    events: list[str], code: int, word: str, capsys: pytest.CaptureFixture[str]
+    events: list[str], code: int, strict: int, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "declare" in events:
         declare("s", ["a.xml"])
     report("s", *(name for name in events if name != "declare"))
-    for form in ([], ["--json"], ["--session", "s"]):
+    for form, expected in (
+        ([], code),
+        (["--json"], code),
+        (["--session", "s"], code),
+        (["--strict"], strict),
+    ):
         with pytest.raises(SystemExit) as ended:
             call_command("telemetry", "coverage", *form)
-        assert ended.value.code == code
+        assert ended.value.code == expected
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{word}: ")
     document = json.loads(next(line for line in lines if line.startswith("{")))
@@ -305,5 +321,15 @@ def test_the_page_shows_gaps_first_in_words_and_foreign_text_as_text() -> None:
 
 def test_the_pages_parameters_are_harmless() -> None:
     browser = console(create_user("vic", "Viewer"))
-    for query in ("days=x", "edge=9:x", "edge=0:", "session=", "back=1", "edge=0:%27", "days=0"):
+    for query in (
+        "days=x",
+        "edge=9:x",
+        "edge=0:",
+        "session=",
+        "back=1",
+        "edge=0:%27",
+        "days=0",
+        "session=%ff%ed%a0%80",
+        "days=%C2%B2",
+    ):
         assert browser.get(f"/admin/telemetry/coverage/?{query}").status_code == 200

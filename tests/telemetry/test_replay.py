@@ -186,6 +186,18 @@ def test_a_rebuild_forgets_tasks_without_events_and_keeps_orphans() -> None:
 
 
 @pytest.mark.django_db(databases="__all__")
+def test_a_rebuild_keeps_tasks_whose_events_cannot_be_read_again(settings: Any) -> None:
+    first, _ = two_days()
+    settings.ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = False
+    old_days.run(first)
+    before = rows("SELECT task_id, status, title FROM telemetry_taskprojection ORDER BY 1")
+    with projection.updating():
+        rows("UPDATE telemetry_taskprojection SET status = 'failed' WHERE task_id <> 't0'")
+    assert replay.rebuild().events > 0
+    assert rows("SELECT task_id, status, title FROM telemetry_taskprojection ORDER BY 1") == before
+
+
+@pytest.mark.django_db(databases="__all__")
 def test_a_dropped_day_keeps_what_was_read_from_it(settings: Any) -> None:
     first, last = two_days()
     before = snapshot()

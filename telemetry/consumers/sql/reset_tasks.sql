@@ -1,5 +1,6 @@
 -- Have a slice of the tasks wait for their events; return its last task, or null.
--- params: after text, limit int
+-- Tasks with a value from a day up to ``lost`` stay: its event can't be read again.
+-- params: after text, limit int, lost date
 WITH slice AS MATERIALIZED (
     SELECT task_id FROM telemetry_taskprojection
     WHERE task_id > %(after)s
@@ -15,5 +16,8 @@ reset AS (
         start_event_id = NULL
     FROM slice
     WHERE p.task_id = slice.task_id AND p.status <> 'orphaned'
+      AND (%(lost)s::date IS NULL
+           OR least(p.start_ts, p.last_status_ts, p.last_event_ts)
+               >= (%(lost)s::date + 1)::timestamp AT TIME ZONE 'UTC')
 )
 SELECT max(task_id) FROM slice

@@ -70,7 +70,7 @@ def test_data_after_a_body_makes_its_connection_unusable() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"not gzip at all", gzip.compress(b"x" * 1000)[:-9], b""],
+    [b"not gzip at all", gzip.compress(b"x" * 1000, mtime=0)[:-9], b""],
     ids=["no gzip", "cut", "empty"],
 )
 def test_a_success_with_broken_compression_is_a_success(body: bytes) -> None:

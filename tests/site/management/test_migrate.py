@@ -13,6 +13,7 @@ from orbit_site.management.commands.migrate import APPEND_ONLY
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.backups import call, create
+from tests.support.polling import until
 from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.processes
@@ -182,3 +183,31 @@ def test_a_database_with_some_of_the_replaced_migrations_is_refused(
     code, _, errors = call(server, committed, "migrate", "--skip-checks")
     assert code == 2, errors
     assert "lacks migrations that are no longer part of Orbit (orbit.0009_list_indexes)" in errors
+
+
+def test_indexes_of_events_hold_up_no_writer_while_they_wait_for_another(
+    server: Server, committed: str
+) -> None:
+    assert call(server, committed, "migrate", "telemetry", "0007", "--skip-checks")[0] == 0
+    write = (
+        "INSERT INTO telemetry_telemetryevent (id, occurred_at, name)"
+        " VALUES (gen_random_uuid(), now(), 'decision')"
+    )
+    ended: list[int] = []
+    migrating = threading.Thread(
+        target=lambda: ended.append(call(server, committed, "migrate", "--skip-checks")[0])
+    )
+    with (
+        psycopg.connect(server.url("orbit_app", committed)) as long,
+        psycopg.connect(server.url("orbit_app", committed), autocommit=True) as writer,
+    ):
+        long.execute(write)  # and holds the table
+        writer.execute("SET statement_timeout = '5s'")
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'ShareLock'"
+        migrating.start()
+        until(lambda: writer.execute(waits).fetchone(), "the migration waits for the table")
+        writer.execute(write)
+        assert not ended
+        long.commit()
+    migrating.join(60)
+    assert ended == [0]

@@ -196,3 +196,71 @@ def test_a_terminated_task_that_waits_ends_at_once(repository: Repository) -> No
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
     assert repository.names()[-2:] == ["task_end", "command_end"]
+
+
+def test_forks_beside_threads_are_quiet(repository: Repository) -> None:
+    code, _, errors = repository.run(
+        "import os, threading\n"
+        "ended = threading.Event()\n"
+        "def spin():\n"
+        '    while not ended.is_set(): metric("m", 1)\n'
+        "threads = [threading.Thread(target=spin) for _ in range(4)]\n"
+        "for thread in threads: thread.start()\n"
+        "for i in range(20):\n"
+        "    if (child := os.fork()) == 0:\n"
+        '        metric("m", 1); os._exit(0)\n'
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "ended.set()",
+        env={"ORBIT_URL": "http://127.0.0.1:1"},
+    )
+    assert code == 0, errors
+    assert set(errors.splitlines()) == {
+        "orbit telemetry: Orbit can't be reached: [Errno 111] Connection refused. "
+        "Events are kept and sent later."
+    }
+
+
+def test_each_session_has_a_command_of_its_own(repository: Repository) -> None:
+    repository.run(
+        "import threading\n"
+        "def other():\n"
+        '    with task("B", session="S2"): pass\n'
+        'with task("A", session="S1"):\n'
+        "    thread = threading.Thread(target=other); thread.start(); thread.join()\n"
+        '    with task("C", session="S3"): pass\n'
+        '    with task("D", session="S1"): pass\n'
+    )
+    ends = [event["session_id"] for event in repository.events() if event["name"] == "command_end"]
+    assert sorted(ends) == ["S1", "S2", "S3"]
+
+
+def test_objects_that_fail_fail_no_script(repository: Repository) -> None:
+    code, _, errors = repository.run(
+        "class Broken:\n"
+        "    def __float__(self): raise RuntimeError\n"
+        "    __bool__ = __iter__ = __str__ = __fspath__ = __float__\n"
+        "b = Broken()\n"
+        "with task(b, session=b, title=b, tags=b, priority=b, provider_type=b,\n"
+        "          provider_cache_hit=b, artifacts_declared=b) as t:\n"
+        "    metric(b, b, label=b); error(b, stage=b); artifact(b, name=b); decision(b, why=b)\n"
+        "    violation(b, b, b, b, b); error(memoryview(b'abcd').cast('B', (2, 2)))\n"
+        "    configure(url=b); configure(spool=b); configure(token=b, namespace=b)\n"
+        "    command(b, session=b); t.fail(b)\n"
+    )
+    assert (code, "Traceback" in errors) == (0, False), errors
+    assert repository.names()[-2:] == ["task_end", "command_end"]
+
+
+def test_signals_of_a_script_are_not_taken_by_the_thread_that_sends(
+    repository: Repository,
+) -> None:
+    code, printed, errors = repository.run(
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+        'metric("m", 1)\n'
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "print(signal.sigwait({signal.SIGUSR1}) == signal.SIGUSR1)",
+        env={"ORBIT_URL": "http://127.0.0.1:1"},
+    )
+    assert (code, printed) == (0, "True\n"), errors

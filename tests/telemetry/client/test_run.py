@@ -28,7 +28,9 @@ from tests.support.scripts import Repository
 def test_the_exit_code_is_the_program_s(
     repository: Repository, program: list[str], code: int
 ) -> None:
-    assert repository.command("run", "--", *program)[0] == code
+    ended, _, errors = repository.command("run", "--", *program)
+    assert ended == code
+    assert (f"orbit telemetry: {program[0]}: " in errors) == (code in {126, 127})
     events = repository.events()
     assert events[-1]["metadata"]["exit_code"] == code
     assert [event["name"] for event in events if event["name"] != "error"] == [
@@ -140,3 +142,52 @@ def test_events_of_the_program_belong_to_its_run(repository: Repository) -> None
 
 def test_a_missing_program_is_a_usage_error(repository: Repository) -> None:
     assert repository.command("run", "--session", "S")[0] == 2
+
+
+def test_links_that_lead_in_circles_are_not_followed(repository: Repository) -> None:
+    for name in ("one", "two"):
+        (repository.folder / name).symlink_to(".")
+    code, _, errors = repository.command(
+        *("run", "--artifact", "**/*.txt", "--artifact", "deep/**", "--", "sh", "-c"),
+        "mkdir -p deep/er; echo 1 > deep/er/new.txt; echo 1 > .hidden.txt",
+    )
+    assert code == 0, errors
+    paths = [
+        event["metadata"]["path_name"]
+        for event in repository.events()
+        if event["name"] == "artifact_emit"
+    ]
+    assert paths == [".hidden.txt", "deep/er/new.txt"]
+
+
+def test_the_environment_is_the_caller_s(repository: Repository) -> None:
+    # Python without a locale would set LC_CTYPE for its children.
+    unset: dict[str, str | None] = dict.fromkeys(("LC_ALL", "LC_CTYPE", "LANG"))
+    _, printed, _ = repository.command("run", "--session", "S", "--", "env", env=unset)
+    names = {line.partition("=")[0] for line in printed.splitlines()}
+    assert "ORBIT_TELEMETRY_SESSION" in names
+    assert "LC_CTYPE" not in names
+
+
+def test_a_value_may_begin_with_a_hyphen(repository: Repository) -> None:
+    for arguments in (
+        ("error", "--- FAIL: no space", "--stage", "-x"),
+        ("error", "--stage=unpack", "-h is no option"),
+        ("metric", "balance", "-1e3"),
+        ("decision", "--"),
+        ("decision", "--", "--"),
+        ("artifact", "-rf", "--version"),
+        ("violation", "-", "--policy", "-r", "high", "--host", "h1"),
+    ):
+        code, _, errors = repository.command(*arguments)
+        assert code == (2 if arguments == ("decision", "--") else 0), errors
+    said = [
+        (event["name"], event.get("stage"), event["metadata"].get("message"))
+        for event in repository.events()
+    ]
+    assert said[:2] == [
+        ("error", "-x", "--- FAIL: no space"),
+        ("error", "unpack", "-h is no option"),
+    ]
+    assert repository.events()[-1]["metadata"]["host"] == "h1"
+    assert repository.command("error", "--help")[0] == 0

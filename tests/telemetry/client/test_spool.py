@@ -209,3 +209,49 @@ def test_a_port_that_takes_connections_and_reads_nothing(repository: Repository)
         )
     assert code == 0
     assert repository.names() == ALL
+
+
+def test_an_answer_of_a_proxy_is_no_verdict_on_events(repository: Repository) -> None:
+    page = http("400 Bad Request", b"<html>The plain HTTP request was sent to HTTPS port")
+    with Receiver(page) as server:
+        code, _, errors = repository.run(TASK, env=to(server))
+        assert code == 0
+        assert "400 is no answer of Orbit: check ORBIT_URL" in errors
+        assert len(server.requests) <= 2
+    assert repository.names() == ALL
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "sentence"),
+    [
+        ("http://127.0.0.1:1", "secret\nhush", "ORBIT_TOKEN has a space, a line end or"),
+        ("http://127.0.0.1:1", "hush\u2019", "ORBIT_TOKEN has a space, a line end or"),
+        ("https://me:hush@127.0.0.1:1", "t", "ORBIT_URL must have no user and no password"),
+        ("127.0.0.1:1", "t", "ORBIT_URL must begin with http:// or https://"),
+    ],
+)
+def test_settings_that_are_wrong_are_named_without_their_secrets(
+    repository: Repository, url: str, token: str, sentence: str
+) -> None:
+    code, _, errors = repository.run(TASK, env={"ORBIT_URL": url, "ORBIT_TOKEN": token})
+    assert code == 0
+    assert sentence in errors
+    assert "hush" not in errors
+    assert not [path for path in repository.spool.rglob("*") if "hush" in str(path)]
+    assert repository.names() == ALL
+
+
+def test_a_script_that_changes_its_folder_has_one_spool(repository: Repository) -> None:
+    deep = repository.folder / "deep"
+    deep.mkdir()
+    code, _, _ = repository.run(
+        'import os\nwith task("T"): os.chdir("deep"); flush(); metric("m", 1)',
+        env={"ORBIT_TELEMETRY_SPOOL": "spool", "ORBIT_URL": "http://127.0.0.1:1"},
+    )
+    assert code == 0
+    assert list(deep.iterdir()) == []
+    assert repository.names() == ALL
+
+
+def test_a_flush_that_has_nothing_to_do_is_done(repository: Repository) -> None:
+    assert repository.command("flush", env={"ORBIT_URL": ""}) == (0, "", "")

@@ -20,16 +20,18 @@ SCRIPT = """
 echo '<testsuite tests="2" failures="1"/>' > results.xml
 echo '{"line": 80}' > coverage.json
 echo "1 test failed" >&2
-exit 3
+exit ${DJANGO_SETTINGS_MODULE:+99}3
 """
 
 
 def manage(server: Server, name: str, folder: Path, *arguments: str) -> tuple[int, str, str]:
+    # manage.py sets this for itself. Its program may be another project of Django.
+    theirs = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
     ended = subprocess.run(
         [sys.executable, str(PROJECT / "manage.py"), *arguments],
         cwd=folder,
         env={
-            **os.environ,
+            **theirs,
             **database.environment(server, name),
             "ORBIT_TELEMETRY_SPOOL": str(folder / "spool"),
         },
@@ -107,8 +109,9 @@ def test_a_database_that_is_away_stops_no_program_and_loses_no_event(
         "telemetry", "run", "--session", "night-2", "--", "sh", "-c", "echo done; kill -TERM $$"
     )
     assert (code, printed) == (143, "done\n")
-    assert "the database is away; the events are kept in" in errors
-    assert "hush" not in errors
+    # One sentence: the program has waited for the database once.
+    assert errors.startswith("orbit telemetry: the database is away; the events are kept in")
+    assert errors.count("\n") == 1
 
     code, printed, errors = manage(
         server, committed, tmp_path, "telemetry", "run", "--session", "night-3", "--", "true"

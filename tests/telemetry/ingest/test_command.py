@@ -107,7 +107,7 @@ def test_rejected_events_are_listed_by_line_up_to_a_bound(ingest: Callable[..., 
     ("data", "said"),
     [
         ("{}".encode("utf-16"), "UTF-16"),
-        (gzip.compress(ndjson(GOOD))[:-20], "gzip stream is broken"),
+        (gzip.compress(ndjson(GOOD), mtime=0)[:-20], "gzip stream is broken"),
         (b"\x1f\x8b", "gzip stream is broken"),
         (ndjson(GOOD)[:-20], "invalid_json"),
         (b"x" * 300_000, "too_large"),
@@ -154,8 +154,8 @@ def test_a_signal_ends_the_task(
     monkeypatch.setattr(stream, "BATCH_EVENTS", 10)
     store_lines, batches = batch.store_lines, iter([False, False, False, True])
 
-    def store_and_stop(lines: Any, days_of: Any) -> Any:
-        outcomes = store_lines(lines, days_of)
+    def store_and_stop(*args: Any, **options: Any) -> Any:
+        outcomes = store_lines(*args, **options)
         if next(batches, False):
             os.kill(os.getpid(), number)
         return outcomes

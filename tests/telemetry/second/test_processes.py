@@ -2,12 +2,11 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -120,8 +119,7 @@ def test_a_second_server_that_stops_and_starts_again_stops_no_cycle_and_misses_n
             cycles += run_cycles(2)
             # It ends without a goodbye, as in a power failure.
             for child in processes.family(processes.postmaster(second).pid):
-                with suppress(ProcessLookupError):
-                    child.send_signal(signal.SIGKILL)
+                processes.kill(child.pid)
             cycles += run_cycles(2)
             until(waiting, "nothing waits")
         with second_server(folder) as second:
