@@ -241,11 +241,14 @@ def _telemetry_ingest(result: telemetry_ingest.Result, events: int) -> list[str]
         f"COPY; medians of {len(result.copy)} rounds in turn",
         f"ingest       {statistics.median(result.ingest):>8.0f} events/s "
         f"({min(result.ingest):.0f} to {max(result.ingest):.0f}), "
-        f"{statistics.median(result.cpu_us):.0f} us of CPU each",
+        f"CPU time of each {statistics.median(result.cpu_us):.1f} us "
+        f"and {statistics.median(result.server_us):.1f} us in PostgreSQL",
         f"bare COPY    {statistics.median(result.copy):>8.0f} events/s "
-        f"({min(result.copy):.0f} to {max(result.copy):.0f})",
+        f"({min(result.copy):.0f} to {max(result.copy):.0f}), "
+        f"CPU time of each {statistics.median(result.copy_us):.1f} us in PostgreSQL",
         f"ratio        {result.ratio:>8.2f}   "
-        f"({_met(result.ratio >= GOAL_INGEST)}: at least {GOAL_INGEST})",
+        f"({_met(result.ratio >= GOAL_INGEST)}: at least {GOAL_INGEST}), "
+        f"of CPU times {result.cpu_ratio:.2f}",
         f"memory       {megabytes:>8.1f} MB   "
         f"({_met(megabytes < GOAL_INGEST_MEGABYTES)}: below {GOAL_INGEST_MEGABYTES})",
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.meters import cpu_seconds
 from benchmarks.testbed import Testbed
 
 #: No consumer reads these names: what is measured is the way into the log.
@@ -28,12 +29,21 @@ class Result:
     ingest: list[float] = field(default_factory=list)
     copy: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)  # the command's largest memory
-    cpu_us: list[float] = field(default_factory=list)  # the command's, for each event
+    # CPU time for each event: the command's, PostgreSQL's for it, PostgreSQL's for COPY.
+    cpu_us: list[float] = field(default_factory=list)
+    server_us: list[float] = field(default_factory=list)
+    copy_us: list[float] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
         """Ingest's rate divided by that of COPY."""
         return statistics.median(self.ingest) / statistics.median(self.copy)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """COPY's CPU time divided by all that ingest takes: the ratio on one core."""
+        all_of_it = statistics.median(self.cpu_us) + statistics.median(self.server_us)
+        return statistics.median(self.copy_us) / all_of_it
 
 
 def measure(testbed: Testbed, *, rounds: int, events: int) -> Result:
@@ -44,15 +54,20 @@ def measure(testbed: Testbed, *, rounds: int, events: int) -> Result:
     empty.touch()
     result = Result(lines.stat().st_size // events)
     # Start and task of the command, without an event.
-    start = statistics.median(_command(testbed, empty)[0] for _ in range(3))
+    starts = [_command(testbed, empty) for _ in range(3)]
+    start, start_cpu = (statistics.median(run[column] for run in starts) for column in (0, 2))
     for _ in range(rounds):
         _empty(testbed)
+        before = cpu_seconds(testbed.server_pid)
         result.copy.append(events / _copy(testbed, rows))
+        result.copy_us.append(1e6 * (cpu_seconds(testbed.server_pid) - before) / events)
         _empty(testbed)
+        before = cpu_seconds(testbed.server_pid)
         seconds, megabytes, cpu = _command(testbed, lines)
+        result.server_us.append(1e6 * (cpu_seconds(testbed.server_pid) - before) / events)
         result.ingest.append(events / (seconds - start))
         result.megabytes.append(megabytes)
-        result.cpu_us.append(1e6 * cpu / events)
+        result.cpu_us.append(1e6 * (cpu - start_cpu) / events)
         with testbed.watch("orbit") as connection:
             (stored,) = connection.execute(
                 "SELECT count(*) FROM telemetry_telemetryevent WHERE session_id LIKE 's-%%'"

@@ -19,6 +19,8 @@ NAMES = database.load(__name__, "staged_names")
 class Consumer:
     """Reads the events of ``names`` in the staging table, by set, in its transaction.
 
+    Events that no consumer names needn't be there.
+
     What it writes must not depend on how the events were cut into batches, or on their order.
     """
 
@@ -36,9 +38,14 @@ CONSUMERS: list[Consumer] = [
 ]
 
 
+def names() -> frozenset[str]:
+    """Return the names that a consumer reads."""
+    return frozenset().union(*(consumer.names for consumer in CONSUMERS))
+
+
 def consume(instead: Mapping[Consume, Consume] = MappingProxyType({})) -> None:
     """Run the consumers whose events are in the staging table, or what replaces them."""
-    names = {name for (name,) in NAMES.rows()}
+    staged = {name for (name,) in NAMES.rows()}
     for consumer in CONSUMERS:
-        if not names.isdisjoint(consumer.names):
+        if not staged.isdisjoint(consumer.names):
             instead.get(consumer.consume, consumer.consume)()

@@ -1,8 +1,10 @@
 """The door to the event log: all Python code that writes events calls ``store``.
 
-A batch is one transaction: lock the days, copy the events into the staging table, insert those that
-are new, let the consumers read them. After a crash the batch is there whole or not at all; sending
-it again adds nothing, because a duplicate is the same (id, occurred_at).
+A batch is one transaction: lock the days, copy the events that no consumer reads into the log, the
+others into the staging table, insert those of them that are new, let the consumers read them. If
+one of the first is there already, all go by the staging table. After a crash the batch is there
+whole or not at all; sending it again adds nothing, because a duplicate is the same
+(id, occurred_at).
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,10 @@ from telemetry.events import COLUMNS, Level, Row
 from telemetry.ingest import copy_text
 
 INSERT_NEW = database.load(__name__, "insert_new")
-_COPY = f"COPY telemetry_staging (ordinal, {', '.join(COLUMNS)}) FROM STDIN"
+_STAGE = f"COPY telemetry_staging (ordinal, {', '.join(COLUMNS)}) FROM STDIN"
+_APPEND = f"COPY telemetry_telemetryevent ({', '.join(COLUMNS)}) FROM STDIN"
+#: A line begins with its id.
+_ID = slice(36)
 #: A batch that lost a deadlock, or whose partition was just being made, is tried again.
 _TRIES = 4
 
@@ -79,17 +84,30 @@ def store(rows: Sequence[Row]) -> list[Outcome]:
     if not rows:
         return []
     lines = [copy_text.line(row) for row in rows]
-    return store_lines(lines, [row[1].astimezone(UTC).date() for row in rows])
+    return store_lines(
+        lines, [row[1].astimezone(UTC).date() for row in rows], [row[2] for row in rows]
+    )
 
 
-def store_lines(lines: Sequence[bytes], days_of: Sequence[date]) -> list[Outcome]:
-    """Store lines of ``copy_text``, each with its UTC day. See ``store``."""
+def store_lines(
+    lines: Sequence[bytes],
+    days_of: Sequence[date],
+    names: Sequence[str],
+    *,
+    is_fresh: bool = True,
+) -> list[Outcome]:
+    """Store lines of ``copy_text``, each with its UTC day and the event's name. See ``store``.
+
+    ``is_fresh``: duplicates aren't expected. It decides only what is tried first.
+    """
     distinct_days = set(days_of)
     partitions.ensure(distinct_days)
     for attempt in range(_TRIES):
         try:
             with transaction.atomic(using=database.ALIAS):
-                return _store(lines, days_of, distinct_days)
+                # An event of both ways may wait for the other: the second try goes one way only.
+                is_tried = is_fresh and not attempt
+                return _store(lines, days_of, names if is_tried else None, distinct_days)
         except DatabaseError as error:
             if attempt == _TRIES - 1 or not _may_succeed_later(error):
                 raise
@@ -97,25 +115,48 @@ def store_lines(lines: Sequence[bytes], days_of: Sequence[date]) -> list[Outcome
 
 
 def _store(
-    lines: Sequence[bytes], days_of: Sequence[date], distinct_days: set[date]
+    lines: Sequence[bytes],
+    days_of: Sequence[date],
+    names: Sequence[str] | None,
+    distinct_days: set[date],
 ) -> list[Outcome]:
     outcomes = [Outcome.ACCEPTED] * len(lines)
-    numbered = [b"%d\t%b" % pair for pair in enumerate(lines)]
+    waiting = dict(enumerate(lines))
     if closed := days.share(distinct_days):
         for ordinal, day in enumerate(days_of):
             if day in closed:
                 outcomes[ordinal] = Outcome.TOO_OLD
-                numbered[ordinal] = b""
-        if not any(numbered):
-            return outcomes
+                del waiting[ordinal]
+    if names:
+        waiting = _append(waiting, names)
+    if not waiting:
+        return outcomes
     staging.prepare()
-    copy_text.send(_COPY, b"".join(numbered))
+    copy_text.send(_STAGE, b"".join([b"%d\t%b" % pair for pair in waiting.items()]))
     duplicates = INSERT_NEW.rows()
     for (ordinal,) in duplicates:
         outcomes[ordinal] = Outcome.DUPLICATE
-    if Outcome.ACCEPTED in outcomes:
+    if len(duplicates) < len(waiting):
         registry.consume()
     return outcomes
+
+
+def _append(waiting: dict[int, bytes], names: Sequence[str]) -> dict[int, bytes]:
+    """Copy what no consumer reads into the log; return what is to go by the staging table."""
+    read = registry.names()
+    unread = [line for ordinal, line in waiting.items() if names[ordinal] not in read]
+    # Of an event that is twice in the batch the first one counts, whichever way it goes.
+    if not unread or len({line[_ID] for line in waiting.values()}) < len(waiting):
+        return waiting
+    try:
+        with transaction.atomic(using=database.ALIAS):
+            # One order for everybody, see insert_new.sql.
+            copy_text.send(_APPEND, b"".join(sorted(unread)))
+    except IntegrityError as error:
+        if isinstance(error.__cause__, errors.UniqueViolation):
+            return waiting  # the staging table tells which
+        raise
+    return {ordinal: line for ordinal, line in waiting.items() if names[ordinal] in read}
 
 
 def _may_succeed_later(error: DatabaseError) -> bool:

@@ -1,6 +1,6 @@
 """Events as lines of PostgreSQL's COPY text format."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from telemetry import database
 from telemetry.events import Row
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_TO_SPACES = str.maketrans("\t\n\r", "   ")
 _NULL = "\\N"
 
 
@@ -21,14 +22,20 @@ def line(row: Row) -> bytes:
     )
 
 
-def texts(values: Iterable[str | None], metadata: str) -> bytes:
+def texts(values: Sequence[str | None], metadata: str) -> bytes:
     """Return the line of these values and the JSON text ``metadata``."""
-    fields = [*values, metadata]
     # One look at all of them: few events need an escape.
-    written = "".join(filter(None, fields))
+    written = "".join(filter(None, values))
     if "\\" in written or not written.isprintable():
-        fields = [value and value.translate(_ESCAPES) for value in fields]
-    return ("\t".join([_NULL if value is None else value for value in fields]) + "\n").encode()
+        values = [value and value.translate(_ESCAPES) for value in values]
+    # To look for one character takes next to nothing.
+    if "\\" in metadata:
+        metadata = metadata.replace("\\", "\\\\")
+    if "\t" in metadata or "\n" in metadata or "\r" in metadata:
+        # In JSON these are white space only.
+        metadata = metadata.translate(_TO_SPACES)
+    fields = "\t".join([_NULL if value is None else value for value in values])
+    return f"{fields}\t{metadata}\n".encode()
 
 
 def json_text(value: dict[str, Any]) -> str:

@@ -134,9 +134,11 @@ def ingest(
 
 def _read(task: Task, source: Source, report: Report, on_batch: Callable[[Report], None]) -> None:
     sender = Sender(Window.at(clock.now()))
+    is_fresh = True
     for part in _ahead(lambda: stream.batches(source.chunks(), sender=sender)):
         began = time.monotonic()
-        done = stream.store(part)
+        done = stream.store(part, is_fresh=is_fresh)
+        is_fresh = not done.duplicate
         report.add(done)
         task.record(
             Name.EVENT_INSERT,

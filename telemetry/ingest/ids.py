@@ -6,6 +6,7 @@ from uuid import UUID
 from telemetry.ingest.verdicts import Code, EventInvalid, quoted
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_CANONICAL = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 # Crockford's alphabet has no I, L, O and U. 26 characters are 130 bits: the first is at most 7.
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 _TO_BASE_32 = str.maketrans("ABCDEFGHJKMNPQRSTVWXYZ", "ABCDEFGHIJKLMNOPQRSTUV")
@@ -17,10 +18,15 @@ def is_uuid(value: object) -> bool:
 
 
 def read(value: object) -> str:
-    """Return the UUID of an id that is a UUID or a ULID. Raises EventInvalid."""
+    """Return the UUID of an id that is a UUID or a ULID, as PostgreSQL writes it.
+
+    Raises EventInvalid.
+    """
     if isinstance(value, str):
-        if _UUID.fullmatch(value):
+        if _CANONICAL.fullmatch(value):
             return value
+        if _UUID.fullmatch(value):
+            return str(UUID(value))
         if _ULID.fullmatch(value):
             return str(from_ulid(value))
     raise EventInvalid(

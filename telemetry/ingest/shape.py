@@ -15,7 +15,7 @@ from telemetry.ingest.verdicts import Code, EventInvalid, invalid, quoted
 REQUIRED = ("id", "name", "occurred_at", "session_id")
 _NAMESPACE = re.compile(NAME_PATTERN)
 _LEVELS = frozenset(str(level) for level in Level)
-_NAMES = frozenset(str(name) for name in OUTSIDE_NAMES)
+_NAMES = {str(name): str(name) for name in OUTSIDE_NAMES}
 _DEFAULT_LEVELS = {str(Name.ERROR): str(Level.ERROR)}
 _FIELDS = frozenset(COLUMNS)
 #: Three centuries, in milliseconds.
@@ -35,6 +35,7 @@ class Checked(NamedTuple):
 
     values: list[str | None]
     day: date
+    name: str
     metadata: dict[str, Any]
     is_metadata_changed: bool  # from what was sent
 
@@ -42,37 +43,38 @@ class Checked(NamedTuple):
 def check(members: dict[str, Any], sender: Sender) -> Checked:
     """Check a parsed event. Raises EventInvalid."""
     _check_names(members)
+    get = members.get
     name = _name(members["name"])
     moment, day = times.read(members["occurred_at"], sender.window)
     values = [
         ids.read(members["id"]),
         moment,
         name,
-        _namespace(members.get("namespace"), sender.namespaces),
-        _text(members, "profile_id", 100),
-        _run_id(members.get("run_id")),
-        _text(members, "session_id", 200),
-        _text(members, "task_id", 200),
-        _text(members, "stage", 50),
-        _level(members.get("level"), name),
-        _duration(members.get("duration_ms")),
+        _namespace(get("namespace"), sender.namespaces),
+        _text(get("profile_id"), "profile_id", 100),
+        _run_id(get("run_id")),
+        _text(members["session_id"], "session_id", 200),
+        _text(get("task_id"), "task_id", 200),
+        _text(get("stage"), "stage", 50),
+        _level(get("level"), name),
+        _duration(get("duration_ms")),
     ]
-    details = members.get("metadata")
+    details = get("metadata")
     if details is None:
         details = {}
     if not isinstance(details, dict):
         raise EventInvalid(
             Code.INVALID_METADATA, f"`metadata` is {quoted(details)}; it must be an object."
         )
-    return Checked(values, day, details, metadata.check(name, details))
+    return Checked(values, day, name, details, metadata.check(name, details))
 
 
 def _check_names(members: Mapping[str, Any]) -> None:
-    for field in REQUIRED:
-        if members.get(field) is None:
-            raise EventInvalid(
-                Code.MISSING_FIELD, f"`{field}` is missing; each event needs {', '.join(REQUIRED)}."
-            )
+    if None in map(members.get, REQUIRED):
+        missing = next(field for field in REQUIRED if members.get(field) is None)
+        raise EventInvalid(
+            Code.MISSING_FIELD, f"`{missing}` is missing; each event needs {', '.join(REQUIRED)}."
+        )
     if not _FIELDS.issuperset(members):
         unknown = min(members.keys() - _FIELDS)
         raise EventInvalid(
@@ -82,16 +84,15 @@ def _check_names(members: Mapping[str, Any]) -> None:
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, str) and value in _NAMES:
-        return value
+    if isinstance(value, str) and (name := _NAMES.get(value)):
+        return name  # one object for all events
     raise EventInvalid(
         Code.UNKNOWN_NAME,
         f"`name` is {quoted(value)}; it must be one of {', '.join(OUTSIDE_NAMES)}.",
     )
 
 
-def _text(members: Mapping[str, Any], field: str, most: int) -> str | None:
-    value = members.get(field)
+def _text(value: Any, field: str, most: int) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= most:

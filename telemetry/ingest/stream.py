@@ -28,6 +28,7 @@ class Batch:
 
     lines: list[bytes] = field(default_factory=list)
     days: list[date] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     places: list[tuple[int, int | None]] = field(default_factory=list)  # index, line
     rejected: list[Rejection] = field(default_factory=list)
     size: int = 0  # bytes
@@ -90,9 +91,11 @@ def receive(
     After ``most_events`` no more are read. Raises what the database raises; then the batches before
     are stored, and sending everything again adds what is missing.
     """
-    report = Report()
+    report, is_fresh = Report(), True
     for part in batches(chunks, sender=sender, is_lines=is_lines, most_events=most_events):
-        report.add(store(part))
+        done = store(part, is_fresh=is_fresh)
+        is_fresh = not done.duplicate
+        report.add(done)
     return report
 
 
@@ -122,12 +125,15 @@ def batches(
         yield part
 
 
-def store(part: Batch) -> Report:
-    """Store a batch; return what became of its events."""
+def store(part: Batch, *, is_fresh: bool = True) -> Report:
+    """Store a batch; return what became of its events.
+
+    ``is_fresh``: the batch before had no duplicates, so this one has probably none.
+    """
     report = Report(
         rejected_count=len(part.rejected), rejected=list(part.rejected), broken=part.broken
     )
-    _store(report, part.lines, part.days, part.places)
+    _store(report, part, slice(None), is_fresh)
     report.rejected.sort(key=lambda item: item.index)
     return report
 
@@ -136,30 +142,33 @@ def _take(part: Batch, index: int, piece: Piece, sender: Sender) -> None:
     try:
         if piece.problem is not None:
             raise piece.problem
-        line, day = event_json.read(piece.raw, sender)
+        line, day, name = event_json.read(piece.raw, sender)
     except EventInvalid as error:
         part.rejected.append(Rejection(index, error.code, error.detail, piece.line))
         return
     part.lines.append(line)
     part.days.append(day)
+    part.names.append(name)
     part.places.append((index, piece.line))
     part.size += len(line)
 
 
-def _store(
-    report: Report, lines: list[bytes], days: list[date], places: list[tuple[int, int | None]]
-) -> None:
+def _store(report: Report, part: Batch, span: slice, is_fresh: bool) -> None:
+    lines, places = part.lines[span], part.places[span]
+    if not lines:
+        return
     try:
-        outcomes = batch.store_lines(lines, days) if lines else []
+        outcomes = batch.store_lines(lines, part.days[span], part.names[span], is_fresh=is_fresh)
     except (DataError, IntegrityError) as error:
         if len(lines) == 1:
             _reject(report, places[0], Code.INVALID_FIELD, f"The database refuses it: {error}")
             return
         # We know of no event that fits the shape and that the database refuses. If there is one,
         # it doesn't sink the others.
-        half = len(lines) // 2
-        _store(report, lines[:half], days[:half], places[:half])
-        _store(report, lines[half:], days[half:], places[half:])
+        start = span.start or 0
+        half = start + len(lines) // 2
+        _store(report, part, slice(start, half), is_fresh)
+        _store(report, part, slice(half, start + len(lines)), is_fresh)
         return
     report.accepted += outcomes.count(Outcome.ACCEPTED)
     report.duplicate += outcomes.count(Outcome.DUPLICATE)

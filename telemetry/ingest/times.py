@@ -1,7 +1,7 @@
 """Times of events: ISO 8601 with a zone, neither too old nor in the future."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from telemetry.ingest.verdicts import Code, EventInvalid, quoted
@@ -16,6 +16,9 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:[Zz]|([+-]\d\d(?::?\d\d)?))?",
     re.ASCII,
 )
+# The usual way to write UTC.
+_USUAL = re.compile(r"((\d{4}-\d\d-\d\dT\d\d:\d\d):[0-5]\d(?:\.\d{1,6})?)(?:Z|\+00:00)", re.ASCII)
+_MOST_MINUTES = 10_000
 _HOW = "Send ISO 8601 with a zone, such as 2026-01-01T00:00:00Z or 2026-01-01T01:00:00+01:00"
 
 
@@ -25,6 +28,8 @@ class Window:
 
     first: datetime
     last: datetime
+    #: Minutes as they are written, that are wholly in the window, with their days.
+    minutes: dict[str, date] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def at(cls, now: datetime) -> "Window":
@@ -35,6 +40,24 @@ class Window:
 
 def read(value: object, window: Window) -> tuple[str, date]:
     """Return the time in UTC as text, and its day. Raises EventInvalid."""
+    match = _USUAL.fullmatch(value) if isinstance(value, str) else None
+    if match and (day := window.minutes.get(match[2])):
+        return f"{match[1]}+00:00", day
+    moment = _read(value, window)
+    if match:
+        _remember(match[2], window)
+    return moment.isoformat(), moment.date()
+
+
+def _remember(written: str, window: Window) -> None:
+    minute = datetime.fromisoformat(f"{written}:00Z")
+    if window.first <= minute and minute + timedelta(minutes=1) <= window.last:
+        if len(window.minutes) >= _MOST_MINUTES:
+            window.minutes.clear()
+        window.minutes[written] = minute.date()
+
+
+def _read(value: object, window: Window) -> datetime:
     moment = _moment(value)
     if moment < window.first:
         raise EventInvalid(
@@ -48,9 +71,7 @@ def read(value: object, window: Window) -> tuple[str, date]:
             f"`occurred_at` is {quoted(value)}, more than {MOST_AHEAD.days} days ahead. "
             "Set the clock of the sender.",
         )
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(), moment.date()
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _moment(value: object) -> datetime:

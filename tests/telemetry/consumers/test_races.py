@@ -9,7 +9,8 @@ from django.db import connections, transaction
 from telemetry import database, staging
 from telemetry.consumers import registry
 from telemetry.events import COLUMNS
-from telemetry.ingest import copy_text
+from telemetry.ingest import batch, copy_text
+from telemetry.ingest.batch import Outcome
 from tests.support.polling import until
 from tests.support.task_events import at, event, rows, store, task, task_event
 
@@ -42,6 +43,29 @@ def test_batches_that_meet_in_opposite_orders_do_not_deadlock(name: str) -> None
         "SELECT (SELECT count(*) FROM telemetry_errorgroup WHERE count = 60)"
         " + (SELECT count(*) FROM telemetry_taskprojection)"
     ) == [(40,)]
+
+
+@pytest.mark.usefixtures("committed")
+def test_batches_with_the_same_events_that_meet_store_each_once() -> None:
+    kinds = ("command_end", "event_insert", "error")
+    events = [batch.event(kinds[number % 3], stage="s") for number in range(60)]
+    batch.store([batch.event("command_start")])  # the day has a partition now
+
+    def work(seed: int) -> int:
+        shuffled, accepted = random.Random(seed), 0
+        try:
+            for _ in range(5):
+                for start in range(0, 60, 20):
+                    part = shuffled.sample(events[start : start + 20], 20)
+                    accepted += batch.store(part).count(Outcome.ACCEPTED)
+        finally:
+            connections.close_all()
+        return accepted
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(work, range(4))) == 60
+    assert rows("SELECT count(*), count(DISTINCT id) FROM telemetry_telemetryevent") == [(61, 61)]
+    assert rows("SELECT sum(count) FROM telemetry_errorgroup") == [(20,)]
 
 
 def waits() -> bool:

@@ -82,6 +82,43 @@ def test_consumers_see_exactly_the_new_events(monkeypatch: pytest.MonkeyPatch) -
     assert seen == [[("error",)], [("metric",), ("decision",)]]
 
 
+def test_what_no_consumer_reads_goes_straight_into_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append(rows("SELECT ordinal, name FROM telemetry_staging ORDER BY ordinal"))
+
+    monkeypatch.setattr(registry, "CONSUMERS", [Consumer(frozenset({Name.ERROR}), look)])
+    unread = [batch.event("command_end") for _ in range(3)]
+    errors = [batch.event("error") for _ in range(3)]
+    assert batch.store([unread[0], errors[0], errors[0]]) == ["accepted", "accepted", "duplicate"]
+    assert batch.store([unread[1], errors[1]]) == ["accepted"] * 2
+    # One is there already: each still has its own verdict, and the consumer its own events.
+    assert batch.store([unread[2], errors[2], unread[1], errors[1], unread[2]]) == [
+        "accepted",
+        "accepted",
+        "duplicate",
+        "duplicate",
+        "duplicate",
+    ]
+    assert batch.store(unread) == ["duplicate"] * 3
+    assert [[name for _, name in part if name == "error"] for part in seen] == [["error"]] * 3
+    assert seen[1] == [(1, "error")]
+    assert sorted(names()) == ["command_end"] * 3 + ["error"] * 3
+
+
+def test_of_two_events_with_one_key_the_first_counts_if_one_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "CONSUMERS", [Consumer(frozenset({Name.ERROR}), list)])
+    first = batch.event("error")
+    second = batch.event("command_end", id=first[0], occurred_at=first[1])
+    assert batch.store([first, second]) == ["accepted", "duplicate"]
+    assert names() == ["error"]
+
+
 def test_nothing_is_stored_if_a_consumer_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise RuntimeError

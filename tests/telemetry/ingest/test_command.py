@@ -153,8 +153,8 @@ def test_a_signal_ends_the_task(
     monkeypatch.setattr(stream, "BATCH_EVENTS", 10)
     store_lines, batches = batch.store_lines, iter([False, False, False, True])
 
-    def store_and_stop(lines: Any, days_of: Any) -> Any:
-        outcomes = store_lines(lines, days_of)
+    def store_and_stop(*args: Any, **options: Any) -> Any:
+        outcomes = store_lines(*args, **options)
         if next(batches, False):
             os.kill(os.getpid(), number)
         return outcomes

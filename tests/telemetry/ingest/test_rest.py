@@ -193,10 +193,10 @@ def test_an_event_that_the_database_refuses_does_not_sink_the_others(
 ) -> None:
     store_lines = batch.store_lines
 
-    def refuse(lines: list[bytes], days_of: list[Any]) -> list[batch.Outcome]:
+    def refuse(lines: list[bytes], *args: Any, **options: Any) -> list[batch.Outcome]:
         if any(b"poison" in line for line in lines):
             raise DataError("it is poison")
-        return store_lines(lines, days_of)
+        return store_lines(lines, *args, **options)
 
     monkeypatch.setattr(batch, "store_lines", refuse)
     body = [event(task_id="poison" if n in (3, 70) else "t") for n in range(100)]

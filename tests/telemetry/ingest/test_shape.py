@@ -29,7 +29,7 @@ def event(**members: Any) -> dict[str, Any]:
 
 def values(value: Any, sender: Sender = ANY) -> list[str]:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    line, _ = event_json.read(raw, sender)
+    line, *_ = event_json.read(raw, sender)
     return line.decode().rstrip("\n").split("\t")
 
 
