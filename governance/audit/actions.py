@@ -17,6 +17,7 @@ class Action(StrEnum):
         member.label = label
         return member
 
+    ARCHIVE_VERIFIED = "archive.verified", "telemetry_archive", "An archive of events was verified"
     BACKUP_MADE = "backup.made", "backup", "A backup was made"
     BACKUP_RESTORED = "backup.restored", "backup", "A backup was restored"
     CONFIG_EXPORTED = "config.exported", "config", "The configuration was written to its files"

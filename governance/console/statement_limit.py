@@ -1,10 +1,12 @@
 """A shorter time limit for the statements of a page."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import connections
 
 from governance.kernel import sql
 
@@ -13,12 +15,33 @@ SHORTEN = sql.load(__name__, "shorten_statements")
 
 @contextmanager
 def statement_limit(seconds: float) -> Iterator[None]:
-    """Limit each statement in the block, unless the connection's own limit is shorter."""
-    SHORTEN.rows(milliseconds=round(seconds * 1000))
-    try:
-        yield
-    finally:
-        # A broken connection has no limit to restore.
-        with suppress(psycopg.Error):
-            if connection.connection is not None:
-                connection.connection.execute("RESET statement_timeout")
+    """Limit each statement in the block, unless the connection's own limit is shorter.
+
+    Holds for all databases. Those that the block doesn't use aren't connected to.
+    """
+    limited: list[str] = []
+    with ExitStack() as wrappers:
+        for alias in connections:
+            limit = _first(replace(SHORTEN, using=alias), round(seconds * 1000), limited)
+            wrappers.enter_context(connections[alias].execute_wrapper(limit))
+        try:
+            yield
+        finally:
+            for alias in limited:
+                # A broken connection has no limit to restore.
+                with suppress(psycopg.Error):
+                    connection = connections[alias].connection
+                    if connection is not None:
+                        connection.execute("RESET statement_timeout")
+
+
+def _first(shorten: sql.Statement, milliseconds: int, limited: list[str]) -> Callable[..., Any]:
+    """Return a wrapper that runs ``shorten`` before the first statement of its database."""
+
+    def execute(run: Callable[..., Any], *arguments: Any) -> Any:
+        if shorten.using not in limited:
+            limited.append(shorten.using)
+            shorten.rows(milliseconds=milliseconds)
+        return run(*arguments)
+
+    return execute

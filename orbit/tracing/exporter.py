@@ -4,6 +4,7 @@ Imported only if tracing is on (``orbit.tracing.report``). The SDK's thread send
 is bounded, and drops spans if the collector can't keep up.
 """
 
+import logging
 import threading
 from collections.abc import Mapping
 
@@ -28,6 +29,8 @@ from orbit.tracing.ids import Trace
 from orbit.tracing.spans import Span
 
 _NANOSECONDS = 1_000_000_000
+# It writes a malformed header, often a secret, to the log. The start names the variable instead.
+logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL + 1)
 
 
 class _DerivedIds(IdGenerator):

@@ -12,7 +12,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from governance.kernel import cron_fields
 from orbit_site.settings import hosts, libpq, origins, variables
-from orbit_site.settings.variables import boolean, choice, integer, items, number, password, text
+from orbit_site.settings.variables import (
+    boolean,
+    choice,
+    integer,
+    items,
+    number,
+    password,
+    text,
+    url,
+)
 
 BASE_DIR, VAR_DIR = variables.BASE_DIR, variables.VAR_DIR
 
@@ -238,9 +247,8 @@ ORBIT_LOG_FORMAT = choice(
     "`text` or `json`; `json` is the default in production.",
     ("text", "json"),
 )
-OTEL_EXPORTER_OTLP_ENDPOINT = text(
+OTEL_EXPORTER_OTLP_ENDPOINT = url(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "",
     "OpenTelemetry's own: a collector such as `http://localhost:4318` that gets a trace of each "
     "cycle. Needs the extra `orbit[otel]`, whose SDK reads the other `OTEL_*`. Empty: no traces.",
 )

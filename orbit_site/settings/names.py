@@ -36,6 +36,16 @@ _NO_TRACES = (
     "no traces are sent. Run `.venv/bin/python -m pip install --require-hashes "
     "-r requirements-otel.txt` in Orbit's folder and restart, or unset the variable."
 )
+_NOT_HTTP = (
+    "OTEL_EXPORTER_OTLP_PROTOCOL is ignored: Orbit sends traces by http/protobuf. "
+    "OTEL_EXPORTER_OTLP_ENDPOINT must be the collector's port for HTTP, usually 4318."
+)
+_ODD_HEADERS = (
+    "{name} has a part that isn't name=value, so that header isn't sent. Write name=value, "
+    "separated by commas, with spaces as %20."
+)
+_HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+_HTTP = "http/protobuf"
 _SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://")
 
 
@@ -46,7 +56,18 @@ def warnings() -> list[str]:
     sentences = list(_warnings(defined, os.environ, variables.IN_FILE))
     if environment.ORBIT_TRACING and not _is_installed(_NEEDED_FOR_TRACES):
         sentences.append(_NO_TRACES)
+    elif environment.ORBIT_TRACING:
+        sentences += _of_traces(os.environ)
     return sentences
+
+
+def _of_traces(real: Mapping[str, str]) -> Iterable[str]:
+    if real.get("OTEL_EXPORTER_OTLP_PROTOCOL", _HTTP) not in {"", _HTTP}:
+        yield _NOT_HTTP
+    for name in _HEADERS:
+        parts = [part for part in real.get(name, "").split(",") if part.strip()]
+        if not all(re.match(r"\s*[\w.!#$&*+^`|~'-]+\s*=", part, re.ASCII) for part in parts):
+            yield _ODD_HEADERS.format(name=name)
 
 
 def report_once() -> list[str]:

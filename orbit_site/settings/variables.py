@@ -5,6 +5,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -41,6 +42,22 @@ def text(name: str, default: str, doc: str, *, may_be_empty: bool = False) -> st
     """Read a text. An empty one is the default, unless it ``may_be_empty``."""
     value = _read(name, default, doc).strip()
     return value if may_be_empty else value or default
+
+
+def url(name: str, doc: str) -> str:
+    """Read an address of HTTP; empty if there is none. It may hold a password: it isn't shown."""
+    value = text(name, "", doc)
+    try:
+        parts = urlsplit(value)
+        fits = not value or (parts.scheme in {"http", "https"} and bool(parts.hostname))
+        _ = parts.port
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ImproperlyConfigured(
+            f"{name} is not an address of HTTP. Write one such as http://localhost:4318."
+        )
+    return value
 
 
 def password(name: str, doc: str) -> str:

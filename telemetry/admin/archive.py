@@ -1,17 +1,21 @@
 """Days that were archived or dropped, their archives, and the nightly work."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from governance.access.roles import Scope
 from governance.console import filters
-from governance.console.base import ReadOnlyAdmin
+from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.base import ReadOnlyAdmin, actor_of
 from telemetry.models import NightlyRun, TelemetryArchive, TelemetryDay
+from telemetry.retention import by_hand
 
 
 @admin.register(TelemetryArchive)
-class TelemetryArchiveAdmin(ReadOnlyAdmin):
+class TelemetryArchiveAdmin(ReasonedAdmin):
     """Archived events of a day and namespace."""
 
     namespace_path = "namespace"
@@ -28,6 +32,22 @@ class TelemetryArchiveAdmin(ReadOnlyAdmin):
     search_fields = ("day",)
     search_help_text = "A day of UTC, such as 2026-01-31"
     links = ("day__exact",)
+
+    @reasoned_action(
+        label="Verify",
+        scope=Scope.OPERATE,
+        explains="The archive is read back: its number of events, sizes and SHA-256. Reading stops "
+        f"after {by_hand.SECONDS:g} seconds; for more, run manage.py telemetry archive verify DAY.",
+        when=lambda archive: archive.verified_at is not None,
+        together="verify_all",
+    )
+    def verify(self, request: HttpRequest, archive: TelemetryArchive, reason: str) -> str:
+        return self.verify_all(request, [archive], reason)
+
+    def verify_all(
+        self, request: HttpRequest, archives: list[TelemetryArchive], reason: str
+    ) -> str:
+        return by_hand.verify(archives, actor=actor_of(request), reason=reason)
 
 
 @admin.register(TelemetryDay)

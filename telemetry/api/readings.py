@@ -76,15 +76,20 @@ TASK = Fields(
     last_event_ts=TIME,
     updated_utc=TIME,
 )
-_ARTIFACTS: dict[str, queries.Reader] = {**_WHEN, "path_name": queries.text}
+# As long as what an event may hold.
+_PATH = queries.matching(
+    queries.VISIBLE + "{1,4096}", "1 to 4,096 visible characters", longest=4096
+)
+_HOST = queries.matching(queries.VISIBLE + "{1,255}", "1 to 255 visible characters", longest=255)
+_ARTIFACTS: dict[str, queries.Reader] = {**_WHEN, "path_name": _PATH}
 _METRICS: dict[str, queries.Reader] = {**_WHEN, "name": queries.text}
 _VIOLATIONS: dict[str, queries.Reader] = {
     **_WHEN,
     "severity": queries.text,
     "policy": queries.text,
     "rule": queries.text,
-    "file": queries.text,
-    "host": queries.text,
+    "file": _PATH,
+    "host": _HOST,
 }
 _ERROR_GROUPS: dict[str, queries.Reader] = {
     "from": queries.moment.on("last_seen__gte"),

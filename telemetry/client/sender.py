@@ -19,6 +19,8 @@ from .verdicts import Answer, Then
 #: Seconds that events wait for others, so that a batch has more than one.
 LINGER = 1.0
 _TIMEOUT = 5.0
+#: Bytes. What takes longer than the timeout would stop all that comes after it.
+_MAX_BATCH = 2 << 20
 _SHORTEST_WAIT, _FIRST_WAIT, _LONGEST_WAIT = 0.5, 1.0, 60.0
 
 
@@ -159,6 +161,8 @@ class Sender:
 
     def _send(self, part: Spool, lines: list[bytes]) -> bool:
         """Send ``lines``; return False if they have to be kept."""
+        if len(lines) > 1 and sum(map(len, lines)) > _MAX_BATCH:
+            return self._send_halves(part, lines)
         # Importing it takes as long as many a script runs.
         from .transport import post  # noqa: PLC0415
 
@@ -168,13 +172,16 @@ class Sender:
             return False
         self._wait = _FIRST_WAIT
         if answer.then is Then.SPLIT and len(lines) > 1:
-            middle = len(lines) // 2
-            return self._send(part, lines[:middle]) and self._send(part, lines[middle:])
+            return self._send_halves(part, lines)
         if answer.then is Then.SPLIT:
             self._set_aside(part, lines, [(0, "unreadable", answer.sentence)])
         elif answer.rejected:
             self._set_aside(part, lines, answer.rejected)
         return True
+
+    def _send_halves(self, part: Spool, lines: list[bytes]) -> bool:
+        middle = len(lines) // 2
+        return self._send(part, lines[:middle]) and self._send(part, lines[middle:])
 
     def _set_aside(
         self, part: Spool, lines: list[bytes], rejected: list[tuple[int, str, str]]

@@ -183,6 +183,7 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     ),
     "orbit_deadletterdispatch_requeue": Installation.dead_letter,
     "orbit_deadletterdispatch_dismiss": Installation.dead_letter,
+    "telemetry_telemetryarchive_verify": Installation.archive,
 }
 #: The fields of an admin action's form, beside the reason.
 FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"}}

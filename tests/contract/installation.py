@@ -16,6 +16,7 @@ from orbit.models import Profile, RunProfile
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
+from telemetry.models import TelemetryArchive
 from tests.support.callers import Api, api, create_user
 from tests.support.callers import console as browser_of
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
@@ -49,6 +50,13 @@ class Installation:
     def operation_run(self) -> Any:
         create_dead_letters(1)
         return bulk.dismiss(bulk.LetterFilter(), actor=SYSTEM, reason="r").run_id
+
+    def archive(self) -> TelemetryArchive:
+        """Create an archive of no events: there is nothing to damage."""
+        now = timezone.now()
+        return TelemetryArchive.objects.create(
+            day=now.date(), namespace="a", event_count=0, size=0, created_at=now, verified_at=now
+        )
 
     def token(self) -> Any:
         return tokens.create(self.other_user, scopes=["read"], actor=SYSTEM)[0]

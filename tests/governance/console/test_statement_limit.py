@@ -1,15 +1,15 @@
 """A page of the console that takes too long to read is refused."""
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from governance.console.statement_limit import statement_limit
 from orbit_site.console import site
 from tests.support.callers import console, create_user
 
 
-def limit() -> str:
-    with connection.cursor() as cursor:
+def limit(alias: str = "default") -> str:
+    with connections[alias].cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         return str(cursor.fetchone()[0])
 
@@ -24,6 +24,23 @@ def test_the_limit_is_shortened_never_extended(before: str, inside: str) -> None
     with statement_limit(3):
         assert limit() == inside
     assert limit() == "1min"  # the connection's own
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_the_limit_holds_for_each_database_that_the_page_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(connections.settings, "second", connection.settings_dict.copy())
+    second = connection.copy()
+    connections["second"] = second
+    try:
+        with statement_limit(3):
+            assert second.connection is None  # it may be away: unused, it is not connected to
+            assert limit("second") == "3s"
+        assert limit("second") == "1min"
+    finally:
+        second.close()
+        del connections["second"]
 
 
 def test_a_list_that_waits_for_too_long_is_a_503_and_the_limit_ends_with_it(

@@ -9,7 +9,7 @@ import pytest
 from governance.kernel import clock
 from governance.rest import pages
 from telemetry.ingest import batch
-from telemetry.models import Metric
+from telemetry.models import Artifact, Metric, PolicyViolation
 from tests.support.callers import Api, api, create_user, problem
 from tests.support.telemetry_rows import (
     create_error_group,
@@ -215,6 +215,18 @@ def test_readings_are_found_by_their_filters(
 ) -> None:
     create_one_of_each()
     assert len(results(client, f"{path}?{query}")) == count
+
+
+def test_the_longest_paths_and_hosts_are_found(client: Api) -> None:
+    path, host = "p" * 4096, "h" * 255
+    origin: dict[str, Any] = {"event_id": UUID(int=1), "occurred_at": clock.now()}
+    Artifact.objects.create(**origin, path_name=path, size=1)
+    PolicyViolation.objects.create(
+        **origin, file=path, host=host, policy="p", rule="r", severity="low"
+    )
+    assert len(results(client, f"/telemetry/artifacts?path_name={path}")) == 1
+    assert len(results(client, f"/telemetry/policy-violations?file={path}&host={host}")) == 1
+    problem(client.get(f"/telemetry/artifacts?path_name={path}p"), 400, "invalid_parameter")
 
 
 def test_lists_are_newest_first(client: Api) -> None:

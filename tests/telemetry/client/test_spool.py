@@ -137,6 +137,27 @@ def test_an_event_that_spoils_its_batch_is_found(repository: Repository) -> None
     assert repository.events() == []
 
 
+def test_files_of_any_size_and_kind_in_the_spool_stop_nothing(repository: Repository) -> None:
+    repository.run(TASK)
+    (path,) = repository.spool.rglob("*.ndjson")
+    line = b'{"name": "metric", "text": "%s"}\n' % (b"x" * 1000)
+    (path.parent / "00-large.ndjson").write_bytes(line * 10_000)
+    (path.parent / "01-half.ndjson").write_bytes(line + line[:100])
+    (path.parent / "02-empty.ndjson").touch()
+    (path.parent / "03-folder.ndjson").mkdir()
+    os.mkfifo(path.parent / "04-pipe.ndjson")
+    with Receiver(ACCEPTS) as server:
+        code, _, errors = repository.command("flush", env=to(server))
+    assert (code, errors) == (0, "")
+    sent = [gzip.decompress(request.body) for request in server.requests]
+    assert max(map(len, sent)) < 5 << 20
+    assert b"".join(sent).count(b"\n") == 10_000 + 1 + len(ALL)
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "03-folder.ndjson",
+        "04-pipe.ndjson",
+    ]
+
+
 def test_a_spool_keeps_its_limit_and_says_what_it_drops(repository: Repository) -> None:
     _, _, errors = repository.run(
         "from reporting import spool, reporter\n"
