@@ -87,6 +87,8 @@ def _readable(body: bytes, encoding: str, *, is_lines: bool) -> Iterator[bytes]:
     """Return the unpacked body in chunks. Raises what refuses the whole of it."""
     if encoding in _GZIP:
         _check_unpacked_size(body)
+    elif unpacking.is_gzip(body):
+        raise EventsUnreadable("This is gzip. Send it with Content-Encoding: gzip.")
     elif encoding:
         raise UploadTypeRefused("as it is, or with Content-Encoding: gzip")
     try:

@@ -6,6 +6,7 @@ is also written if it is interrupted. After a SIGKILL that one is missing, and c
 
 import contextlib
 import queue
+import select
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from django.db import DatabaseError, ProgrammingError
 
 from governance.kernel import clock
 from governance.kernel.identifiers import uuid7
+from telemetry import database
 from telemetry.events import INGEST_SESSION, Level, Name
 from telemetry.ingest import batch, schema_gate, stream, unpacking
 from telemetry.ingest.shape import Sender
@@ -28,6 +30,8 @@ T = TypeVar("T")
 #: Batches that are read ahead while the database stores one.
 _AHEAD = 1
 _SWITCH_SECONDS = 0.0005
+#: What a slow pipe has brought is stored so often.
+_SLOW_SECONDS = 1.0
 
 
 class Source:
@@ -35,25 +39,42 @@ class Source:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        # What is there, not what was asked for.
+        self._read: Callable[[int], bytes] = getattr(file, "read1", file.read)
         self.position = 0  # in the file, packed or not
 
     def chunks(self) -> Iterator[bytes]:
-        """Return UTF-8 in chunks. Raises Unreadable."""
-        packed = self._packed()
-        start = next(packed, b"")
+        """Return UTF-8 in chunks, and an empty one if a pipe is slow. Raises Unreadable."""
+        packed, start = self._packed(), b""
+        for chunk in packed:
+            start += chunk
+            if len(start) >= unpacking.HEADER:
+                break
         whole = _chain(start, packed)
         return unpacking.text(unpacking.gunzip(whole) if unpacking.is_gzip(start) else whole)
 
     def _packed(self) -> Iterator[bytes]:
+        looked = time.monotonic()
         while True:
+            if not self._has_more(looked + _SLOW_SECONDS - time.monotonic()):
+                looked = time.monotonic()
+                yield b""
+                continue
             try:
-                chunk = self._file.read(unpacking.CHUNK)
+                chunk: bytes = self._read(unpacking.CHUNK)
             except OSError as error:
                 raise Unreadable(f"It can't be read on ({error.strerror or error})") from None
             if not chunk:
                 return
             self.position += len(chunk)
             yield chunk
+
+    def _has_more(self, seconds: float) -> bool:
+        """Wait for bytes or the end, at most so long."""
+        try:
+            return bool(select.select([self._file], [], [], max(0, seconds))[0])
+        except OSError:  # no file of the system; reading it won't wait
+            return True
 
 
 @dataclass(slots=True)
@@ -113,9 +134,9 @@ def ingest(
     """
     schema_gate.check()
     task = Task(f"{INGEST_SESSION}{uuid7()}", title, time.monotonic())
-    task.record(Name.TASK_START, title=title)
     is_done = False
     try:
+        task.record(Name.TASK_START, title=title)
         task.record(
             Name.DECISION, decision="schema_ok", rationale="All tables of telemetry are there."
         )
@@ -126,6 +147,9 @@ def ingest(
             raise
         raise schema_gate.refusal("A table disappeared meanwhile.") from error
     finally:
+        connection = database.connection()
+        if not (is_done or connection.in_atomic_block):
+            connection.close()  # it may be in the middle of a statement
         # If the database is away, that is the error to report, not this one.
         with contextlib.nullcontext() if is_done else contextlib.suppress(DatabaseError):
             task.end(report, success=is_done and not report.rejected_count)
@@ -133,9 +157,11 @@ def ingest(
 
 
 def _read(task: Task, source: Source, report: Report, on_batch: Callable[[Report], None]) -> None:
-    sender = Sender(Window.at(clock.now()))
+    def sender_now() -> Sender:
+        return Sender(Window.at(clock.now()))
+
     is_fresh = True
-    for part in _ahead(lambda: stream.batches(source.chunks(), sender=sender)):
+    for part in _ahead(lambda: stream.batches(source.chunks(), sender_now=sender_now)):
         began = time.monotonic()
         done = stream.store(part, is_fresh=is_fresh)
         is_fresh = not done.duplicate

@@ -48,9 +48,14 @@ def _whole(least: int) -> Check:
     return check
 
 
+def is_number(value: object) -> bool:
+    """Tell whether ``value`` is a JSON number; a float may be one of ``strict_json``'s."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _number(value: Any) -> str:
     try:
-        fits = type(value) in (int, float) and math.isfinite(value)
+        fits = is_number(value) and math.isfinite(value)
     except OverflowError:  # an int beyond the largest float
         fits = False
     return "" if fits else "must be a finite number (for true and false send 1 and 0)"

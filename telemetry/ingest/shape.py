@@ -147,8 +147,9 @@ def _level(value: Any, name: str) -> str:
 def _duration(value: Any) -> str | None:
     if value is None:
         return None
-    if type(value) in (int, float) and 0 <= value <= _LONGEST:
+    if metadata.is_number(value) and 0 <= value <= _LONGEST:
         return repr(value)
     raise invalid(
-        "duration_ms", f"is {quoted(value)}; it must be a number of milliseconds, 0 or more"
+        "duration_ms",
+        f"is {quoted(value)}; it must be a number of milliseconds, from 0 to 10,000,000,000,000",
     )

@@ -5,8 +5,10 @@ brackets: each event is then parsed by itself, so a bad one doesn't hide the nex
 """
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from telemetry.ingest import event_json, limits
@@ -24,10 +26,14 @@ class Piece(NamedTuple):
     problem: EventInvalid | None = None
 
 
+#: Nothing more is there just now: an empty chunk came.
+PAUSE = Piece(b"")
+
+
 def pieces(chunks: Iterable[bytes], *, is_lines: bool) -> Iterator[Piece]:
     """Cut NDJSON, an array, or one object; the first byte decides which.
 
-    ``is_lines``: an object at the beginning is NDJSON for certain.
+    ``is_lines``: an object at the beginning is NDJSON for certain. An empty chunk gives ``PAUSE``.
     """
     waiting = iter(chunks)
     start, blank_lines = b"", 0
@@ -53,6 +59,9 @@ def lines(chunks: Iterable[bytes], number: int = 0) -> Iterator[Piece]:
     """
     rest, is_skipping = b"", False
     for chunk in chunks:
+        if not chunk:
+            yield PAUSE
+            continue
         *whole, last = chunk.split(b"\n")
         if whole:
             whole[0] = rest + whole[0]
@@ -65,9 +74,7 @@ def lines(chunks: Iterable[bytes], number: int = 0) -> Iterator[Piece]:
                 yield Piece(b"", number, event_json.too_large())
             elif raw and not raw.isspace():
                 yield Piece(raw, number)
-        if is_skipping:
-            continue
-        rest += last
+        rest += b"" if is_skipping else last
         if len(rest) > _MOST:
             yield Piece(b"", number + 1, event_json.too_large())
             rest, is_skipping = b"", True
@@ -79,6 +86,8 @@ def values(chunks: Iterable[bytes]) -> Iterator[Piece]:
     """Cut a JSON array, or JSON values one after another."""
     scanner = _Scanner()
     for chunk in chunks:
+        if not chunk:
+            yield PAUSE
         yield from scanner.feed(chunk)
     yield from scanner.end()
 
@@ -89,6 +98,13 @@ _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # A number, a word, or whatever else stands where an object should be.
 _BARE = re.compile(rb"[^\s,\[\]{}\"]*+")
 _SPACE = re.compile(rb"\s*+")
+# Up to a string that doesn't end here.
+_COMPLETE = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")  # 1 and -1
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+#: After so many brackets of a value we read so many bytes at once.
+_MANY_BRACKETS, _LEAP = 64, 512
 
 
 @dataclass(slots=True)
@@ -104,6 +120,7 @@ class _Scanner:
     is_bare: bool = False  # in a number or word
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
+    brackets: int = 0  # of the present value, read one by one
 
     def feed(self, chunk: bytes) -> Iterator[Piece]:
         """Return the values that end in ``chunk``."""
@@ -154,7 +171,7 @@ class _Scanner:
         return position + (mark in b'{["'), None
 
     def _begin(self, mark: bytes) -> None:
-        self.parts, self.size = [], 0
+        self.parts, self.size, self.brackets = [], 0, 0
         self.depth, self.in_string = int(mark in b"{["), mark == b'"'
         self.is_bare = mark not in b'{["'
         if not self.is_bare:
@@ -168,15 +185,29 @@ class _Scanner:
             return end
         if self.in_string:
             return self._within_string(chunk, position)
+        if self.brackets > _MANY_BRACKETS and (end := self._leap(chunk, position)) > position:
+            return end
         end = _INSIDE.match(chunk, position).end()  # type: ignore[union-attr]
         if end == len(chunk):
             return end
+        self.brackets += 1
         mark = chunk[end : end + 1]
         if mark == b'"':  # a string that this chunk doesn't end
             self.in_string = True
         else:
             self.depth += 1 if mark in b"{[" else -1
         return end + 1
+
+    def _leap(self, chunk: bytes, position: int) -> int:
+        """Read past many brackets, if the value doesn't end among them: megabytes of them come."""
+        end: int = _COMPLETE.match(chunk, position, position + _LEAP).end()  # type: ignore[union-attr]
+        marks = _STRING.sub(b"", chunk[position:end]).translate(_STEPS, _NO_BRACKETS)
+        steps = array("b", marks)
+        if min(accumulate(steps, initial=self.depth)) > 0:
+            self.depth += sum(steps)
+            return end
+        self.brackets = 0
+        return position
 
     def _within_string(self, chunk: bytes, position: int) -> int:
         if self.is_escaped:

@@ -3,7 +3,7 @@
 A bad event never sinks its batch; each batch is there whole or not at all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ from django.db import DataError, IntegrityError
 from telemetry.ingest import batch, event_json, limits
 from telemetry.ingest.batch import Outcome
 from telemetry.ingest.shape import Sender
-from telemetry.ingest.splitting import Piece, pieces
+from telemetry.ingest.splitting import PAUSE, Piece, pieces
 from telemetry.ingest.unpacking import TooMuch, Unreadable
 from telemetry.ingest.verdicts import Code, EventInvalid, Rejection
 
@@ -34,6 +34,11 @@ class Batch:
     size: int = 0  # bytes
     #: Why nothing could be read after this batch.
     broken: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was read."""
+        return not (self.lines or self.rejected)
 
     @property
     def is_full(self) -> bool:
@@ -92,7 +97,9 @@ def receive(
     are stored, and sending everything again adds what is missing.
     """
     report, is_fresh = Report(), True
-    for part in batches(chunks, sender=sender, is_lines=is_lines, most_events=most_events):
+    for part in batches(
+        chunks, sender_now=lambda: sender, is_lines=is_lines, most_events=most_events
+    ):
         done = store(part, is_fresh=is_fresh)
         is_fresh = not done.duplicate
         report.add(done)
@@ -102,26 +109,34 @@ def receive(
 def batches(
     chunks: Iterable[bytes],
     *,
-    sender: Sender,
+    sender_now: Callable[[], Sender],
     is_lines: bool = False,
     most_events: int | None = None,
 ) -> Iterator[Batch]:
-    """Return the checked events in batches; needs no database."""
-    part, index = Batch(), 0
+    """Return the checked events in batches; needs no database.
+
+    An empty chunk ends a batch. A stream may last for weeks, so each batch has a sender of its own.
+    """
+    part, sender, index = Batch(), sender_now(), 0
     try:
-        for index, piece in enumerate(pieces(chunks, is_lines=is_lines)):
-            if index == most_events:
-                raise TooMuch(f"More than {most_events:,} events. Send the rest in another request")
-            _take(part, index, piece, sender)
-            if part.is_full:
+        for piece in pieces(chunks, is_lines=is_lines):
+            if piece is not PAUSE:
+                if index == most_events:
+                    raise TooMuch(
+                        f"More than {most_events:,} events. Send the rest in another request"
+                    )
+                _take(part, index, piece, sender)
+                index += 1
+                if not part.is_full:
+                    continue
+            if not part.is_empty:
                 yield part
-                part = Batch()
-            index += 1  # of what comes next
+            part, sender = Batch(), sender_now()
     except Unreadable as error:
         code = Code.TOO_LARGE if isinstance(error, TooMuch) else Code.INVALID_JSON
         part.broken = f"{error}."
         part.rejected.append(Rejection(index, code, part.broken))
-    if part.lines or part.rejected:
+    if not part.is_empty:
         yield part
 
 

@@ -98,4 +98,6 @@ def _plain(text: str) -> str:
 def _why(text: str, error: ValueError) -> str:
     if text[16:19] == ":60":
         return "a leap second can't be stored, send second 59"
+    if "offset" in str(error):
+        return "its offset from UTC is a day or more"
     return str(error)

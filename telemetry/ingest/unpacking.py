@@ -12,6 +12,8 @@ CHUNK = 256 * 1024
 #: events that differ in their ids only don't reach a twentieth of it.
 MOST_RATIO, RATIO_COUNTS_FROM = 500, 64 * MIB
 _GZIP = b"\x1f\x8b"
+#: Bytes that tell gzip from text.
+HEADER = len(_GZIP)
 _BOM = b"\xef\xbb\xbf"
 _UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\0")
 _WITH_GZIP_HEADER = zlib.MAX_WBITS | 16
@@ -33,10 +35,13 @@ def is_gzip(start: bytes) -> bool:
 def gunzip(chunks: Iterable[bytes], *, most: int | None = None) -> Iterator[bytes]:
     """Unpack gzip, of one member or several, in chunks of at most ``CHUNK`` bytes.
 
-    ``most``: bytes in all. Raises TooMuch, and Unreadable where the stream breaks.
+    An empty chunk is passed on. ``most``: bytes in all. Raises TooMuch, and Unreadable where the
+    stream breaks.
     """
     stream = _Gzip(most)
     for chunk in chunks:
+        if not chunk:
+            yield chunk
         yield from stream.feed(chunk)
     yield from stream.end()
 

@@ -1,5 +1,6 @@
 """Why an event was rejected."""
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,9 +47,12 @@ class Rejection:
 
 
 def quoted(value: object) -> str:
-    """Return ``value`` for a detail, shortened."""
-    text = repr(value) if not isinstance(value, str) else f"'{value}'"
-    return text if len(text) <= _MOST_QUOTED else text[: _MOST_QUOTED - 4] + "...'"
+    """Return ``value`` for a detail as its sender knows it: JSON, shortened."""
+    if isinstance(value, str):
+        text = json.dumps(value[:_MOST_QUOTED], ensure_ascii=False)[1:-1].replace('\\"', '"')
+        return f"'{text}'" if len(value) <= _MOST_QUOTED else f"'{text}...'"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
 def invalid(field: str, problem: str) -> EventInvalid:

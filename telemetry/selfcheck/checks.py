@@ -209,10 +209,16 @@ def _projection_columns(_: State) -> None:
 
 
 def _projection_updated(state: State) -> None:
-    state.simulated()
+    session = state.simulated().session
+    [ended_at] = TelemetryEvent.objects.filter(session_id=session, name=Name.TASK_END).values_list(
+        "occurred_at", flat=True
+    )
     row = TaskProjection.objects.filter(task_id=simulation.TASK).first()
     _require(
-        row is not None and (row.title, row.status) == ("Selfcheck", "succeeded"),
+        # Not the row of a selfcheck before.
+        row is not None
+        and row.last_event_ts >= ended_at
+        and (row.title, row.status) == ("Selfcheck", "succeeded"),
         f"After task_start and task_end the task is {row or 'not there'}.",
     )
 

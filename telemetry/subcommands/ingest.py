@@ -32,7 +32,7 @@ class FileUnreadable(OrbitError):
     code, kind = "file_unreadable", Kind.MISSING
 
 
-class _Stopped(BaseException):
+class _Stopped(KeyboardInterrupt):  # for this one the driver cancels its statement
     """SIGTERM or Ctrl-C came; ``number`` is the signal's."""
 
     def __init__(self, number: int) -> None:

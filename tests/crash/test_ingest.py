@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,20 @@ def test_a_killed_ingest_is_finished_by_running_it_again(
     assert count("telemetry_telemetryevent") == count("telemetry_metric") == EVENTS
 
 
-def test_a_pipe_is_ingested_and_sigterm_ends_the_task(server: Server, committed: str) -> None:
+def is_stored(events: int) -> bool:
+    return count("telemetry_telemetryevent") == events
+
+
+def test_a_slow_pipe_is_stored_as_it_comes_and_sigterm_ends_the_task(
+    server: Server, committed: str
+) -> None:
     running = command(server, committed, "-", stdin=subprocess.PIPE)
     assert isinstance(running.stdin, io.BufferedIOBase)
-    running.stdin.write(ndjson([event() for _ in range(6_000)]))
-    running.stdin.flush()
-    until(lambda: count("telemetry_telemetryevent") > 0, "nothing was stored", seconds=60)
+    for expected in (2, 3, 6_003):
+        stored = count("telemetry_telemetryevent")
+        running.stdin.write(ndjson([event() for _ in range(expected - stored)]))
+        running.stdin.flush()
+        until(partial(is_stored, expected), "it wasn't stored", seconds=60)
     running.send_signal(signal.SIGTERM)
     _, stderr = running.communicate(timeout=60)
     assert running.returncode == 128 + signal.SIGTERM, stderr
@@ -75,6 +84,6 @@ def test_a_pipe_is_ingested_and_sigterm_ends_the_task(server: Server, committed:
     assert b"Traceback" not in stderr
     ended = rows(
         "SELECT metadata ->> 'success' FROM telemetry_telemetryevent"
-        " WHERE name = 'task_end' AND session_id LIKE 'ingest-%%'"
+        " WHERE name = 'task_end' AND session_id LIKE 'orbit-ingest-%%'"
     )
     assert ended == [("false",)]

@@ -112,6 +112,7 @@ def test_rejected_events_are_listed_by_line_up_to_a_bound(ingest: Callable[..., 
         (ndjson(GOOD)[:-20], "invalid_json"),
         (b"x" * 300_000, "too_large"),
     ],
+    ids=["utf-16", "cut gzip", "gzip header", "cut line", "long line"],  # the same in each process
 )
 def test_what_cannot_be_read_is_said(ingest: Callable[..., Result], data: bytes, said: str) -> None:
     result = ingest(data)

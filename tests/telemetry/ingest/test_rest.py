@@ -97,6 +97,7 @@ def test_what_comes_before_a_break_in_gzip_is_stored(client: Api) -> None:
         ("[]".encode("utf-16-le"), "application/json", {}, 400, "malformed_json"),
         (b"[]", LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
         (b"", LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
+        (gzip.compress(b"[]", mtime=0), LINES, {}, 400, "malformed_json"),
         (gzip.compress(b"", mtime=0), LINES, {"Content_Encoding": "gzip"}, 400, "malformed_json"),
         (b"[]", LINES, {"Content_Encoding": "br"}, 415, "unsupported_media_type"),
         (b"[]", LINES, {"Content_Encoding": "gzip, gzip"}, 415, "unsupported_media_type"),

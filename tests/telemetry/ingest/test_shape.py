@@ -9,7 +9,7 @@ import pytest
 from telemetry.ingest import event_json, ids, metadata
 from telemetry.ingest.shape import Sender
 from telemetry.ingest.times import Window
-from telemetry.ingest.verdicts import Code, EventInvalid
+from telemetry.ingest.verdicts import Code, EventInvalid, quoted
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANY = Sender(Window.at(NOW))
@@ -390,3 +390,26 @@ def test_a_restricted_sender_writes_to_its_own_namespaces() -> None:
     assert verdict(event(), Sender(ANY.window, frozenset()))[0] == "namespace_required"
     assert verdict(event(namespace="us"), one)[0] == "unknown_namespace"
     assert values(event(namespace="whatever"))[3] == "whatever"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ([False, {"a": None}], '[false, {"a": null}]'),
+        ('a\n"b"', "'a\\n\"b\"'"),
+        ("x" * 61, f"'{'x' * 60}...'"),
+        ([1] * 50, f"{'[1, ' + '1, ' * 18}1,..."),
+    ],
+)
+def test_details_quote_json(value: object, text: str) -> None:
+    assert quoted(value) == text
+
+
+def test_a_number_of_many_digits_is_a_number() -> None:
+    digits = "0.1234567890123456789012345678901234567890123"
+    raw = json.dumps(event(name="metric", metadata={"name": "m", "value": 0})).encode()
+    raw = raw.replace(b'"value": 0', f'"value": {digits}'.encode())
+    raw = raw[:-1] + f', "duration_ms": {digits}}}'.encode()
+    assert digits in values(raw)[11]
