@@ -45,6 +45,7 @@ _ODD_HEADERS = (
     "separated by commas, with spaces as %20."
 )
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+_HEADER_NAME = re.compile(r"[\w.!#$&*+^`|~'-]+", re.ASCII)
 _HTTP = "http/protobuf"
 _SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://")
 
@@ -66,7 +67,8 @@ def _of_traces(real: Mapping[str, str]) -> Iterable[str]:
         yield _NOT_HTTP
     for name in _HEADERS:
         parts = [part for part in real.get(name, "").split(",") if part.strip()]
-        if not all(re.match(r"\s*[\w.!#$&*+^`|~'-]+\s*=", part, re.ASCII) for part in parts):
+        heads = [part.partition("=") for part in parts]
+        if not all(mark and _HEADER_NAME.fullmatch(head.strip()) for head, mark, _ in heads):
             yield _ODD_HEADERS.format(name=name)
 
 

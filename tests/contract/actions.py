@@ -296,6 +296,7 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_schedules": "it only reads; its two forms have pages of their own",
     "orbit_why": "it only reads",
     "telemetry_coverage": "it only reads",
+    "telemetry_projection": "it only leads to a list",
     "password_change_done": "it only reads",
     "governance_audittrailentry_verify": "it only reads",
     "governance_audittrailentry_export": "it only reads",
