@@ -81,6 +81,9 @@ def _point(server: Server, name: str) -> None:
         _point_one(server, "telemetry", database.second(name), "orbit_owner")
 
 
+_PATIENT = " -c idle_in_transaction_session_timeout=60s"
+
+
 def _point_one(server: Server, alias: str, name: str, user: str) -> None:
     connections[alias].close()
     connections[alias].settings_dict.update(
@@ -89,6 +92,13 @@ def _point_one(server: Server, alias: str, name: str, user: str) -> None:
     settings.DATABASES[alias]["NAME"] = name
     settings.DATABASES[alias]["HOST"] = server.host
     settings.DATABASES[alias]["USER"] = user
+    # A test's own transaction idles while the test works, on a busy machine for long.
+    options = connections[alias].settings_dict["OPTIONS"]
+    if not options["options"].endswith(_PATIENT):
+        connections[alias].settings_dict["OPTIONS"] = {
+            **options,
+            "options": options["options"] + _PATIENT,
+        }
     # Threads connect by the settings.
     connections.settings[alias].update(connections[alias].settings_dict)
 

@@ -15,7 +15,7 @@ FIND = database.load(__name__, "find_drift", selfcheck=SELFCHECK_NAMESPACE)
 COUNT = database.load(__name__, "count_drift")
 
 _VIEW = "CREATE TEMPORARY VIEW telemetry_authority AS {}"
-_TABLE = """
+AUTHORITY_TABLE = """
 CREATE TEMPORARY TABLE telemetry_authority (
     task_id text, status text, changed_at timestamptz, title text, priority bigint, tags jsonb,
     namespace text)
@@ -48,7 +48,7 @@ def compare(authority: Authority) -> dict[Kind, Drift]:
         kind = "TABLE" if database.IS_SEPARATE else "VIEW"
         cursor.execute(f"DROP {kind} IF EXISTS pg_temp.telemetry_authority")
         if database.IS_SEPARATE:
-            cursor.execute(_TABLE)
+            cursor.execute(AUTHORITY_TABLE)
             _copy(authority.query)
             cursor.execute("ANALYZE telemetry_authority")
         else:
