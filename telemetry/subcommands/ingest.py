@@ -110,6 +110,8 @@ class _Rejections:
 def _opened(name: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """Open the file; return it with its size, if that is known. Raises FileUnreadable."""
     if name == "-":
+        if sys.stdin is None:  # closed by the shell: `<&-`
+            raise FileUnreadable("Standard input is closed. Name a file, or pipe the events in.")
         yield sys.stdin.buffer, None
         return
     path = Path(name)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from orbit_site.processes.postgres import Server
@@ -87,3 +88,20 @@ def test_a_slow_pipe_is_stored_as_it_comes_and_sigterm_ends_the_task(
         " WHERE name = 'task_end' AND session_id LIKE 'orbit-ingest-%%'"
     )
     assert ended == [("false",)]
+
+
+def test_a_table_that_is_gone_is_one_error_and_one_decision(
+    server: Server, committed: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(ndjson([event() for _ in range(50)]))
+    name = database.second(committed) if database.is_separate() else committed
+    with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
+        owner.execute("ALTER TABLE telemetry_errorgroup RENAME TO telemetry_errorgroup_gone")
+    refused = command(server, committed, str(file))
+    stdout, stderr = refused.communicate(timeout=120)
+    assert (refused.returncode, stdout) == (7, b"")
+    assert stderr.count(b"decision: ") == stderr.count(b"orbit: ") == 1, stderr
+    assert b"telemetry_errorgroup" in stderr
+    assert b"manage.py migrate" in stderr
+    assert count("telemetry_telemetryevent") == 0
