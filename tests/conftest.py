@@ -29,11 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts a job in the background with SIGINT ignored, and processes of tests inherit it.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # `nohup` ignores this one.
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Real hashing takes a quarter of a second, and tests create hundreds of users. Processes that
     # a test starts use the real hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Each client makes the middleware anew. Else it would read the whole list of static files.
     settings.WHITENOISE_AUTOREFRESH = True
+    # A test's own transaction idles while the test works, on a busy machine for long.
+    for alias in settings.DATABASES:
+        options = settings.DATABASES[alias]["OPTIONS"]
+        options["options"] += " -c idle_in_transaction_session_timeout=60s"
     # Only the controlling process, before xdist starts workers.
     if not hasattr(config, "workerinput"):
         database.template(database.start_test_server())
@@ -81,9 +88,6 @@ def _point(server: Server, name: str) -> None:
         _point_one(server, "telemetry", database.second(name), "orbit_owner")
 
 
-_PATIENT = " -c idle_in_transaction_session_timeout=60s"
-
-
 def _point_one(server: Server, alias: str, name: str, user: str) -> None:
     connections[alias].close()
     connections[alias].settings_dict.update(
@@ -92,13 +96,6 @@ def _point_one(server: Server, alias: str, name: str, user: str) -> None:
     settings.DATABASES[alias]["NAME"] = name
     settings.DATABASES[alias]["HOST"] = server.host
     settings.DATABASES[alias]["USER"] = user
-    # A test's own transaction idles while the test works, on a busy machine for long.
-    options = connections[alias].settings_dict["OPTIONS"]
-    if not options["options"].endswith(_PATIENT):
-        connections[alias].settings_dict["OPTIONS"] = {
-            **options,
-            "options": options["options"] + _PATIENT,
-        }
     # Threads connect by the settings.
     connections.settings[alias].update(connections[alias].settings_dict)
 

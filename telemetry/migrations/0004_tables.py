@@ -164,7 +164,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-last_event_ts', '-task_id'],
-                'indexes': [models.Index(fields=['-last_event_ts', '-task_id'], name='task_projection_newest')],
+                'indexes': [
+                    models.Index(fields=['-last_event_ts', '-task_id'], name='task_projection_newest'),
+                    models.Index(fields=['status', '-last_event_ts', '-task_id'], name='task_projection_by_status'),
+                ],
                 'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'succeeded', 'failed', 'cancelled', 'orphaned'])), name='task_projection_status')],
             },
         ),

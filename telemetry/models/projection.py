@@ -45,7 +45,10 @@ class TaskProjection(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["-last_event_ts", "-task_id"], name="task_projection_newest")
+            models.Index(fields=["-last_event_ts", "-task_id"], name="task_projection_newest"),
+            models.Index(
+                fields=["status", "-last_event_ts", "-task_id"], name="task_projection_by_status"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ QUEUE = "django_q_ormq_id_seq"
 NO_IDS = {
     ("governance_audithead", "id"),
     ("orbit_appliedfiles", "id"),
+    ("telemetry_outboxstate", "id"),
 }
 
 
