@@ -11,7 +11,7 @@ from django.db import OperationalError, connections
 
 from governance.kernel import clock
 from orbit_site.processes.postgres import Server
-from telemetry import forward, outbox
+from telemetry import days, forward, outbox
 from telemetry.consumers import registry
 from telemetry.ingest import batch
 from telemetry.models import OutboxEvent, RefusedEvent, TelemetryDay, TelemetryEvent
@@ -106,7 +106,7 @@ def test_no_lost_answer_of_the_second_database_loses_or_doubles_an_event(
 ) -> None:
     fill(20)
     expected = keys()
-    rule = second_proxy.on(commit_of(batch.INSERT_NEW), fault)
+    rule = second_proxy.on(commit_of(days.SHARE), fault)
     with pytest.raises(forward.NotTaken):
         forward.forward()
     assert (rule.done, waiting()) == (1, 20)
