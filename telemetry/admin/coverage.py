@@ -97,7 +97,7 @@ def _row(session: SessionCoverage) -> Row:
         session_id=session.session_id,
         status=str(session.status).lower(),
         cells=[name not in session.missing for name in CORE],
-        open_tasks=session.open_tasks[:_LISTED],
+        open_tasks=[task or "a task without an id" for task in session.open_tasks[:_LISTED]],
         open_more=max(0, len(session.open_tasks) - _LISTED),
         artifacts=paths[:_LISTED],
         artifacts_more=session.missing_artifacts - len(paths[:_LISTED]),

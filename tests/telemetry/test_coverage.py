@@ -319,6 +319,12 @@ def test_the_page_shows_gaps_first_in_words_and_foreign_text_as_text() -> None:
     assert "other" not in page
 
 
+def test_the_page_has_words_for_a_task_without_an_id() -> None:
+    batch.store([batch.event("task_start", session_id="s1")])
+    page = console(create_user("vic", "Viewer")).get("/admin/telemetry/coverage/").content.decode()
+    assert "of a task without an id" in page
+
+
 def test_the_pages_parameters_are_harmless() -> None:
     browser = console(create_user("vic", "Viewer"))
     for query in (
