@@ -18,8 +18,7 @@ CREATE TABLE telemetry_outboxevent (
     duration_ms double precision CHECK (duration_ms >= 0),
     metadata jsonb NOT NULL DEFAULT '{}'
 )
--- A queue: its first rows are deleted, and whoever looks for the oldest one passes what is left of
--- them until a vacuum.
+-- A queue: until a vacuum, a search for the oldest row passes the dead ones before it.
 WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 CREATE TABLE telemetry_refusedevent (
     LIKE telemetry_outboxevent INCLUDING ALL,

@@ -21,7 +21,7 @@ BEGIN
     IF day IS NULL OR day >= (now() AT TIME ZONE 'UTC')::date - 1 THEN
         RAISE EXCEPTION 'the day % is not over since two days', day;
     END IF;
-    -- Nobody makes a partition meanwhile.
+    -- Keep other sessions from making a partition meanwhile.
     PERFORM pg_advisory_xact_lock(hashtext('telemetry_ensure_partitions'));
     IF to_regclass('telemetry_telemetryevent_default') IS NOT NULL THEN
         DELETE FROM telemetry_telemetryevent_default WHERE occurred_at >= low AND occurred_at < high;
@@ -34,7 +34,7 @@ BEGIN
         EXECUTE format('DROP TABLE %s', part);
         dropped := dropped + 1;
     END LOOP;
-    -- A partition that somebody made by hand may hold more than a day.
+    -- A partition that was made by hand may hold more than a day.
     SELECT EXISTS (
         SELECT 1 FROM telemetry_telemetryevent WHERE occurred_at >= low AND occurred_at < high
     ) INTO remain;
