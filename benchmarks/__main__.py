@@ -105,55 +105,71 @@ def _options() -> argparse.Namespace:
 def main() -> int:
     options = _options()
     parts = options.parts or PARTS
-    lines = _load()
+    _show(_load())
     with testbed.prepared(options.folder) as here:
         if not testbed.on_disk(Path(here.folder)):
-            lines.append(
-                f"{here.folder} is in memory: commits cost nothing there. "
-                "Name a folder on a disk with --folder."
+            _show(
+                [
+                    f"{here.folder} is in memory: commits cost nothing there. "
+                    "Name a folder on a disk with --folder."
+                ]
             )
         if "cycles" in parts:
-            lines += _cycles(
-                cycles.measure(here, rounds=options.rounds, cycles=options.cycles), options.cycles
+            _show(
+                _cycles(
+                    cycles.measure(here, rounds=options.rounds, cycles=options.cycles),
+                    options.cycles,
+                )
             )
         if "latency" in parts:
-            lines += _latency(latency.measure(here, triggers=options.triggers))
+            _show(_latency(latency.measure(here, triggers=options.triggers)))
         if "idle" in parts:
-            lines += _idle(idle.measure(here, seconds=options.seconds), options.seconds)
+            _show(_idle(idle.measure(here, seconds=options.seconds), options.seconds))
         if "audit" in parts:
-            lines += _audit(audit.measure(here, rounds=options.rounds, seconds=4))
+            _show(_audit(audit.measure(here, rounds=options.rounds, seconds=4)))
         if "claim" in parts:
-            lines += _claim(claim.measure(here, most=options.due))
+            _show(_claim(claim.measure(here, most=options.due)))
         if "telemetry" in parts:
-            lines += _telemetry_ingest(
-                telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
-                options.events,
+            _show(
+                _telemetry_ingest(
+                    telemetry_ingest.measure(here, rounds=options.rounds, events=options.events),
+                    options.events,
+                )
             )
-            lines += telemetry_drops.measure(here, most=options.dropped).lines()
-            lines += _telemetry_pipeline(
-                telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
-                options.cycles,
+            _show(telemetry_drops.measure(here, most=options.dropped).lines())
+            _show(
+                _telemetry_pipeline(
+                    telemetry_pipeline.measure(here, rounds=options.rounds, count=options.cycles),
+                    options.cycles,
+                )
             )
-            lines += telemetry_projection.measure(here, most=1_000_000).lines()
-            lines += telemetry_reconcile.measure(here, tasks=options.tasks).lines()
+            _show(telemetry_projection.measure(here, most=1_000_000).lines())
+            _show(telemetry_reconcile.measure(here, tasks=options.tasks).lines())
         if "deliveries" in parts:  # last: it changes the configuration
-            lines += _deliveries(
-                deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
-                options.delivery_cycles,
+            _show(
+                _deliveries(
+                    deliveries.measure(here, rounds=options.rounds, cycles=options.delivery_cycles),
+                    options.delivery_cycles,
+                )
             )
-            lines += _slowed(
-                deliveries.measure_dead(here, rounds=3, cycles=options.delivery_cycles)
-            )
-            lines += _memory(
-                "with endless, bombed and dripping answers",
-                memory.with_hostile_receivers(here, total=900),
+            _show(_slowed(deliveries.measure_dead(here, rounds=3, cycles=options.delivery_cycles)))
+            _show(
+                _memory(
+                    "with endless, bombed and dripping answers",
+                    memory.with_hostile_receivers(here, total=900),
+                )
             )
         if "deliveries" in parts and options.memory:
-            lines += _memory(
-                "over many", memory.over_many(here, total=100_000, marks=(10_000, 50_000))
+            _show(
+                _memory("over many", memory.over_many(here, total=100_000, marks=(10_000, 50_000)))
             )
-    print("\n".join(lines))
     return 0
+
+
+def _show(lines: list[str]) -> None:
+    # At once: an error in a later part loses nothing.
+    if lines:
+        print("\n".join(lines), flush=True)
 
 
 def _load() -> list[str]:
