@@ -25,6 +25,7 @@ COPY manage.py ./
 COPY orbit_site orbit_site
 COPY orbit orbit
 COPY telemetry telemetry
+COPY advisory advisory
 COPY governance governance
 COPY templates templates
 COPY config config

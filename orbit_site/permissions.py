@@ -46,7 +46,7 @@ FORMS = {
     "orbit_profile_revision": Form(Scope.READ, Scope.CONFIGURE),
     "orbit_runprofile_revision": Form(Scope.READ, Scope.CONFIGURE),
 }
-OURS = {"governance", "orbit", "orbit_site", "telemetry"}
+OURS = {"advisory", "governance", "orbit", "orbit_site", "telemetry"}
 _WORKSPACE_ONLY = "workspace only"
 #: Requests outside of resources, pages and tables, with the columns that get an answer.
 OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}

@@ -17,7 +17,14 @@ class Action(StrEnum):
         member.label = label
         return member
 
+    APPROVAL_POLICY_CHANGED = (
+        "approval_policy.changed",
+        "approval_policy",
+        "The rules for approvals of a namespace were changed",
+    )
     ARCHIVE_VERIFIED = "archive.verified", "telemetry_archive", "An archive of events was verified"
+    AUTONOMY_ACTED = "autonomy.acted", "autonomy_action", "A policy of autonomy changed a document"
+    AUTONOMY_REVERTED = "autonomy.reverted", "autonomy_action", "An action of autonomy was reverted"
     BACKUP_MADE = "backup.made", "backup", "A backup was made"
     BACKUP_RESTORED = "backup.restored", "backup", "A backup was restored"
     CONFIG_EXPORTED = "config.exported", "config", "The configuration was written to its files"
@@ -28,6 +35,7 @@ class Action(StrEnum):
     DEAD_LETTER_CREATED = "dead_letter.created", "dispatch_job", "Deliveries became dead letters"
     DEAD_LETTER_DISMISSED = "dead_letter.dismissed", "dead_letter", "Dead letters were dismissed"
     DEAD_LETTER_REQUEUED = "dead_letter.requeued", "dead_letter", "Dead letters were requeued"
+    DECISION_REFUSED = "decision.refused", "proposal", "A decision on a proposal was refused"
     DELIVERY_CONFIRMED_LATE = "delivery.confirmed_late", "dispatch_job", "A 2xx arrived late"
     DISPATCH_FAILED = "dispatch.failed", "cycle", "Delivery attempts of a cycle failed"
     LOGIN_FAILED = "login.failed", "user", "A wrong password was entered"
@@ -40,9 +48,15 @@ class Action(StrEnum):
     OPERATION_STARTED = "operation.started", "operation_run", "A bulk operation was started"
     PAUSE_LIFTED = "pause.lifted", "pause", "The pause of the workspace ended"
     PAUSE_SET = "pause.set", "pause", "The whole workspace was paused"
+    PROBATION_CONFIRMED = "probation.confirmed", "proposal", "A change on probation was confirmed"
+    PROBATION_ENDED = "probation.ended", "proposal", "A probation ended without a confirmation"
     PROFILE_CHANGED = "profile.changed", "profile", "A profile was edited"
+    PROPOSAL_APPROVED = "proposal.approved", "proposal", "A proposal was approved"
+    PROPOSAL_CREATED = "proposal.created", "proposal", "Proposals were made"
+    PROPOSAL_REJECTED = "proposal.rejected", "proposal", "A proposal was rejected"
     RUN_PROFILE_CHANGED = "run_profile.changed", "run_profile", "A run profile was edited"
     SCHEDULE_CHANGED = "schedule.changed", "schedule", "A schedule was overridden"
+    SIGNALS_COMPUTED = "signals.computed", "signal_computation", "Signals were computed"
     TOKEN_CREATED = "token.created", "token", "An API token was created"
     TOKEN_REVOKED = "token.revoked", "token", "An API token was revoked"
     USER_CHANGED = "user.changed", "user", "A user or a lock-out was changed"

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "csp",
     "governance.apps.GovernanceConfig",
     "telemetry.apps.TelemetryConfig",
+    "advisory.apps.AdvisoryConfig",
     "orbit.apps.OrbitConfig",
     "django_q",
 ]

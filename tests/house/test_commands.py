@@ -9,7 +9,7 @@ from django.core.management import get_commands, load_command_class
 
 from governance.kernel.commands import EscapedOutput, OrbitCommand
 
-OWN = ("governance", "telemetry", "orbit", "orbit_site")
+OWN = ("governance", "telemetry", "orbit", "advisory", "orbit_site")
 #: They run a server or print only what Orbit itself says.
 WITHOUT_DATA = {"cluster", "qcluster", "web", "up", "health", "migrate"}
 COMMANDS = sorted(

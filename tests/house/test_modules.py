@@ -3,7 +3,7 @@
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-APPS = ("orbit_site", "orbit", "telemetry", "governance")
+APPS = ("orbit_site", "advisory", "orbit", "telemetry", "governance")
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "services", "selectors", "misc"}
 
 
@@ -30,7 +30,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_only_the_table_of_variables_reads_the_environment() -> None:
     readers = [
         path
-        for path in modules("orbit", "telemetry", "governance")
+        for path in modules("advisory", "orbit", "telemetry", "governance")
         # The client runs in the scripts of others.
         if "telemetry/client/" not in str(path)
         and ("os.environ" in path.read_text() or "getenv" in path.read_text())

@@ -14,7 +14,7 @@ from orbit.pipeline import registry
 from tests.support import routes
 from tests.support.project import PROJECT
 
-PACKAGES = ("governance", "telemetry", "orbit", "orbit_site")
+PACKAGES = ("governance", "telemetry", "orbit", "advisory", "orbit_site")
 FUNCTIONS = {"compile", "match", "search", "fullmatch", "findall", "finditer", "sub", "split"}
 # A text that only has to be short would hide a pattern that is quadratic. The slowest texts of one
 # length go on to the next: each doubling of a quadratic one shows, and it fails before it takes

@@ -27,6 +27,7 @@ PARTS = (
     "orbit_site",
     "orbit",
     "telemetry",
+    "advisory",
     "governance",
     "templates",
     "config",
