@@ -61,12 +61,14 @@ def of(method: str, path: str, body: bytes) -> str:
         return EVENTS
     if database.IS_SEPARATE and path.startswith(("/telemetry/", "/admin/telemetry/")):
         return TELEMETRY
-    if method == "GET" and path in _STOP_PAGES:
-        return STOPS
     if len(body) > SMALL_BODY:
         return LARGE
-    if method != "POST":
-        return ORDINARY
+    if method == "GET" and path in _STOP_PAGES:
+        return STOPS
+    return _of_post(path, body) if method == "POST" else ORDINARY
+
+
+def _of_post(path: str, body: bytes) -> str:
     if _STOP.fullmatch(path):
         return STOPS
     if _CANCEL.fullmatch(path):
