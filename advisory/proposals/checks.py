@@ -1,4 +1,4 @@
-"""What a reviewer is told before a decision: whether the proposal can still be approved."""
+"""What a reviewer sees before a decision: whether the proposal can still be approved."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +77,7 @@ def _fits(
 
 def _author(proposal: StrategyProposal, actor: Actor) -> Check:
     if reading.is_own(proposal, actor=actor):
-        return Check("not_its_author", False, "You are its author: somebody else has to decide it")
+        return Check("not_its_author", False, "You are its author: another user has to decide it")
     return Check("not_its_author", True, "You are not its author")
 
 

@@ -1,4 +1,4 @@
-"""Make proposals: a person's, and what the engine's rules found.
+"""Make proposals: a user's, and what the engine's rules found.
 
 The index over the fingerprints of pending proposals decides which of two equal ones is made.
 """
@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from advisory.errors import Superseded
 from advisory.models import ApprovalPolicy, StrategyProposal
-from advisory.proposals import patches, results, standing
+from advisory.proposals import patches, results, validity
 from advisory.proposals.patches import Patch
 from advisory.states import Proposal
 from governance import audit
@@ -30,7 +30,7 @@ INSERT = sql.load(__name__, "insert_proposals")
 _LONGEST_TITLE = 200
 #: An equal proposal can end while ours waits for it; it doesn't come back more often than this.
 _TRIES = 5
-PERSONS_SCOPES = (Scope.OPERATE, Scope.REVIEW, Scope.CONFIGURE)
+USERS_SCOPES = (Scope.OPERATE, Scope.REVIEW, Scope.CONFIGURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ def propose(
     title: str = "",
     base_revision: int | None = None,
 ) -> Made:
-    """Make a person's proposal to change the document ``name``, or return the equal pending one.
+    """Make a user's proposal to change the document ``name``, or return the equal pending one.
 
     Raises PatchInvalid with every problem, ``kind.unknown``, NotAllowed, ReasonInvalid, and
     Superseded if ``base_revision`` isn't the current one.
     """
-    if not any(actor.may(scope) for scope in PERSONS_SCOPES):
-        raise NotAllowed(f"This needs one of the permissions {', '.join(PERSONS_SCOPES)}.")
+    if not any(actor.may(scope) for scope in USERS_SCOPES):
+        raise NotAllowed(f"This needs one of the permissions {', '.join(USERS_SCOPES)}.")
     row = kind.find(name, actor=actor)
     _ensure_current(kind, row, base_revision)
     parsed = patches.parse(patch)
@@ -146,14 +146,14 @@ def _insert(rows: list[dict[str, Any]]) -> dict[str, Made]:
     """Insert what has no pending equal; return what there is now, by fingerprint."""
     keys = [row["fingerprint"] for row in rows]
     # One whose time is over isn't in the way.
-    standing.overdue().filter(fingerprint__in=keys).update(
-        state=Proposal.EXPIRED, ended_at=Now(), end_reason=standing.TIME_IS_OVER
+    validity.overdue().filter(fingerprint__in=keys).update(
+        state=Proposal.EXPIRED, ended_at=Now(), end_reason=validity.TIME_IS_OVER
     )
     new = {key for (key,) in INSERT.rows(proposals=json.dumps(rows))}
-    pending = StrategyProposal.objects.filter(standing.PENDING, fingerprint__in=keys)
+    pending = StrategyProposal.objects.filter(validity.PENDING, fingerprint__in=keys)
     return {
         proposal.fingerprint: Made(proposal, proposal.id in new)
-        for proposal in standing.with_state(pending)
+        for proposal in validity.with_state(pending)
     }
 
 
@@ -185,14 +185,14 @@ def _values(draft: Draft, author: Actor, requested_by: Actor) -> dict[str, Any]:
 
 def _policy(namespaces: Any) -> tuple[int, int | None]:
     """Return the strictest required approvals and expiry in hours."""
-    found = ApprovalPolicy.objects.filter(namespace__in=namespaces).aggregate(
+    strictest = ApprovalPolicy.objects.filter(namespace__in=namespaces).aggregate(
         required=Max("required_approvals"), hours=Min("expires_after_hours")
     )
-    return found["required"] or 1, found["hours"]
+    return strictest["required"] or 1, strictest["hours"]
 
 
 def _namespace(row: AnyRow, actor: Actor) -> str | None:
-    """Return where a person's proposal is seen: in the only namespace, else in the workspace.
+    """Return where a user's proposal is seen: in the only namespace, else in the workspace.
 
     An actor who is confined must see it: then it is the first of theirs.
     """

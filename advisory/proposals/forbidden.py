@@ -32,20 +32,20 @@ _Steps = tuple[str, ...]
 def problems(noun: str, patch: Patch, before: dict[str, Any], after: dict[str, Any]) -> Problems:
     """Return what ``patch`` names or changes of a ``noun`` and may not."""
     patterns = list(_patterns(noun, before))
-    found = list(_named(patterns, patch))
+    refused = list(_named(patterns, patch))
     # Whatever way the operations take (a parent, the root, `-`, a copy), their result shows it.
     for pattern in patterns:
         old, new = (dict(_values(pattern, document)) for document in (before, after))
-        found += [
+        refused += [
             _problem(_culprit(patch, steps), _words(steps))
             for steps in sorted(old.keys() | new.keys())
             if next(json_diff.walk(old.get(steps, ABSENT), new.get(steps, ABSENT)), None)
             is not None
         ]
     if noun == "run_profile":
-        found += _added_targets(patch, before, after)
+        refused += _added_targets(patch, before, after)
     # One for each place.
-    return list({problem["pointer"]: problem for problem in reversed(found)}.values())[::-1]
+    return list({problem["pointer"]: problem for problem in reversed(refused)}.values())[::-1]
 
 
 def targets(run_profile: Mapping[str, Any]) -> set[str]:
@@ -87,7 +87,7 @@ def _named(patterns: list[_Steps], patch: Patch) -> Iterator[dict[str, str]]:
     for number, member, steps in _paths(patch):
         for pattern in patterns:
             inside = len(steps) >= len(pattern) and all(
-                wanted in ("*", step) for wanted, step in zip(pattern, steps, strict=False)
+                expected in ("*", step) for expected, step in zip(pattern, steps, strict=False)
             )
             if inside:
                 yield _problem(f"/patch/{number}/{member}", _words(steps[: len(pattern)]))

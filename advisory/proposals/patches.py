@@ -130,10 +130,7 @@ def _copied(place: str, operation: Operation, document: Any) -> int:
     """Return how much ``operation`` copies. Raises PatchInvalid if its result is too deep."""
     if operation["op"] not in {"add", "replace", "copy", "move"}:
         return 0
-    if "from" in operation:
-        value = _value(document, operation["from"])
-    else:
-        value = operation["value"]
+    value = _value(document, operation["from"]) if "from" in operation else operation["value"]
     if len(steps(operation["path"])) + _depth(value) > MOST_DEPTH:
         raise _invalid(place, f"The result is nested deeper than {MOST_DEPTH}.")
     return len(json.dumps(value)) if operation["op"] == "copy" else 0

@@ -8,8 +8,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from advisory.errors import ProposalUnknown
 from advisory.models import ProposalDecision, StrategyProposal
-from advisory.proposals import standing
-from advisory.proposals.standing import Proposals
+from advisory.proposals import validity
+from advisory.proposals.validity import Proposals
 from advisory.states import Proposal
 from governance.access.actors import Actor
 
@@ -29,7 +29,7 @@ class Counts:
 
 def visible(actor: Actor) -> Proposals:
     """Return the proposals that ``actor`` sees, with ``shown_state``."""
-    return standing.with_state(StrategyProposal.objects.filter(actor.filter()))
+    return validity.with_state(StrategyProposal.objects.filter(actor.filter()))
 
 
 def find(proposal_id: UUID, *, actor: Actor) -> StrategyProposal:
@@ -53,14 +53,14 @@ def listed(
     """
     rows = visible(actor).prefetch_related("decisions")
     if state is not None:
-        rows = rows.filter(standing.shown(Proposal(state)))
+        rows = rows.filter(validity.shown(Proposal(state)))
     fields: dict[str, Any] = {"profile_id": profile_id, "author": author}
     return rows.filter(**{name: value for name, value in fields.items() if value is not None})
 
 
 def counts(actor: Actor) -> Counts:
     """Return how many proposals ``actor`` sees that are open, and could decide."""
-    rows = StrategyProposal.objects.filter(actor.filter()).filter(standing.OPEN)
+    rows = StrategyProposal.objects.filter(actor.filter()).filter(validity.OPEN)
     return Counts(pending=_bounded(rows), waiting=_bounded(rows.filter(undecided_by(actor))))
 
 

@@ -29,7 +29,7 @@ def schema_problems(
     # As in the editor, a document with problems can still be disabled.
     if after == {**before, "state": "disabled"}:
         return []
-    # Nobody's view: the forbidden paths keep references, and a reviewer may not see all of them.
+    # As SYSTEM: a patch can't change references, and the actor may not see all of them.
     return [
         {
             "pointer": "/patch",

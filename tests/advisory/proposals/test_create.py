@@ -1,4 +1,4 @@
-"""Making proposals: a person's, equal ones, and by whose policy."""
+"""Making proposals: a user's, equal ones, and by whose policy."""
 
 from typing import Any
 

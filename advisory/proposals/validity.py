@@ -1,4 +1,4 @@
-"""How a proposal stands now: also before the sweep has written that it ended.
+"""Whether a proposal can still be decided: also before the sweep has written that it ended.
 
 A pending proposal is over once its time is, or once its document has another revision, is hidden
 or gone: a renamed document is another one.
@@ -14,7 +14,7 @@ from orbit.models import Profile, RunProfile
 Proposals = QuerySet[StrategyProposal]
 
 #: The end reason of an expired proposal.
-TIME_IS_OVER = "Nobody decided it in time: that means no."
+TIME_IS_OVER = "It was not decided in time: that means no."
 
 PENDING = Q(state=Proposal.PENDING)
 #: Its time is over.
