@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Max, Min
-from django.db.models.functions import Now
 
 from advisory.errors import Superseded
 from advisory.models import ApprovalPolicy, StrategyProposal
@@ -18,10 +17,10 @@ from advisory.proposals import patches, results, validity
 from advisory.proposals.patches import Patch
 from advisory.states import Proposal
 from governance import audit
-from governance.access.actors import Actor, NotAllowed
+from governance.access.actors import SYSTEM, Actor, NotAllowed
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import canonical, identifiers, reasons, schemas, sql
+from governance.kernel import canonical, clock, identifiers, reasons, schemas, sql
 from orbit.models import Profile, RunProfile
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
 
@@ -145,16 +144,31 @@ def namespaces_of(row: AnyRow) -> list[str]:
 def _insert(rows: list[dict[str, Any]]) -> dict[str, Made]:
     """Insert what has no pending equal; return what there is now, by fingerprint."""
     keys = [row["fingerprint"] for row in rows]
-    # One whose time is over isn't in the way.
-    validity.overdue().filter(fingerprint__in=keys).update(
-        state=Proposal.EXPIRED, ended_at=Now(), end_reason=validity.TIME_IS_OVER
-    )
+    _expire(keys)
     new = {key for (key,) in INSERT.rows(proposals=json.dumps(rows))}
     pending = StrategyProposal.objects.filter(validity.PENDING, fingerprint__in=keys)
     return {
         proposal.fingerprint: Made(proposal, proposal.id in new)
         for proposal in validity.with_state(pending)
     }
+
+
+def _expire(fingerprints: list[str]) -> None:
+    """End equal proposals whose time is over: they aren't in the way."""
+    overdue = validity.overdue().filter(fingerprint__in=fingerprints)
+    for proposal in overdue.select_for_update().order_by("fingerprint"):
+        proposal.state, proposal.ended_at = Proposal.EXPIRED, clock.now()
+        proposal.end_reason = validity.TIME_IS_OVER
+        proposal.save(update_fields=["state", "ended_at", "end_reason"])
+        audit.record(
+            Action.PROPOSAL_ENDED,
+            actor=SYSTEM.name,
+            object_id=str(proposal.id),
+            namespace=proposal.namespace,
+            before={"state": str(Proposal.PENDING)},
+            after={"state": str(Proposal.EXPIRED)},
+            reason=proposal.end_reason,
+        )
 
 
 def _values(draft: Draft, author: Actor, requested_by: Actor) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orbit.models import Profile, RunProfile
 Proposals = QuerySet[StrategyProposal]
 
 #: The end reason of an expired proposal.
-TIME_IS_OVER = "It was not decided in time: that means no."
+TIME_IS_OVER = "The time to decide it was over, and that means no."
 
 PENDING = Q(state=Proposal.PENDING)
 #: Its time is over.
