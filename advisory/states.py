@@ -52,7 +52,7 @@ class Probation(StrEnum):
     RUNNING = "running"
     CONFIRMED = "confirmed"
     ROLLED_BACK = "rolled_back"
-    #: Another user edited the document meanwhile, so nothing was rolled back.
+    #: A user edited the document meanwhile, so nothing was rolled back.
     SKIPPED = "skipped"
 
 
