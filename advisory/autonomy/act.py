@@ -2,17 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError
 from psycopg.types.json import Jsonb
 
 from advisory.autonomy.policies import Policy
 from advisory.autonomy.switches import guarded
 from advisory.models import AutonomyAction
+from advisory.signals import windows
 from governance import audit
 from governance.access.actors import SYSTEM
 from governance.audit.actions import Action
@@ -70,7 +69,7 @@ def find_targets(computation_id: UUID, policies: Sequence[Policy]) -> list[Targe
     """Return what ``policies`` would disable after this computation of signals, by one query."""
     rows = FIND_TARGETS.rows(
         computation=computation_id,
-        usual_seconds=_usual_seconds(),
+        usual_seconds=windows.usual().total_seconds(),
         policies=Jsonb(
             [
                 {
@@ -98,12 +97,6 @@ def act(policy: Policy, target: Target, *, computation_id: UUID) -> AutonomyActi
         if (name := constraints.violated(error)) in _COLLISIONS:
             raise Refused(f"Not done: {_COLLISIONS[name]}.") from None
         raise
-
-
-def _usual_seconds() -> float:
-    return min(
-        timedelta(days=7), timedelta(days=settings.ORBIT_TELEMETRY_RETENTION_DAYS) / 4
-    ).total_seconds()
 
 
 def _act(policy: Policy, target: Target, computation_id: UUID) -> AutonomyAction:
