@@ -33,7 +33,7 @@ class Window:
 
 
 def usual() -> timedelta:
-    """Return the length of a window that nobody chose."""
+    """Return the length of a window for which no other was asked."""
     return min(WINDOW, timedelta(days=settings.ORBIT_TELEMETRY_RETENTION_DAYS) / 4)
 
 
