@@ -33,23 +33,17 @@ class Generated:
 
 
 def generate(
-    profile_id: str, *, actor: Actor, signals: Sequence[AdvisorySignal] | None = None
+    profile_id: str, *, signals: Sequence[AdvisorySignal], actor: Actor
 ) -> Generated:
-    """Make the engine's proposals for a profile, one or more if it performs low.
+    """Make the engine's proposals for a profile: one or more if a signal says it performs low.
 
-    ``signals`` None: those of the last hour, or else new ones. Equal pending proposals are
-    returned, not made twice. Raises ProfileUnknown, NotAllowed, and Superseded if an edit came
-    between.
+    Equal pending proposals are returned, not made twice. Raises ProfileUnknown, NotAllowed, and
+    Superseded if an edit came between.
     """
-    if not any(actor.may(scope) for scope in compute.SCOPES):
-        raise NotAllowed(f"This needs the permission {' or '.join(compute.SCOPES)}.")
+    _ensure_allowed(actor)
     profile = PROFILE.find(profile_id, actor=actor)
     if profile.state == ProfileState.DISABLED:
         return Generated([], "The profile is disabled already.")
-    if signals is None:
-        signals = recent(profile_id, actor=actor)
-    if not signals:
-        signals = compute.compute(actor=actor, profile_id=profile_id).signals
     low = [signal for signal in signals if signal.signal == SignalKind.LOW]
     if not low:
         kinds = ", ".join(sorted({signal.signal for signal in signals})) or "none"
@@ -63,12 +57,22 @@ def generate(
 
 
 def recent(profile_id: str, *, actor: Actor) -> list[AdvisorySignal]:
-    """Return the profile's newest signal of the last hour in each namespace that ``actor`` sees."""
+    """Return the profile's newest signal of the last hour in each namespace that ``actor`` sees.
+
+    Raises ProfileUnknown and NotAllowed.
+    """
+    _ensure_allowed(actor)
+    PROFILE.find(profile_id, actor=actor, document=False)
     rows = reading.visible_to(actor).filter(
         profile_id=profile_id, created_at__gt=clock.now() - FRESH
     )
     newest = rows.order_by("namespace", "-created_at", "-id").distinct("namespace")
     return list(newest.select_related("computation"))
+
+
+def _ensure_allowed(actor: Actor) -> None:
+    if not any(actor.may(scope) for scope in compute.SCOPES):
+        raise NotAllowed(f"This needs the permission {' or '.join(compute.SCOPES)}.")
 
 
 def _drafts(profile: Profile, signal: AdvisorySignal) -> list[Draft]:
