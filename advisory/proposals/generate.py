@@ -32,9 +32,7 @@ class Generated:
     reason: str = ""
 
 
-def generate(
-    profile_id: str, *, signals: Sequence[AdvisorySignal], actor: Actor
-) -> Generated:
+def generate(profile_id: str, *, signals: Sequence[AdvisorySignal], actor: Actor) -> Generated:
     """Make the engine's proposals for a profile: one or more if a signal says it performs low.
 
     Equal pending proposals are returned, not made twice. Raises ProfileUnknown, NotAllowed, and

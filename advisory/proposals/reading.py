@@ -49,7 +49,7 @@ def listed(
 ) -> Proposals:
     """Return the proposals that ``actor`` sees and that match, for a list by keyset.
 
-    ``columns`` are compared (None: any). The caller orders by ``created_at`` and ``id``, and limits.
+    ``columns`` are compared (None: any). The caller orders by ``created_at`` and ``id``.
     """
     rows = visible(actor).prefetch_related("decisions")
     if state is not None:
@@ -57,7 +57,9 @@ def listed(
     return rows.filter(**_compared(columns))
 
 
-def scanned(actor: Actor, *, state: Proposal | str | None = None, **columns: str | None) -> Proposals:
+def scanned(
+    actor: Actor, *, state: Proposal | str | None = None, **columns: str | None
+) -> Proposals:
     """Return what a page of ``listed`` looks at: the same without filters that have no index."""
     rows = StrategyProposal.objects.filter(actor.filter())
     if state in _INDEXED_STATES:

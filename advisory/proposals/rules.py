@@ -49,19 +49,19 @@ class Case:
     @property
     def window(self) -> Mapping[str, Any]:
         """The numbers of the signal's window."""
-        window: Mapping[str, Any] = self.signal.evidence["window"]
+        window: Mapping[str, Any] = self.signal.evidence.get("window", {})
         return window
 
     def forecast(self, gained_share: float) -> dict[str, Any] | None:
         """Return the forecast that this share of all cycles succeeds in addition."""
-        rate = self.window["success_rate"]
+        rate = self.window.get("success_rate")
         if rate is None or not rate < (target := round(rate + gained_share, 2)):
             return None
         return self._forecast(Measure.SUCCESS_RATE, rate, min(target, 0.99))
 
     def latency_forecast(self) -> dict[str, Any] | None:
         """Return the forecast that half of the latency's rise goes away."""
-        latency = self.signal.evidence["latency_ms"]
+        latency = self.signal.evidence["latency_ms"]  # there is one, if it became worse
         now, before = latency["window"]["p50"], latency["baseline"]["p50"]
         if now is None or before is None or now <= before:
             return None
@@ -262,7 +262,7 @@ def _in_vain(numbers: facts.Tier) -> bool:
 def _is_slower(signal: AdvisorySignal) -> bool:
     return any(
         test["found"] and test["test"] == Question.LATENCY_HIGHER
-        for test in signal.evidence["tests"]
+        for test in signal.evidence.get("tests", ())
     )
 
 

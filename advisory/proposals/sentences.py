@@ -76,6 +76,8 @@ def disable_profile(cycles: int) -> str:
 
 
 def _success(signal: AdvisorySignal) -> str:
+    if "window" not in signal.evidence:
+        return f"{signal.profile_id} performs low."
     window, before = signal.evidence["window"], signal.evidence["baseline"]
     since = datetime.fromisoformat(window["from"])
     where = f" in {signal.namespace}" if signal.namespace else ""
