@@ -160,6 +160,20 @@ LISTS = [
             "namespace=n7&status=open",
         )
     ),
+    *(
+        f"/strategy-proposals?{query}"
+        for query in (
+            "",
+            "state=pending",
+            "state=expired",
+            "state=superseded",
+            "state=rejected",
+            "profile_id=p7",
+            "author=a7",
+            "namespace=n7",
+            "state=pending&profile_id=p7",
+        )
+    ),
     "/dead-letters/groups",
     *(
         f"/operations?{query}"
