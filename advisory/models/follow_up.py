@@ -56,7 +56,7 @@ class TrackRecord(models.Model):
 
     proposal = models.OneToOneField(StrategyProposal, on_delete=models.PROTECT, primary_key=True)
     status = models.CharField(max_length=12, default=Forecast.WAITING)
-    #: The engine's rule; empty if a person wrote the proposal.
+    #: The engine's rule; empty if a user wrote the proposal.
     rule = models.CharField(max_length=50, default="", blank=True)
     #: How many cycles after the approval are compared.
     cycles = models.PositiveIntegerField()
