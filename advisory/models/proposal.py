@@ -80,6 +80,9 @@ class StrategyProposal(models.Model):
                 condition=models.Q(state="pending", expires_at__isnull=False),
                 name="proposal_expiring",
             ),
+            models.Index(
+                fields=["id"], condition=models.Q(state="pending"), name="proposal_pending"
+            ),
         ]
 
     def __str__(self) -> str:
