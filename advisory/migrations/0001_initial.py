@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('governance', '0005_wide_ids'),
+        ('governance', '0001_initial'),
     ]
 
     operations = [
