@@ -5,6 +5,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from advisory.api import follow_up
 from advisory.autonomy import proposing
 from advisory.errors import ProposalUnknown, Superseded
 from advisory.proposals import checks, create, reading
@@ -71,6 +72,7 @@ PROPOSAL = Fields(
     end_reason=TEXT,
     applied_revision=maybe(WHOLE),
     checks=optional(computed(many(CHECK.schema))),
+    **follow_up.FIELDS,
 )
 #: Checked by ``patches.parse``, whose refusal says more than a schema's.
 _PATCH = {"type": "array", "description": "a JSON Patch (RFC 6902)"}
@@ -170,9 +172,16 @@ class ProposalDetail(Resource):
         refusals=(ProposalUnknown,),
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        """With its decisions, and the checks of now: whether you could approve it."""
+        """With its decisions, the checks of now (whether you could approve it), what followed an
+        approval (`probation`, `forecast_outcome`), and how often the engine was right before
+        (`track_record`).
+        """
         proposal = reading.find(proposal_id, actor=self.actor)
         examined = checks.examine(proposal, actor=self.actor)
         return Response(
-            PROPOSAL.of(proposal, checks=[CHECK.of(check) for check in examined.checks])
+            PROPOSAL.of(
+                proposal,
+                checks=[CHECK.of(check) for check in examined.checks],
+                **follow_up.values(proposal),
+            )
         )

@@ -130,6 +130,9 @@ ROUTES: dict[str, Prepare] = {
         patch=[{"op": "replace", "path": "/label", "value": "New"}],
         rationale="because",
     ),
+    "POST strategy-proposals/<uuid:proposal_id>/confirm": post(
+        "/strategy-proposals/{}/confirm", Installation.proposal_on_probation, **REASON
+    ),
     "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
     "PUT run-profiles/<str:run_profile_id>": edit(
         "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])

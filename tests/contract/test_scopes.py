@@ -74,6 +74,7 @@ WRITES = [
     "/telemetry/events",
     "/profiles/p/strategy-proposals",
     "/strategy-proposals",
+    f"/strategy-proposals/{ID}/confirm",
 ]
 #: Routes that need the scope `configure`.
 EDITS = [
