@@ -95,11 +95,7 @@ def test_a_policy_disables_the_profile_and_leaves_a_complete_trace(write: Write)
     entry = AuditTrailEntry.objects.get(action="autonomy.acted")
     assert (entry.actor, entry.object_id, entry.namespace) == ("orbit", str(action.id), "eu")
     assert entry.reason == action.reason == revision.reason
-    documents = {"profile_id": "daily", "run_profile_id": None}
-    assert entry.before == {**documents, "state": "enabled", "revision": 1}
-    assert entry.after == {**documents, "state": "disabled", "revision": 2}
-    changed = AuditTrailEntry.objects.get(action="profile.changed")
-    assert (changed.before["state"], changed.after["state"]) == ("enabled", "disabled")
+    assert (entry.before, entry.after) == (profile(), profile(state="disabled"))
 
 
 def test_a_run_profile_is_disabled_only_in_the_namespace_of_the_signal(write: Write) -> None:
