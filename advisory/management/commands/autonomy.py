@@ -91,7 +91,7 @@ class Command(OrbitCommand):
             policy = status.policy
             when = policy.document["when"]
             self.say(
-                f"{policy.name}: {policy.document['do']} after {when['windows']} windows of "
+                f"{policy.name}: {policy.document['do']} after {policy.windows} window{'' if policy.windows == 1 else 's'} of "
                 f"{when['signal']} with a confidence of at least {when['min_confidence']}; "
                 f"{status.acted_today} of {policy.max_per_day} actions today"
             )
