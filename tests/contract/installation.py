@@ -102,6 +102,10 @@ class Installation:
         store_profiles([profile("p1", **members)], [])
         return Profile.objects.get()
 
+    def profile_with_low_performance(self) -> str:
+        advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
+        return "p1"
+
     def run_profile(self, **members: Any) -> RunProfile:
         """Return the run profile ``r1``, with ``members`` as a new revision."""
         store_profiles([], [run_profile("r1", "p1", "a", **members)])
