@@ -90,8 +90,9 @@ class Command(OrbitCommand):
         for status in () if options["json"] else statuses or ():
             policy = status.policy
             when = policy.document["when"]
+            windows = f"{policy.windows} window{'' if policy.windows == 1 else 's'}"
             self.say(
-                f"{policy.name}: {policy.document['do']} after {policy.windows} window{'' if policy.windows == 1 else 's'} of "
+                f"{policy.name}: {policy.document['do']} after {windows} of "
                 f"{when['signal']} with a confidence of at least {when['min_confidence']}; "
                 f"{status.acted_today} of {policy.max_per_day} actions today"
             )

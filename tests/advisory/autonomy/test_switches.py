@@ -36,8 +36,8 @@ from tests.support.configuration import profile, run_profile, store_profiles
 pytestmark = pytest.mark.django_db
 Write = Callable[..., None]
 NAMES = ("ORBIT_PHASE4_ENABLED", "ORBIT_PHASE4_ALLOW_MUTATION")
-#: The switches themselves, and what computes signals in any case (see below).
-EXEMPT = {"off", "guarded", "compute_and_act", "act_on"}
+#: The switches themselves, and what computes signals or makes proposals in any case (see below).
+EXEMPT = {"off", "guarded", "compute_and_act", "act_on", "propose"}
 
 
 def functions() -> Iterator[str]:
