@@ -34,6 +34,6 @@ class Expired(OrbitError):
 
 
 class OwnProposal(OrbitError):
-    """This is your own proposal: somebody else has to decide it."""
+    """This is your own proposal: another user has to decide it."""
 
     code, kind = "own_proposal", Kind.DENIED

@@ -15,7 +15,7 @@ class SignalKind(StrEnum):
 
 
 class Proposal(StrEnum):
-    """A strategy proposal. It stays pending until a person acts, its time is over, or the document
+    """A strategy proposal. It stays pending until a user acts, its time is over, or the document
     that it changes has moved on.
     """
 
@@ -52,7 +52,7 @@ class Probation(StrEnum):
     RUNNING = "running"
     CONFIRMED = "confirmed"
     ROLLED_BACK = "rolled_back"
-    #: Somebody edited the document meanwhile, so nothing was rolled back.
+    #: A user edited the document meanwhile, so nothing was rolled back.
     SKIPPED = "skipped"
 
 

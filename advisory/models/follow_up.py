@@ -23,6 +23,8 @@ class Probation(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=200, default="", blank=True)
     end_reason = models.TextField(default="", blank=True)
+    #: The revision that the end made, if it rolled back.
+    made_revision = models.PositiveIntegerField(null=True)
 
     class Meta:
         ordering = ["-started_at"]
@@ -40,10 +42,9 @@ class Probation(models.Model):
             ),
         ]
         indexes = [
+            # The sweeps go through the open ones in this order.
             models.Index(
-                fields=["started_at"],
-                condition=models.Q(status="running"),
-                name="probation_running",
+                fields=["proposal"], condition=models.Q(status="running"), name="probation_running"
             ),
         ]
 
@@ -56,7 +57,7 @@ class TrackRecord(models.Model):
 
     proposal = models.OneToOneField(StrategyProposal, on_delete=models.PROTECT, primary_key=True)
     status = models.CharField(max_length=12, default=Forecast.WAITING)
-    #: The engine's rule; empty if a person wrote the proposal.
+    #: The engine's rule; empty if a user wrote the proposal.
     rule = models.CharField(max_length=50, default="", blank=True)
     #: How many cycles after the approval are compared.
     cycles = models.PositiveIntegerField()
@@ -67,12 +68,28 @@ class TrackRecord(models.Model):
 
     class Meta:
         ordering = ["-started_at"]
-        constraints = [FORECAST.check("track_record_status")]
+        constraints = [
+            FORECAST.check("track_record_status"),
+            models.CheckConstraint(
+                condition=models.Q(status="waiting", ended_at=None)
+                | (~models.Q(status="waiting") & models.Q(ended_at__isnull=False)),
+                name="track_record_ended_at",
+            ),
+        ]
         indexes = [
             models.Index(
-                fields=["started_at"], condition=models.Q(status="waiting"), name="track_waiting"
+                fields=["proposal"], condition=models.Q(status="waiting"), name="track_waiting"
             ),
-            models.Index(fields=["rule", "-ended_at"], name="track_rule"),
+            models.Index(
+                fields=["rule", "-ended_at"],
+                condition=models.Q(ended_at__isnull=False),
+                name="track_rule",
+            ),
+            models.Index(
+                fields=["-ended_at"],
+                condition=models.Q(ended_at__isnull=False) & ~models.Q(rule=""),
+                name="track_engine",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -26,7 +26,7 @@ class StrategyProposal(models.Model):
     evidence = models.JSONField(default=dict)
     #: What it is expected to change, in numbers. None: nothing that can be measured.
     forecast = models.JSONField(null=True)
-    #: The engine's rule; empty if a person wrote it.
+    #: The engine's rule; empty if a user wrote it.
     rule = models.CharField(max_length=50, default="", blank=True)
     signal = models.ForeignKey(AdvisorySignal, on_delete=models.PROTECT, null=True)
     author = models.CharField(max_length=200)
@@ -79,6 +79,9 @@ class StrategyProposal(models.Model):
                 fields=["expires_at"],
                 condition=models.Q(state="pending", expires_at__isnull=False),
                 name="proposal_expiring",
+            ),
+            models.Index(
+                fields=["id"], condition=models.Q(state="pending"), name="proposal_pending"
             ),
         ]
 

@@ -1,0 +1,1 @@
+"""Statistics of counts and ranks, as pure functions. docs/advice.md says why these."""

@@ -53,6 +53,7 @@ class Action(StrEnum):
     PROFILE_CHANGED = "profile.changed", "profile", "A profile was edited"
     PROPOSAL_APPROVED = "proposal.approved", "proposal", "A proposal was approved"
     PROPOSAL_CREATED = "proposal.created", "proposal", "Proposals were made"
+    PROPOSAL_ENDED = "proposal.ended", "proposal", "A proposal ended without a decision"
     PROPOSAL_REJECTED = "proposal.rejected", "proposal", "A proposal was rejected"
     RUN_PROFILE_CHANGED = "run_profile.changed", "run_profile", "A run profile was edited"
     SCHEDULE_CHANGED = "schedule.changed", "schedule", "A schedule was overridden"

@@ -1,7 +1,8 @@
 """Which pool answers a request.
 
 Whatever takes the threads of the ordinary pool, work can still be stopped: halt, pause, cancel
-and the probes have threads and database connections of their own. So has telemetry's ingest.
+and the probes have threads and database connections of their own. So have telemetry's ingest and
+large bodies.
 """
 
 import re
@@ -13,7 +14,7 @@ from telemetry import database
 from telemetry.ingest import limits
 
 ORDINARY, STOPS, CANCELS, READY, HEALTH = "ordinary", "stops", "cancels", "ready", "health"
-EVENTS, TELEMETRY = "events", "telemetry"
+EVENTS, TELEMETRY, LARGE = "events", "telemetry", "large"
 
 SIZES = {
     ORDINARY: Size(threads=8, wait=5, work=60, proof=1),
@@ -22,13 +23,16 @@ SIZES = {
     CANCELS: Size(threads=2, wait=5, work=10, proof=0.25, reserved=True),
     # A flood of telemetry takes no thread from anything else.
     EVENTS: Size(threads=2, wait=5, work=60, proof=1),
+    # Checking one is computing, which a second thread doesn't speed up. Of many at once each would
+    # hold up a stop, and that at every statement.
+    LARGE: Size(threads=2, wait=15, work=60, proof=1),
     READY: Size(threads=1, wait=5, work=10, proof=0.25),
     HEALTH: Size(threads=1, wait=5, work=10, proof=0.25),
 }
 if database.IS_SEPARATE:
     # While its own database is silent, these wait, and nothing else.
     SIZES[TELEMETRY] = Size(threads=4, wait=5, work=30, proof=1)
-#: A stop is small; a larger body would keep its thread busy.
+#: No stop has a larger body.
 SMALL_BODY = 64 * 1024
 _PROBES = {"/health": HEALTH, "/ready": READY}
 _EVENTS_PATH = "/telemetry/events"
@@ -57,10 +61,14 @@ def of(method: str, path: str, body: bytes) -> str:
         return EVENTS
     if database.IS_SEPARATE and path.startswith(("/telemetry/", "/admin/telemetry/")):
         return TELEMETRY
+    if len(body) > SMALL_BODY:
+        return LARGE
     if method == "GET" and path in _STOP_PAGES:
         return STOPS
-    if method != "POST" or len(body) > SMALL_BODY:
-        return ORDINARY
+    return _of_post(path, body) if method == "POST" else ORDINARY
+
+
+def _of_post(path: str, body: bytes) -> str:
     if _STOP.fullmatch(path):
         return STOPS
     if _CANCEL.fullmatch(path):

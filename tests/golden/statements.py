@@ -10,7 +10,7 @@ from pathlib import Path
 from governance.kernel import sql
 
 FOLDER = Path(__file__).resolve().parent / "sql"
-APPS = ("governance", "telemetry", "orbit", "orbit_site")
+APPS = ("governance", "telemetry", "orbit", "advisory", "orbit_site")
 _STATEMENT = re.compile(
     r"\s*(--[^\n]*\n\s*)*(WITH|SELECT|INSERT|UPDATE|DELETE|LOCK|SET|NOTIFY|LISTEN)\s[^=]",
     re.IGNORECASE,

@@ -39,7 +39,7 @@ NAMED = {
     "orbit_executionrecord": "YYYYMM",
 }
 #: What a writer may wait for maintenance on a busy machine. It waits for a lock 50 ms at most.
-LONGEST_WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 10.0
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from django.urls import resolve
 
 from orbit_site.web import shares
+from tests.support.project import PROJECT
 
 ID = "0190a1b2-0000-7000-8000-000000000001"
 
@@ -69,10 +70,18 @@ def test_the_forms_that_stop_open_beside_a_flood() -> None:
 
 def test_a_large_body_takes_no_thread_of_the_stops() -> None:
     large = b"a" * (shares.SMALL_BODY + 1)
-    assert shares.of("POST", "/admin/halt/", large) == shares.ORDINARY
+    assert shares.of("POST", "/admin/halt/", large) == shares.LARGE
+    assert shares.of("PUT", "/profiles/p", large) == shares.LARGE
     assert shares.of("POST", "/admin/governance/namespace/", b"action=halt&" + large) == (
-        shares.ORDINARY
+        shares.LARGE
     )
+
+
+def test_the_documents_count_the_connections_of_a_web_process() -> None:
+    # Only /health needs none.
+    threads = sum(size.threads for name, size in shares.SIZES.items() if name != shares.HEALTH)
+    text = " ".join((PROJECT / "docs/deploy.md").read_text().split())
+    assert f"`ORBIT_WEB_WORKERS` x {threads} of each web server" in text
 
 
 def test_only_events_may_be_large() -> None:
