@@ -1,0 +1,34 @@
+"""The form that approves or rejects a proposal."""
+
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from advisory.states import Verdict
+from governance.console.actions import ReasonForm
+
+_MOST_CYCLES = 10_000
+
+
+class DecisionForm(ReasonForm):
+    """The verdict comes from the button that was pressed; none is preselected."""
+
+    verdict = forms.ChoiceField(choices=[(str(verdict), str(verdict)) for verdict in Verdict])
+    #: The digest of what the page showed.
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput())
+    cycles = forms.IntegerField(
+        label="Cycles",
+        required=False,
+        min_value=1,
+        max_value=_MOST_CYCLES,
+        help_text="The earlier revision comes back after so many ended cycles.",
+    )
+    until = forms.DateTimeField(
+        required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["until"].label = f"Until ({timezone.get_current_timezone_name()})"
+        self.fields["verdict"].error_messages["required"] = "Press Approve or Reject."
