@@ -9,8 +9,8 @@ from django.db import connection
 
 from governance.kernel import sql
 from governance.namespaces import gate
+from orbit.dispatch import enqueue
 from orbit.dispatch.claim import ClaimedJob
-from orbit.dispatch.endpoints import DEFAULT_KEY
 from orbit.dispatch.job_progress import JobProgress
 from orbit.dispatch.state import EndpointCache
 from orbit.pipeline.contract import Payload
@@ -135,7 +135,7 @@ class CycleProgress:
     @property
     def targets(self) -> int:
         """How many endpoints it delivers to."""
-        return len(self.cycle.context.get("distribution_targets") or [DEFAULT_KEY])
+        return len(enqueue.targets(self.cycle.context))
 
     @property
     def tiers_ended(self) -> bool:

@@ -323,12 +323,17 @@ def _observe_reply(
 
 
 def _policy(job: ClaimedJob) -> RetryPolicy:
+    return retry_policy(job.cycle_id, job.endpoint_key, spent=job.spent, most=job.max_retries)
+
+
+def retry_policy(cycle_id: UUID, endpoint_key: str, *, spent: int, most: int) -> RetryPolicy:
+    """Return how a delivery is retried that has ``spent`` of at ``most`` so many retries."""
     return RetryPolicy(
-        job.spent,
-        job.max_retries,
+        spent,
+        most,
         settings.ORBIT_DISPATCH_BACKOFF_BASE,
         settings.ORBIT_DISPATCH_BACKOFF_CAP,
         # Deliveries of one cycle to one endpoint that fail together are retried together: in one
         # wave and one commit.
-        group=f"{job.cycle_id} {job.endpoint_key}",
+        group=f"{cycle_id} {endpoint_key}",
     )

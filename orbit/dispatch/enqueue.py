@@ -43,7 +43,7 @@ def add_to(
     """
     cycle = write.cycle
     configured = endpoints.configured()
-    keys = cycle.context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
+    keys = targets(cycle.context)
     write.records.append(Record(STAGE, "stage_started"))
     # A missing target doesn't stop the others.
     _record_missing(write, [key for key in keys if key not in configured])
@@ -57,6 +57,11 @@ def add_to(
     ]
     write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
     return jobs
+
+
+def targets(context: Mapping[str, Any]) -> Sequence[str]:
+    """Return the keys of the endpoints that a cycle delivers to."""
+    return context.get("distribution_targets") or [endpoints.DEFAULT_KEY]
 
 
 def max_retries(context: Mapping[str, Any]) -> int:

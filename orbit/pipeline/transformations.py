@@ -225,12 +225,23 @@ def _input(cycle: ClaimedCycle) -> Payload:
 
 
 def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
-    if not retry or result.attempts >= int(rule.max_attempts):
+    wait = next_wait(result.attempts, rule) if retry else None
+    if wait is None:
         result.ok = False
         return
     # Waiting holds no worker: the tier's row says when it is due.
-    result.wait = backoff.delay(
-        result.attempts, base=float(rule.backoff_base), cap=BACKOFF_CAP, factor=2
+    result.wait = wait
+
+
+def next_wait(attempts: int, rule: TierRule, *, group: str | None = None) -> float | None:
+    """Return the seconds before the next attempt, or None if ``attempts`` were all.
+
+    Equal for callers of one ``group``.
+    """
+    if attempts >= int(rule.max_attempts):
+        return None
+    return backoff.delay(
+        attempts, base=float(rule.backoff_base), cap=BACKOFF_CAP, factor=2, group=group
     )
 
 
