@@ -5,7 +5,7 @@ docs/permissions.md is made from it, and a test sends the request of each cell.
 
 import argparse
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from django.core.management import get_commands, load_command_class
 from django.http import HttpRequest
 from django.urls import URLPattern, get_resolver
 
+from advisory.proposals import create
+from advisory.signals import compute as signals
 from governance.access.actors import Actor
 from governance.access.roles import ROLES, SCOPES, Scope
 from governance.console import pages
@@ -27,15 +29,18 @@ COLUMNS = (ANONYMOUS, *ROLES, *(f"token: {scope}" for scope in SCOPES))
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The scopes to open and to submit an admin class's form."""
+    """The scopes to open and to submit an admin class's form; of several, one is enough."""
 
-    opens: Scope
-    submits: Scope | None = None
+    opens: Scope | Sequence[Scope]
+    submits: Scope | Sequence[Scope] | None = None
     workspace: bool = False  # users who are confined to namespaces may not use it
 
 
 #: Addresses of tables that are neither Django's nor a reasoned action, by URL name.
 FORMS = {
+    "advisory_advisorysignal_compute": Form(signals.SCOPES, signals.SCOPES),
+    "advisory_strategyproposal_confirm": Form(Scope.READ, Scope.REVIEW),
+    "advisory_strategyproposal_propose": Form(create.USERS_SCOPES, create.USERS_SCOPES),
     "auth_user_password_change": Form(Scope.ADMINISTER, Scope.ADMINISTER, workspace=True),
     "governance_audittrailentry_verify": Form(Scope.READ, workspace=True),
     "governance_audittrailentry_export": Form(Scope.READ),
@@ -73,9 +78,11 @@ def rows() -> list[Row]:
     return [*_rest(), *_pages(), *_tables()]
 
 
-def _holders(scope: Scope | None, *, tokens: bool = True) -> frozenset[str]:
+def _holders(scope: Scope | Sequence[Scope] | None, *, tokens: bool = True) -> frozenset[str]:
     if scope is None:
         return frozenset(COLUMNS)
+    if not isinstance(scope, Scope):
+        return frozenset().union(*(_holders(one, tokens=tokens) for one in scope))
     roles = {role for role, scopes in ROLES.items() if scope in scopes}
     return frozenset(roles | ({f"token: {scope}"} if tokens and scope in SCOPES else set()))
 

@@ -75,7 +75,7 @@ class Plot:
 def rows(evidence: Mapping[str, Any]) -> list[Row]:
     """Return the measures of a signal's evidence."""
     now, before = evidence.get("window", {}), evidence.get("baseline", {})
-    found = [
+    measures = [
         Row("Ended cycles", _count(now.get("ended")), _count(before.get("ended"))),
         Row("Success rate", _rate(now), _rate(before)),
         Row("Partly succeeded", _count(now.get("partial")), _count(before.get("partial"))),
@@ -83,7 +83,7 @@ def rows(evidence: Mapping[str, Any]) -> list[Row]:
         Row("Cancelled", _count(now.get("cancelled")), _count(before.get("cancelled"))),
     ]
     latency = evidence.get("latency_ms", {})
-    found += [
+    measures += [
         Row(
             f"Latency of successful cycles, {words}",
             _milliseconds(latency.get("window", {}).get(name)),
@@ -92,7 +92,7 @@ def rows(evidence: Mapping[str, Any]) -> list[Row]:
         for name, words in (("p50", "median"), ("p95", "95 % took at most"))
     ]
     deliveries = evidence.get("deliveries", {})
-    found += [
+    measures += [
         Row(
             words,
             _count(deliveries.get("window", {}).get(name)),
@@ -105,8 +105,8 @@ def rows(evidence: Mapping[str, Any]) -> list[Row]:
     ]
     others = evidence.get("others", {})
     if others.get("ended"):
-        found.append(Row(f"{others['profiles']} other profiles here", _rate(others), "-"))
-    return found
+        measures.append(Row(f"{others['profiles']} other profiles here", _rate(others), "-"))
+    return measures
 
 
 def plot(evidence: Mapping[str, Any]) -> Plot | None:
@@ -115,8 +115,8 @@ def plot(evidence: Mapping[str, Any]) -> Plot | None:
     if now.get("interval") is None:
         return None
     has_before = before.get("interval") is not None
-    shown = [now, before] if has_before else [now]
-    lowest = min(period["interval"][0] for period in shown)
+    periods = [now, before] if has_before else [now]
+    lowest = min(period["interval"][0] for period in periods)
     floor = max(0.0, int(lowest * 10) / 10 - (0.1 if lowest * 10 % 1 < 0.2 else 0.0))
     start, split, end = (
         datetime.fromisoformat(text)

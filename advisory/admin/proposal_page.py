@@ -10,12 +10,11 @@ from django.urls import reverse
 
 from advisory.admin import signal_page, words
 from advisory.admin.decision_form import DecisionForm
-from advisory.decisions import decide, digest, track_record
+from advisory.decisions import decide, digest, probation, track_record
 from advisory.decisions.digest import Seen
 from advisory.models import Probation, ProposalDecision, StrategyProposal
 from advisory.proposals import checks, documents, reading
 from advisory.proposals.checks import Examined
-from advisory.states import Probation as OnProbation
 from advisory.states import Proposal, Verdict
 from governance.access.actors import Actor
 from governance.access.roles import Scope
@@ -57,9 +56,23 @@ def page(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
     )
 
 
-def is_on_probation(proposal: StrategyProposal) -> bool:
-    """Return whether its change may still go back by itself."""
-    return Probation.objects.filter(pk=proposal.pk, status=OnProbation.RUNNING).exists()
+def confirm(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
+    """End the probation of ``proposal``, which the user sees: the change stays."""
+    back = HttpResponseRedirect(
+        reverse("admin:advisory_strategyproposal_change", args=[proposal.pk])
+    )
+    if request.method != "POST":
+        return back
+    actor = actor_of(request)
+    if not actor.may(Scope.REVIEW):
+        raise PermissionDenied
+    try:
+        probation.confirm(proposal.pk, actor=actor, reason=request.POST.get("reason", ""))
+    except OrbitError as refusal:
+        messages.error(request, refusal.detail)
+    else:
+        messages.success(request, "Confirmed: the change stays.")
+    return back
 
 
 def _decide(request: HttpRequest, proposal_id: UUID, form: DecisionForm) -> OrbitError | None:
@@ -129,7 +142,7 @@ def _seen(proposal: StrategyProposal) -> tuple[Seen | None, str]:
 
 
 def _outdated(proposal: StrategyProposal, kind: AnyKind, row: AnyRow | None) -> str:
-    """Return who replaced the revision that the proposal changes; empty if nobody did."""
+    """Return who replaced the revision that the proposal changes; empty if it is current."""
     if row is None or row.revision == proposal.base_revision:
         return ""
     last = history.latest(kind, row)
@@ -149,12 +162,12 @@ def _why_not(
 ) -> str:
     """Return why ``actor`` can't decide an open proposal; empty if it can."""
     if reading.is_own(proposal, actor=actor):
-        return "This is your own proposal: somebody else has to decide it."
+        return "This is your own proposal: another user has to decide it."
     if not actor.may(Scope.REVIEW):
         return "A reviewer or an administrator has to decide it."
     own = next((row for row in decisions if _is_by(row, actor)), None)
     if own is not None:
-        return f"You have {words.decided(own)}. It has {words.approvals(proposal, decisions)}."
+        return f"{words.own(own)} It has {words.approvals(proposal, decisions)}."
     unseen = [check for check in examined.checks if check.code == "namespaces_seen"]
     return f"{unseen[0].text}." if unseen else ""
 

@@ -11,14 +11,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from advisory.admin import proposal_page, propose_page, words
-from advisory.decisions import probation
 from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import reading, validity
 from advisory.states import Proposal
 from governance.access.roles import Scope
 from governance.console import display, filters
-from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import actor_of
+from governance.console.base import ReadOnlyAdmin, actor_of
 
 _MINE = "mine"
 _ALL = "all"
@@ -42,9 +40,9 @@ class StateFilter(SimpleListFilter):
             return queryset
         if self.value() == _MINE:
             return queryset.filter(validity.OPEN, reading.undecided_by(self._actor))
-        chosen = self.value()
-        known = chosen in {str(state) for state in Proposal}
-        return queryset.filter(validity.shown(Proposal(chosen) if known else Proposal.PENDING))
+        states = {str(state): state for state in Proposal}
+        state = states.get(self.value() or "", Proposal.PENDING)
+        return queryset.filter(validity.shown(state))
 
     def choices(self, changelist: Any) -> Any:
         first, *others = super().choices(changelist)
@@ -52,7 +50,7 @@ class StateFilter(SimpleListFilter):
 
 
 @admin.register(StrategyProposal)
-class StrategyProposalAdmin(ReasonedAdmin):
+class StrategyProposalAdmin(ReadOnlyAdmin):
     """Proposals to approve or reject, one by one: a reviewer has to see each."""
 
     namespace_path = "namespace"
@@ -74,15 +72,17 @@ class StrategyProposalAdmin(ReasonedAdmin):
         ).prefetch_related(Prefetch("decisions", queryset=decisions))
         return changes
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        return {}
-
     def get_urls(self) -> list[URLPattern]:
         return [
             path(
                 "propose/<str:noun>/<int:pk>/",
                 self.admin_site.admin_view(propose_page.page),
                 name="advisory_strategyproposal_propose",
+            ),
+            path(
+                "<path:object_id>/confirm/",
+                self.admin_site.admin_view(self.confirm_view),
+                name="advisory_strategyproposal_confirm",
             ),
             *super().get_urls(),
         ]
@@ -102,22 +102,19 @@ class StrategyProposalAdmin(ReasonedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        proposal = (
+        return proposal_page.page(request, self._get_or_404(request, object_id))
+
+    def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """End the probation of a proposal."""
+        return proposal_page.confirm(request, self._get_or_404(request, object_id))
+
+    def _get_or_404(self, request: HttpRequest, object_id: str) -> StrategyProposal:
+        proposal: StrategyProposal | None = (
             self.get_object(request, object_id) if self.has_view_permission(request) else None
         )
         if proposal is None:
             raise Http404
-        return proposal_page.page(request, proposal)
-
-    @reasoned_action(
-        label="Confirm",
-        scope=Scope.REVIEW,
-        explains="The change stays: the earlier revision doesn't come back by itself any more.",
-        when=proposal_page.is_on_probation,
-    )
-    def confirm(self, request: HttpRequest, proposal: StrategyProposal, reason: str) -> str:
-        probation.confirm(proposal.pk, actor=actor_of(request), reason=reason)
-        return "Confirmed: the change stays."
+        return proposal
 
     @admin.display(description="proposal")
     def title_link(self, proposal: StrategyProposal) -> SafeString:

@@ -37,7 +37,7 @@ class ProposalForm(DocumentForm):
 
 def may_propose(actor: Actor) -> bool:
     """Return whether ``actor`` has one of the permissions to propose a change."""
-    return any(actor.may(scope) for scope in create.PERSONS_SCOPES)
+    return any(actor.may(scope) for scope in create.USERS_SCOPES)
 
 
 def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
@@ -46,12 +46,12 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
     Raises Http404, PermissionDenied and BadRequest.
     """
     actor = actor_of(request)
+    if not may_propose(actor):
+        raise PermissionDenied
     kind = KINDS.get(noun)
     row = None if kind is None else kind.visible_to(actor).filter(pk=pk).first()
     if kind is None or row is None:
         raise Http404
-    if not may_propose(actor):
-        raise PermissionDenied
     form = _form(request, kind, row, actor)
     context: dict[str, Any] = {}
     if form.is_valid() and (document := form.merged()) is not None:

@@ -5,10 +5,11 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from advisory.admin import evidence
+from advisory.autonomy import computing
 from advisory.models import AdvisorySignal
 from advisory.proposals import reading
 from advisory.signals import compute
@@ -32,8 +33,8 @@ MEANINGS = {
     "probability of at most {doubt}.",
     SignalKind.STABLE: "If something had changed enough to count, numbers like these would come "
     "up with a probability of at most {doubt}.",
-    SignalKind.INSUFFICIENT: "There are too few cycles to judge: that is no confidence of zero in "
-    "the profile.",
+    SignalKind.INSUFFICIENT: "Too few cycles ended to say anything about the "
+    "profile: this is not a bad sign.",
 }
 
 
@@ -74,15 +75,15 @@ def compute_signals(request: HttpRequest) -> HttpResponse:
     if not may_compute(actor):
         raise PermissionDenied
     if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
+        return HttpResponseRedirect(reverse(_LIST))
     try:
-        computation = compute.compute(
+        computed = computing.compute_and_act(
             actor=actor, profile_id=request.POST.get("profile_id", "").strip() or None
         )
     except OrbitError as refusal:
         messages.error(request, refusal.detail)
     else:
-        messages.success(request, _told(computation.signals))
+        messages.success(request, _told(computed.computation.signals))
     return HttpResponseRedirect(reverse(_LIST))
 
 
@@ -95,9 +96,9 @@ def _told(signals: Any) -> str:
     return f"{number} signal{'' if number == 1 else 's'} computed{': ' if each else ''}{each}."
 
 
-def _cycles(found: Mapping[str, Any], actor: Actor) -> list[tuple[str, list[CycleRun]]]:
+def _cycles(numbers: Mapping[str, Any], actor: Actor) -> list[tuple[str, list[CycleRun]]]:
     """Return the cycles that the evidence names, and that are still there."""
-    named = found.get("cycles", {})
+    named = numbers.get("cycles", {})
     ids = [cycle_id for kind in _CYCLES for cycle_id in named.get(kind, [])]
     if not ids:
         return []
@@ -107,7 +108,7 @@ def _cycles(found: Mapping[str, Any], actor: Actor) -> list[tuple[str, list[Cycl
         (words, [cycles[cycle_id] for cycle_id in named.get(kind, []) if cycle_id in cycles])
         for kind, words in _CYCLES.items()
     ]
-    return [(words, found) for words, found in listed if found]
+    return [(words, cycles_of_kind) for words, cycles_of_kind in listed if cycles_of_kind]
 
 
 def _doubt(confidence: float) -> str:

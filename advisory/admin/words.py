@@ -61,7 +61,7 @@ def moment(time: datetime | None) -> str:
 
 
 def is_over(proposal: StrategyProposal) -> bool:
-    """Return whether nobody can decide it any more."""
+    """Return whether its decision comes too late."""
     late = proposal.expires_at is not None and proposal.expires_at <= clock.now()
     return proposal.state != Proposal.PENDING or late
 
@@ -71,6 +71,11 @@ def decided(decision: ProposalDecision) -> str:
     verb = _VERBS[Verdict(decision.verdict)]
     when = moment(decision.decided_at)
     return f"{verb} by {decision.decided_by} at {when}: {decision.reason}"
+
+
+def own(decision: ProposalDecision) -> str:
+    """Return for example "You approved it at 2026-01-31 06:00:00 UTC." to who decided so."""
+    return f"You {_VERBS[Verdict(decision.verdict)]} it at {moment(decision.decided_at)}."
 
 
 def ending(proposal: StrategyProposal, decisions: Sequence[ProposalDecision]) -> str:

@@ -40,5 +40,5 @@ def for_actor(actor: Actor) -> Waiting:
         actor.filter(), validity.OPEN, reading.undecided_by(actor)
     )
     newest = rows.order_by("-created_at", "-id").only("id", "title", "profile_id", "namespace")
-    found = list(newest[:COUNTED])
-    return Waiting(found[:LISTED], len(found))
+    proposals = list(newest[:COUNTED])
+    return Waiting(proposals[:LISTED], len(proposals))

@@ -64,25 +64,25 @@ class LineDiff:
 def compare(before: Any, after: Any) -> LineDiff:
     """Return the places where two JSON values differ, each with some lines around it."""
     lines = list(_value(before, after, "", "", (), 0))
-    wanted = [False] * len(lines)
+    near_change = [False] * len(lines)
     for number, line in enumerate(lines):
         if line.kind != "same":
             for near in range(max(0, number - _CONTEXT), min(len(lines), number + _CONTEXT + 1)):
-                wanted[near] = True
+                near_change[near] = True
     hunks: list[Hunk] = []
-    shown = 0
-    for start, end in _runs(wanted):
-        part = lines[start : min(end, start + _MOST_LINES - shown)]
+    count = 0
+    for start, end in _runs(near_change):
+        part = lines[start : min(end, start + _MOST_LINES - count)]
         if part:
             hunks.append(Hunk(_place(part), part))
-        shown += len(part)
+        count += len(part)
     kinds = [line.kind for line in lines]
-    return LineDiff(hunks, kinds.count("removed"), kinds.count("added"), sum(wanted) - shown)
+    return LineDiff(hunks, kinds.count("removed"), kinds.count("added"), sum(near_change) - count)
 
 
-def _runs(wanted: list[bool]) -> Iterator[tuple[int, int]]:
+def _runs(near_change: list[bool]) -> Iterator[tuple[int, int]]:
     start = None
-    for number, wants in enumerate([*wanted, False]):
+    for number, wants in enumerate([*near_change, False]):
         if wants and start is None:
             start = number
         elif not wants and start is not None:
@@ -134,7 +134,7 @@ def _aligned(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any, in
     spans: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(before), 0, len(after))]
     if max(len(before), len(after)) <= _MOST_ALIGNED:
         texts = [[_canonical(item) for item in side] for side in (before, after)]
-        spans = SequenceMatcher(None, *texts, autojunk=False).get_opcodes()
+        spans = SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_opcodes()
     for _, left, left_end, right, right_end in spans:
         for step in range(max(left_end - left, right_end - right)):
             here, there = left + step < left_end, right + step < right_end
@@ -166,7 +166,7 @@ def _words(old: str, new: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     sides = _WORDS.findall(old), _WORDS.findall(new)
     if max(len(side) for side in sides) > _MOST_WORDS:
         return (Part(old, changed=True),), (Part(new, changed=True),)
-    matcher = SequenceMatcher(None, *sides, autojunk=False)
+    matcher = SequenceMatcher(None, sides[0], sides[1], autojunk=False)
     parts: tuple[list[Part], list[Part]] = ([], [])
     for verb, left, left_end, right, right_end in matcher.get_opcodes():
         texts = "".join(sides[0][left:left_end]), "".join(sides[1][right:right_end])

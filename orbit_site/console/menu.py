@@ -16,11 +16,11 @@ _FIRST = {"StrategyProposal": "Approvals", "AdvisorySignal": "Signals"}
 
 def waiting(request: HttpRequest) -> Waiting:
     """Return what waits for the user's decision, read once for each request."""
-    found: Waiting | None = getattr(request, "console_waiting", None)
-    if found is None:
-        found = proposals.for_actor(actor_of(request))
-        request.console_waiting = found  # type: ignore[attr-defined]
-    return found
+    answer: Waiting | None = getattr(request, "console_waiting", None)
+    if answer is None:
+        answer = proposals.for_actor(actor_of(request))
+        request.console_waiting = answer  # type: ignore[attr-defined]
+    return answer
 
 
 def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -36,9 +36,9 @@ def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[st
             places.index(model["object_name"]) if model["object_name"] in _FIRST else len(places)
         ),
     )
-    shown = [{**model, "name": _name(request, model)} for model in models]
+    entries = [{**model, "name": _name(request, model)} for model in models]
     others = [group for group in tables if group is not decide]
-    return [{**decide, "name": _DECIDE, "models": shown}, *groups, *others]
+    return [{**decide, "name": _DECIDE, "models": entries}, *groups, *others]
 
 
 def _name(request: HttpRequest, model: dict[str, Any]) -> Any:
