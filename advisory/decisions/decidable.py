@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from advisory.errors import AlreadyDecided, Expired, OwnProposal, Superseded
 from advisory.models import ProposalDecision, StrategyProposal
-from advisory.proposals import documents
+from advisory.proposals import documents, reading
 from advisory.states import Proposal, Verdict
 from governance.access import still_allowed
 from governance.access.actors import Actor, NotAllowed
@@ -35,15 +35,9 @@ def ensure(proposal: StrategyProposal, actor: Actor) -> None:
     In this order: AlreadyDecided, Superseded or Expired; OwnProposal; Superseded; NotAllowed.
     """
     _ensure_open(proposal, actor)
-    if is_own(proposal, actor):
+    if reading.is_own(proposal, actor=actor):
         raise OwnProposal
     _ensure_current(proposal, actor)
-
-
-def is_own(proposal: StrategyProposal, actor: Actor) -> bool:
-    """Tell whether ``actor`` wrote ``proposal``, also under an earlier name."""
-    same_user = actor.user_id is not None and actor.user_id == proposal.author_user
-    return same_user or actor.name == proposal.author
 
 
 def _ensure_open(proposal: StrategyProposal, actor: Actor) -> None:

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from django.db import IntegrityError
 
-from advisory.decisions import decidable, digest
-from advisory.decisions.digest import Seen
-from advisory.errors import ChangedSinceSeen, Expired, ProposalUnknown, Superseded
+from advisory.decisions import decidable, digest, track_record
+from advisory.decisions.probation import ProbationInvalid, Terms
+from advisory.decisions.probation import start as start_probation
+from advisory.errors import ChangedSinceSeen, Expired, Superseded
 from advisory.models import ProposalDecision, StrategyProposal
-from advisory.proposals import documents
+from advisory.proposals import documents, reading, results
 from advisory.states import Proposal, Verdict
 from governance import audit
 from governance.access.actors import SYSTEM, Actor, NotAllowed
@@ -64,22 +65,28 @@ def decide(
     actor: Actor,
     reason: str,
     seen_sha256: str | None = None,
+    probation: Terms | None = None,
+    call: UUID | None = None,
 ) -> Outcome:
     """Approve or reject a proposal; with enough approvals its change is applied.
 
-    ``seen_sha256`` is the digest of what the reviewer saw. Raises ProposalUnknown, NotAllowed,
-    ReasonInvalid, AlreadyDecided, Superseded, Expired, OwnProposal, ChangedSinceSeen and
-    DocumentInvalid. A refusal is audited, and changes nothing but the state of a proposal that is
-    superseded or expired.
+    ``seen_sha256`` is the digest of what the reviewer saw. ``probation`` ends an approval by
+    itself. The same ``call`` by the same actor decides once, and has the same outcome each time.
+
+    Raises ProposalUnknown, ReasonInvalid, NotAllowed, AlreadyDecided, Superseded, Expired,
+    OwnProposal, ChangedSinceSeen, PatchInvalid, DocumentInvalid and ProbationInvalid. A refusal is
+    audited, and changes nothing but the state of a proposal that is superseded or expired.
     """
-    proposal = StrategyProposal.objects.filter(actor.filter(), pk=proposal_id).first()
-    if proposal is None:
-        raise ProposalUnknown(f"There is no strategy proposal {proposal_id}.")
+    proposal = reading.find(proposal_id, actor=actor)
     reason = stops.clean_reason(reason)
+    if probation is not None and verdict == Verdict.REJECT:
+        raise ProbationInvalid("A rejection has no probation.")
     try:
         actor.require(Scope.REVIEW)
+        if (done := _done(proposal, actor, call)) is not None:
+            return done
         decidable.ensure(proposal, actor)
-        work = _Work(proposal, verdict, actor, reason, digest.seen(proposal))
+        work = _Work(proposal, verdict, actor, reason, probation, call or uuid7())
         with audit.transaction():
             return work.decide(seen_sha256)
     except IntegrityError as error:
@@ -91,30 +98,58 @@ def decide(
         raise
 
 
+def _done(proposal: StrategyProposal, actor: Actor, call: UUID | None) -> Outcome | None:
+    """Return what the decision ``call`` of ``actor`` did, if it was made."""
+    if call is None:
+        return None
+    decision = ProposalDecision.objects.filter(
+        pk=call, proposal=proposal, decided_by_user=actor.user_id
+    ).first()
+    return None if decision is None else Outcome(proposal, decision, _approvals(proposal))
+
+
+def _approvals(proposal: StrategyProposal) -> int:
+    return ProposalDecision.objects.filter(proposal=proposal, verdict=Verdict.APPROVE).count()
+
+
 class _Work:
-    """One decision."""
+    """One decision. What takes long with a large document is done before the transaction."""
 
     def __init__(
-        self, proposal: StrategyProposal, verdict: Verdict, actor: Actor, reason: str, seen: Seen
+        self,
+        proposal: StrategyProposal,
+        verdict: Verdict,
+        actor: Actor,
+        reason: str,
+        terms: Terms | None,
+        decision_id: UUID,
     ) -> None:
         self._id, self._verdict, self._actor, self._reason = proposal.pk, verdict, actor, reason
-        self._seen = seen
-        self._draft: Draft | None = None
-        if verdict == Verdict.APPROVE:
-            kind, name = documents.document_of(proposal)
-            self._draft = Draft(
-                kind,
-                name,
-                seen.after,
-                actor=actor,
-                expected=exactly(proposal.base_revision),
-                scope=Scope.REVIEW,
-            )
+        self._terms, self._decision_id = terms, decision_id
+        self._seen = digest.seen(proposal, actor=actor)
+        self._draft = self._drafted(proposal) if verdict == Verdict.APPROVE else None
+
+    def _drafted(self, proposal: StrategyProposal) -> Draft:
+        """Return the document that an approval saves. Raises what is against it."""
+        kind, name = documents.document_of(proposal)
+        before = self._seen.examined.before
+        if before is None:
+            raise Superseded  # within this call; the next one says by whom
+        return Draft(
+            kind,
+            name,
+            results.result(kind, name, before, proposal.patch),
+            actor=self._actor,
+            expected=exactly(proposal.base_revision),
+            scope=Scope.REVIEW,
+        )
 
     def decide(self, seen_sha256: str | None) -> Outcome:
         """Decide in the caller's transaction."""
         revisions.lock()
         proposal = StrategyProposal.objects.select_for_update().get(pk=self._id)
+        if (done := _done(proposal, self._actor, self._decision_id)) is not None:
+            return done  # an equal request was faster
         decidable.ensure(proposal, self._actor)
         decidable.ensure_still_allowed(proposal, self._actor)
         if seen_sha256 not in (None, self._seen.sha256):
@@ -122,18 +157,18 @@ class _Work:
         if self._draft is not None:
             self._draft.check()
         decision = self._insert(proposal)
-        approvals = proposal.decisions.filter(verdict=Verdict.APPROVE).count()
+        approvals = _approvals(proposal)
         if self._verdict == Verdict.REJECT:
             self._end(proposal, Proposal.REJECTED, Action.PROPOSAL_REJECTED)
-        elif approvals >= proposal.required_approvals:
-            self._end(proposal, Proposal.APPROVED, Action.PROPOSAL_APPROVED)
-        else:
+        elif approvals < proposal.required_approvals:
             self._record(proposal, Action.APPROVAL_GIVEN, approvals=approvals)
+        else:
+            self._apply(proposal)
         return Outcome(proposal, decision, approvals)
 
     def _insert(self, proposal: StrategyProposal) -> ProposalDecision:
         return ProposalDecision.objects.create(
-            id=uuid7(),
+            id=self._decision_id,
             proposal=proposal,
             verdict=self._verdict,
             reason=self._reason,
@@ -143,21 +178,40 @@ class _Work:
             decided_by_user=self._actor.user_id,
             seen=self._seen.document,
             seen_sha256=self._seen.sha256,
+            probation=None if self._terms is None else self._terms.to_dict(),
         )
 
-    def _end(self, proposal: StrategyProposal, state: Proposal, action: Action) -> None:
-        revision = self._apply(proposal) if state == Proposal.APPROVED else None
-        _move(proposal, state, applied_revision=revision)
-        proposal.refresh_from_db()
-        self._record(proposal, action, applied_revision=revision)
-
-    def _apply(self, proposal: StrategyProposal) -> int:
+    def _apply(self, proposal: StrategyProposal) -> None:
+        """Save the change as the next revision, and begin what follows an approval."""
         assert self._draft is not None  # noqa: S101 - it is approved
-        return self._draft.write(
+        revision = self._draft.write(
             source="proposal", reason=f"approved proposal {proposal.pk}: {self._reason}"
         )
+        # Of several approvals on probation, what ends first counts.
+        agreed = proposal.decisions.filter(probation__isnull=False)
+        terms = Terms.strictest(decision.probation or {} for decision in agreed)
+        more = {} if terms is None else {"probation": terms.to_dict()}
+        self._end(
+            proposal, Proposal.APPROVED, Action.PROPOSAL_APPROVED, applied_revision=revision, **more
+        )
+        track_record.start(proposal)
+        if terms is not None:
+            start_probation(proposal, terms, applied_revision=revision, actor=self._actor)
 
-    def _record(self, proposal: StrategyProposal, action: Action, **after: int | None) -> None:
+    def _end(
+        self,
+        proposal: StrategyProposal,
+        state: Proposal,
+        action: Action,
+        *,
+        applied_revision: int | None = None,
+        **after: Any,
+    ) -> None:
+        _move(proposal, state, applied_revision=applied_revision)
+        proposal.refresh_from_db()
+        self._record(proposal, action, applied_revision=applied_revision, **after)
+
+    def _record(self, proposal: StrategyProposal, action: Action, **after: Any) -> None:
         audit.record(
             action,
             actor=self._actor.name,

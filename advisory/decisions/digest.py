@@ -4,19 +4,19 @@ REST, the console and ``decide`` build it by ``seen``. The page sends the digest
 showed isn't what would be decided now, the decision is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import jsonpatch
-
+from advisory.backtest import summary
+from advisory.backtest.run import TooLarge
 from advisory.models import StrategyProposal
-from advisory.proposals import documents
-from governance.access.actors import SYSTEM
+from advisory.proposals import checks, documents
+from advisory.proposals.checks import Examined
+from governance.access.actors import Actor
+from governance.access.roles import Scope
 from governance.audit import chain
 from governance.kernel import canonical, json_diff
 from governance.kernel.json_diff import ABSENT, Change
-from orbit.profiles import edit
-from orbit.profiles.schema import Problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +25,25 @@ class Seen:
 
     document: dict[str, Any]
     sha256: str
-    before: dict[str, Any]
-    #: The document that an approval makes the current one.
-    after: dict[str, Any]
+    examined: Examined
+    #: Empty if it can't be approved any more.
     changes: list[Change]
-    #: For which reasons an approval would be refused.
-    checks: Problems
+    #: As ``summary.of`` makes it; None if it took too long.
+    backtest: dict[str, Any] | None
 
 
-def seen(proposal: StrategyProposal) -> Seen:
-    """Return what a reviewer sees of ``proposal``.
+def seen(proposal: StrategyProposal, *, actor: Actor) -> Seen:
+    """Return what ``actor``, who sees ``proposal``, sees of it.
 
-    The digest covers what a reviewer judges by. The state isn't part of it: who is informed of a
-    decision made meanwhile needs to know by whom, not that something has changed.
+    The state isn't part of it: a reviewer who comes second learns who was first, not that something
+    has changed. The backtest is that of the cycles before the proposal, so new cycles change
+    nothing.
     """
-    kind, name = documents.document_of(proposal)
-    before = documents.base_of(proposal)
-    after = jsonpatch.apply_patch(before, proposal.patch)
-    changes = json_diff.changes(before, after)
-    checks = edit.check(kind, name, after, actor=SYSTEM)
+    examined = checks.examine(proposal, actor=actor)
+    changes: list[Change] = []
+    if examined.before is not None and examined.after is not None:
+        changes = json_diff.changes(examined.before, examined.after)
+    backtest = _backtest(proposal, actor)
     document: dict[str, Any] = chain.storable(
         {
             "proposal": {
@@ -58,13 +58,31 @@ def seen(proposal: StrategyProposal) -> Seen:
                 "required_approvals": proposal.required_approvals,
                 "patch": proposal.patch,
             },
-            "document": {"kind": kind.noun, "id": name, "revision": proposal.base_revision},
+            "document": _document(proposal),
             "changes": [_change(change) for change in changes],
-            "checks": checks,
+            "checks": [
+                {"code": check.code, "ok": check.ok, "text": check.text}
+                for check in examined.checks
+            ],
+            "backtest": backtest,
         }
     )
     sha256 = canonical.sha256_hex(canonical.canonical_json(document))
-    return Seen(document, sha256, before, after, changes, checks)
+    return Seen(document, sha256, examined, changes, backtest)
+
+
+def _document(proposal: StrategyProposal) -> dict[str, Any]:
+    kind, name = documents.document_of(proposal)
+    return {"kind": kind.noun, "id": name, "revision": proposal.base_revision}
+
+
+def _backtest(proposal: StrategyProposal, actor: Actor) -> dict[str, Any] | None:
+    # A token that may only review decides, too.
+    reader = replace(actor, scopes=actor.scopes | {Scope.READ})
+    try:
+        return summary.read(proposal, actor=reader, until=proposal.created_at)
+    except TooLarge:
+        return None
 
 
 def _change(change: Change) -> dict[str, Any]:

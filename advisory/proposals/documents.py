@@ -1,10 +1,6 @@
 """The document that a proposal changes."""
 
-from typing import Any
-
 from advisory.models import StrategyProposal
-from governance.access.actors import SYSTEM
-from orbit.profiles import history
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 
 
@@ -13,14 +9,6 @@ def document_of(proposal: StrategyProposal) -> tuple[AnyKind, str]:
     if proposal.run_profile_id is None:
         return PROFILE, proposal.profile_id
     return RUN_PROFILE, proposal.run_profile_id
-
-
-def base_of(proposal: StrategyProposal) -> dict[str, Any]:
-    """Return the document as ``proposal`` was made against it; it may be hidden since."""
-    kind, name = document_of(proposal)
-    # Who sees a proposal sees what it changes.
-    base: dict[str, Any] = history.find(kind, name, proposal.base_revision, actor=SYSTEM).document
-    return base
 
 
 def current_revision(proposal: StrategyProposal) -> int | None:

@@ -300,7 +300,12 @@ class Draft:
         self._actor, self._expected = actor, expected
         # A user who may not save it causes no work on the document.
         before = _row_to_replace(kind, name, actor=actor, expected=expected)
-        self._problems = _problems(kind, name, document)
+        # A document with problems can still be disabled.
+        self._only_disables = before is not None and document == {
+            **before.document,
+            "state": str(ProfileState.DISABLED),
+        }
+        self._problems = [] if self._only_disables else _problems(kind, name, document)
         self._change = None if self._problems else _Change(kind, name, before, document)
 
     def check(self) -> None:
@@ -310,7 +315,11 @@ class Draft:
         self._row = _row_to_replace(
             kind, self._name, actor=actor, expected=self._expected, read=False
         )
-        references = _reference_problems(kind, self._document, self._problems, actor)
+        references = (
+            []
+            if self._only_disables
+            else _reference_problems(kind, self._document, self._problems, actor)
+        )
         _ensure_valid(kind, [*self._problems, *references])
         _ensure_current(kind, self._row, self._expected)
 

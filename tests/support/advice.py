@@ -1,6 +1,5 @@
 """Proposals, and who decides them."""
 
-import hashlib
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -48,8 +47,8 @@ def propose(
         else RunProfile.objects.get(run_profile_id=run_profile_id)
     )
     proposal_id = uuid7()
-    fingerprint = canonical.canonical_json([str(proposal_id), patch])
     values: dict[str, Any] = {
+        "fingerprint": canonical.sha256_hex(proposal_id.bytes),
         "title": "Call it slower",
         "rationale": "It failed in 12 of 30 cycles.",
         "evidence": {"failed": 12, "cycles": 30},
@@ -66,7 +65,6 @@ def propose(
         patch=patch,
         author=name,
         author_user=None if isinstance(author, str) else author.pk,
-        fingerprint=hashlib.sha256(fingerprint).hexdigest(),
         **values,
     )
 

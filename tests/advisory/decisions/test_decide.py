@@ -16,13 +16,13 @@ from advisory.errors import (
     Superseded,
 )
 from advisory.models import ApprovalPolicy, ProposalDecision, StrategyProposal
+from advisory.proposals.patches import PatchInvalid
 from advisory.states import Verdict
 from governance.access.actors import SYSTEM, Actor, NotAllowed, operator
 from governance.access.roles import Scope
 from governance.kernel import canonical
 from governance.kernel.reasons import ReasonInvalid
 from governance.models import AuditTrailEntry
-from orbit.errors import DocumentInvalid
 from orbit.models import Profile, ProfileRevision, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE
@@ -76,8 +76,9 @@ def test_an_approval_makes_the_next_revision_which_names_the_proposal() -> None:
 def test_a_decision_keeps_what_was_seen_with_its_digest() -> None:
     store_documents()
     proposal = propose(evidence={"p": 1e-9, "runs": 2**60, "share": -0.0})
-    seen = digest.seen(proposal)
-    approve(proposal, reviewer(), seen_sha256=seen.sha256)
+    rita = reviewer()
+    seen = digest.seen(proposal, actor=rita)
+    approve(proposal, rita, seen_sha256=seen.sha256)
     decision = ProposalDecision.objects.get()
     assert decision.seen_sha256 == seen.sha256
     assert canonical.sha256_hex(canonical.canonical_json(decision.seen)) == seen.sha256
@@ -203,8 +204,9 @@ def test_what_was_seen_must_be_what_is_decided() -> None:
 def test_a_change_that_breaks_the_schema_is_rejected_but_not_approved() -> None:
     store_documents()
     proposal, rita = propose(patch=[{"op": "add", "path": "/colour", "value": 1}]), reviewer()
-    assert [problem["pointer"] for problem in digest.seen(proposal).checks] == ["/colour"]
-    with pytest.raises(DocumentInvalid):
+    fits = {check.code: check.ok for check in digest.seen(proposal, actor=rita).examined.checks}
+    assert fits["result_fits"] is False
+    with pytest.raises(PatchInvalid, match="/colour"):
         approve(proposal, rita)
     assert (state_of(proposal), ProposalDecision.objects.count()) == ("pending", 0)
     reject(proposal, rita)
@@ -213,7 +215,7 @@ def test_a_change_that_breaks_the_schema_is_rejected_but_not_approved() -> None:
 def test_a_schema_is_checked_before_the_first_of_two_approvals() -> None:
     store_documents()
     patch = [{"op": "add", "path": "/colour", "value": 1}]
-    with pytest.raises(DocumentInvalid):
+    with pytest.raises(PatchInvalid):
         approve(propose(patch=patch, required_approvals=2), reviewer())
     assert not ProposalDecision.objects.exists()
 
