@@ -5,7 +5,7 @@ docs/permissions.md is made from it, and a test sends the request of each cell.
 
 import argparse
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,8 @@ COLUMNS = (ANONYMOUS, *ROLES, *(f"token: {scope}" for scope in SCOPES))
 class Form:
     """The scopes to open and to submit an admin class's form; of several, one is enough."""
 
-    opens: Scope | Sequence[Scope]
-    submits: Scope | Sequence[Scope] | None = None
+    opens: Scope | tuple[Scope, ...]
+    submits: Scope | tuple[Scope, ...] | None = None
     workspace: bool = False  # users who are confined to namespaces may not use it
 
 
@@ -78,13 +78,12 @@ def rows() -> list[Row]:
     return [*_rest(), *_pages(), *_tables()]
 
 
-def _holders(scope: Scope | Sequence[Scope] | None, *, tokens: bool = True) -> frozenset[str]:
-    if scope is None:
+def _holders(*scopes: Scope, tokens: bool = True) -> frozenset[str]:
+    """Return the columns that have one of ``scopes``; without any, all columns."""
+    if not scopes:
         return frozenset(COLUMNS)
-    if not isinstance(scope, Scope):
-        return frozenset().union(*(_holders(one, tokens=tokens) for one in scope))
-    roles = {role for role, scopes in ROLES.items() if scope in scopes}
-    return frozenset(roles | ({f"token: {scope}"} if tokens and scope in SCOPES else set()))
+    roles = {role for role, granted in ROLES.items() if not granted.isdisjoint(scopes)}
+    return frozenset(roles | {f"token: {scope}" for scope in scopes if tokens and scope in SCOPES})
 
 
 def _rest() -> Iterator[Row]:
@@ -97,7 +96,7 @@ def _rest() -> Iterator[Row]:
         resource = openapi.resource_of(pattern)
         if resource is not None:
             for method in resource.operations:
-                yield Row("REST", method, route, _holders(openapi.scope_of(resource, method)))
+                yield Row("REST", method, route, _holders(*openapi.scopes_of(resource, method)))
 
 
 def _pages() -> Iterator[Row]:
@@ -169,17 +168,16 @@ def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
             table.opts.label,
             _WORKSPACE_ONLY if form.workspace else "",
         )
+        opens = _holders(*_each(form.opens), tokens=False)
         if form.submits != form.opens:
-            yield Row("page", "GET", route, _holders(form.opens, tokens=False), label, note)
+            yield Row("page", "GET", route, opens, label, note)
         if form.submits is not None:
-            yield Row(
-                "form",
-                "POST",
-                route,
-                _holders(form.opens, tokens=False) & _holders(form.submits, tokens=False),
-                label,
-                note,
-            )
+            may = opens & _holders(*_each(form.submits), tokens=False)
+            yield Row("form", "POST", route, may, label, note)
+
+
+def _each(scopes: Scope | tuple[Scope, ...]) -> tuple[Scope, ...]:
+    return (scopes,) if isinstance(scopes, Scope) else scopes
 
 
 def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) -> frozenset[str]:

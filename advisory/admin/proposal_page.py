@@ -8,12 +8,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from advisory.admin import signal_page, words
+from advisory.admin import backtest, signal_page, words
+from advisory.admin.backtest import Summary
 from advisory.admin.decision_form import DecisionForm
-from advisory.decisions import decide, digest, probation, track_record
+from advisory.decisions import decide, detail, digest, probation
 from advisory.decisions.digest import Seen
-from advisory.models import Probation, ProposalDecision, StrategyProposal
-from advisory.proposals import checks, documents, reading
+from advisory.models import ProposalDecision, StrategyProposal
+from advisory.proposals import documents, patches, reading
 from advisory.proposals.checks import Examined
 from advisory.states import Proposal, Verdict
 from governance.access.actors import Actor
@@ -21,6 +22,7 @@ from governance.access.roles import Scope
 from governance.console import line_diff, pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of
+from governance.kernel import identifiers
 from governance.kernel.errors import Kind, OrbitError
 from orbit.profiles import history
 from orbit.profiles.kinds import AnyKind, AnyRow
@@ -85,6 +87,9 @@ def _decide(request: HttpRequest, proposal_id: UUID, form: DecisionForm) -> Orbi
             actor=actor_of(request),
             reason=values["reason"],
             seen_sha256=values["seen"] or None,
+            probation=form.terms(),
+            # A form that is sent twice decides once.
+            call=values["call"],
         )
     except OrbitError as refusal:
         return refusal
@@ -93,15 +98,13 @@ def _decide(request: HttpRequest, proposal_id: UUID, form: DecisionForm) -> Orbi
 
 
 def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
-    decisions = list(
-        ProposalDecision.objects.filter(proposal=proposal).defer("seen").order_by("decided_at")
-    )
-    seen, problem = _seen(proposal)
+    decisions = list(proposal.decisions.order_by("decided_at", "id"))
     kind, name = documents.document_of(proposal)
     row = kind.lookup(name, actor=actor, document=False)
     ending = words.ending(proposal, decisions) or _outdated(proposal, kind, row)
-    examined = None if ending else checks.examine(proposal, actor=actor)
-    why_not = "" if examined is None else _why_not(proposal, decisions, examined, actor)
+    seen = None if ending else digest.seen(proposal, actor=actor)
+    why_not = "" if seen is None else _why_not(proposal, decisions, seen.examined, actor)
+    changes, problem = _changes(proposal)
     return {
         "proposal": proposal,
         "author": words.author(proposal),
@@ -113,32 +116,36 @@ def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
         "decisions": decisions,
         "ending": ending,
         "why_not": why_not,
-        "may_decide": examined is not None and not why_not,
-        "checks": [] if examined is None else examined.checks,
-        "diff": None if seen is None else line_diff.compare(seen.before, seen.after),
-        "seen": "" if seen is None else seen.sha256,
+        "may_decide": seen is not None and not why_not,
+        "checks": [] if seen is None else seen.examined.checks,
+        "diff": changes,
         "problem": problem,
-        "probation": _probation(proposal),
+        "seen": "" if seen is None else seen.sha256,
+        "call": identifiers.uuid7(),
+        "backtest": _backtest(seen, decisions),
         "may_confirm": actor.may(Scope.REVIEW) and not reading.is_own(proposal, actor=actor),
         "confirm_form": ReasonForm(),
-        "track_record": track_record.hit_rate(),
+        "follow_up": detail.follow_up(proposal),
         **_links(proposal, row),
         **({} if proposal.signal is None else signal_page.shown(proposal.signal, actor)),
     }
 
 
-def _probation(proposal: StrategyProposal) -> Probation | None:
-    if proposal.state != Proposal.APPROVED:
-        return None
-    return Probation.objects.filter(pk=proposal.pk).first()
-
-
-def _seen(proposal: StrategyProposal) -> tuple[Seen | None, str]:
-    """Return what a reviewer sees, or why it can't be shown."""
+def _changes(proposal: StrategyProposal) -> tuple[line_diff.LineDiff | None, str]:
+    """Return what the proposal changes, or why that can't be shown."""
     try:
-        return digest.seen(proposal), ""
+        before = documents.base_of(proposal)
+        return line_diff.compare(before, patches.apply(before, proposal.patch)), ""
     except OrbitError as error:
         return None, error.detail
+
+
+def _backtest(seen: Seen | None, decisions: list[ProposalDecision]) -> Summary | None:
+    """Return the backtest of now, or the one that the last reviewer saw."""
+    if seen is not None:
+        return None if seen.backtest is None else backtest.summary(seen.backtest)
+    kept = decisions[-1].seen.get("backtest") if decisions else None
+    return None if kept is None else backtest.summary(kept)
 
 
 def _outdated(proposal: StrategyProposal, kind: AnyKind, row: AnyRow | None) -> str:
