@@ -104,7 +104,7 @@ def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
     ending = words.ending(proposal, decisions) or _outdated(proposal, kind, row)
     seen = None if ending else digest.seen(proposal, actor=actor)
     why_not = "" if seen is None else _why_not(proposal, decisions, seen.examined, actor)
-    changes, problem = _changes(proposal)
+    changes, problem = _changes(proposal, actor)
     return {
         "proposal": proposal,
         "author": words.author(proposal),
@@ -131,10 +131,11 @@ def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _changes(proposal: StrategyProposal) -> tuple[line_diff.LineDiff | None, str]:
+def _changes(proposal: StrategyProposal, actor: Actor) -> tuple[line_diff.LineDiff | None, str]:
     """Return what the proposal changes, or why that can't be shown."""
+    kind, name = documents.document_of(proposal)
     try:
-        before = documents.base_of(proposal)
+        before = history.find(kind, name, proposal.base_revision, actor=actor).document
         return line_diff.compare(before, patches.apply(before, proposal.patch)), ""
     except OrbitError as error:
         return None, error.detail
