@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from advisory.admin import evidence
@@ -17,7 +17,7 @@ from advisory.states import SignalKind
 from governance.access.actors import Actor
 from governance.console import pages
 from governance.console.base import actor_of
-from governance.kernel.errors import OrbitError
+from orbit.errors import ProfileUnknown
 from orbit.models import CycleRun
 
 _LIST = "admin:advisory_advisorysignal_changelist"
@@ -80,10 +80,9 @@ def compute_signals(request: HttpRequest) -> HttpResponse:
         computed = computing.compute_and_act(
             actor=actor, profile_id=request.POST.get("profile_id", "").strip() or None
         )
-    except OrbitError as refusal:
-        messages.error(request, refusal.detail)
-    else:
-        messages.success(request, _told(computed.computation.signals))
+    except ProfileUnknown as unknown:
+        raise Http404 from unknown
+    messages.success(request, _told(computed.computation.signals))
     return HttpResponseRedirect(reverse(_LIST))
 
 
