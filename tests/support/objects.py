@@ -52,6 +52,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
     return {
+        "action_id": str(advisory_signals.action("p1", "a").pk),
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "proposal_id": create_proposal(),

@@ -1,3 +1,0 @@
-SELECT sequence, hash
-FROM governance_audithead
-WHERE id = 1

@@ -1,3 +1,0 @@
-SELECT id
-FROM orbit_endpointsnapshot
-WHERE fingerprint = %(fingerprint)s

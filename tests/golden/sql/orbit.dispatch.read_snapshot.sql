@@ -1,3 +1,0 @@
-SELECT sealed
-FROM orbit_endpointsnapshot
-WHERE id = %(id)s

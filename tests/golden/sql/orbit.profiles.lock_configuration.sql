@@ -1,5 +1,0 @@
-SELECT sha256
-FROM orbit_appliedfiles
-WHERE id = 1
-FOR
-UPDATE

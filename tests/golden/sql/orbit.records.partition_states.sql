@@ -1,3 +1,0 @@
-SELECT parent, made, has_default, default_used
-FROM orbit_partition_states()
-WHERE parent LIKE 'orbit%'

@@ -1,3 +1,0 @@
-SELECT encrypted
-FROM pg_stat_gssapi
-WHERE pid = pg_backend_pid()

@@ -1,3 +1,0 @@
-SELECT coalesce(sum(resumes), 0)
-FROM orbit_cyclerun
-WHERE resumes > 0

@@ -1,3 +1,0 @@
-SELECT status, count(*)
-FROM orbit_deadletterdispatch
-GROUP BY status

@@ -1,3 +1,0 @@
-SELECT count(*)
-FROM orbit_clusternode
-WHERE seen_at > now() - interval '15 s'

@@ -1,4 +1,0 @@
-SELECT extract(epoch
-FROM now() - max(seen_at))
-FROM orbit_clusternode
-WHERE host = %s

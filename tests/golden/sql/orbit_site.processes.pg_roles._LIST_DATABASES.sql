@@ -1,3 +1,0 @@
-SELECT datname
-FROM pg_database
-WHERE datallowconn

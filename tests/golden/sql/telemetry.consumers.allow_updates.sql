@@ -1,1 +1,0 @@
-SELECT set_config('orbit.projection_updater', 'on', true)

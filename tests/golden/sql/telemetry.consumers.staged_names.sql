@@ -1,2 +1,0 @@
-SELECT DISTINCT name
-FROM telemetry_staging

@@ -1,3 +1,0 @@
-SELECT name
-FROM unnest(%(tables)s::text[]) AS name
-WHERE to_regclass(name) IS NOT NULL

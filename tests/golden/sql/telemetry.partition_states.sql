@@ -1,2 +1,0 @@
-SELECT parent, made, has_default, default_used
-FROM telemetry_partition_states()

@@ -1,2 +1,0 @@
-DELETE
-FROM telemetry_projectiondrift
