@@ -1,11 +1,5 @@
 """The console's pages of advice."""
 
-<<<<<<< HEAD
-from advisory.admin import proposals, signals
+from advisory.admin import autonomy, proposals, signals
 
-__all__ = ["proposals", "signals"]
-=======
-from advisory.admin import autonomy
-
-__all__ = ["autonomy"]
->>>>>>> trunk
+__all__ = ["autonomy", "proposals", "signals"]

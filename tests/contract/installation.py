@@ -8,16 +8,12 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
-<<<<<<< HEAD
+from advisory.autonomy.evaluate import evaluate
 from advisory.decisions import decide
 from advisory.decisions.probation import Terms
-from advisory.models import StrategyProposal
+from advisory.models import AutonomyAction, StrategyProposal
 from advisory.proposals import create
 from advisory.states import Verdict
-=======
-from advisory.autonomy.evaluate import evaluate
-from advisory.models import AutonomyAction
->>>>>>> trunk
 from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
