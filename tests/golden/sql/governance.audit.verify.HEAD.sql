@@ -1,0 +1,3 @@
+SELECT sequence, hash
+FROM governance_audithead
+WHERE id = 1

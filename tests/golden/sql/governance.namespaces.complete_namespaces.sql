@@ -1,0 +1,7 @@
+INSERT INTO governance_governancesetting (namespace_id)
+SELECT n.id
+FROM governance_namespace n
+WHERE NOT EXISTS (SELECT 1
+FROM governance_governancesetting s
+WHERE s.namespace_id = n.id)
+ON CONFLICT (namespace_id) DO NOTHING

@@ -1,0 +1,6 @@
+DELETE
+FROM governance_idempotentrequest
+WHERE owner_id = %(owner)s
+AND route = %(route)s
+AND key = %(key)s
+AND status = 0

@@ -1,0 +1,33 @@
+SELECT e.id, clock_timestamp(), in_flight.number, (SELECT count(*)
+FROM orbit_dispatchjob j
+JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+WHERE j.cycle_id = %(cycle)s
+AND s.state_id = e.id
+AND j.status = 'pending'
+AND j.next_attempt_at <= clock_timestamp()
+AND NOT (e.opened_at IS NOT NULL
+AND e.probe_at > clock_timestamp()
+AND CASE WHEN greatest(e.opened_at, j.next_attempt_at) < clock_timestamp() - 86400.0 * interval '1 second' THEN greatest(e.opened_at, j.next_attempt_at) < clock_timestamp() - (86400.0 + coalesce((SELECT extract(epoch
+FROM sum(upper(spell) - lower(spell)))
+FROM (SELECT unnest(range_agg(tstzrange(greatest(h.since, greatest(e.opened_at, j.next_attempt_at)), greatest(h.since, greatest(e.opened_at, j.next_attempt_at), least(h.ended_at, h.until, clock_timestamp()))))) AS spell
+FROM governance_stop h
+WHERE h.kind IN ('halt', 'pause')
+AND (h.ended_at IS NULL
+OR h.ended_at > greatest(e.opened_at, j.next_attempt_at))
+AND (h.namespace_id IS NULL
+OR h.namespace_id = (SELECT n.id
+FROM governance_namespace n
+WHERE n.name = (SELECT w.namespace
+FROM orbit_cyclerun w
+WHERE w.id = %(cycle)s)))) AS spells), 0)::float8) * interval '1 second' ELSE false END)), in_flight.oldest
+FROM orbit_endpointstate e, LATERAL (SELECT count(*) AS number, coalesce(extract(epoch
+FROM clock_timestamp() - min(r.started_at)), 0)::float8 AS oldest
+FROM orbit_deliveryreceipt r
+JOIN orbit_dispatchjob j ON j.id = r.job_id
+JOIN orbit_endpointsnapshot s ON s.id = j.snapshot_id
+WHERE r.status = 'sending'
+AND r.started_at > clock_timestamp() - 300.0 * interval '1 second'
+AND s.state_id = e.id
+AND e.max_concurrency IS NOT NULL) AS in_flight
+WHERE e.id = ANY(%(states)s::uuid[])
+ORDER BY e.id

@@ -1,0 +1,3 @@
+SELECT id
+FROM orbit_endpointsnapshot
+WHERE fingerprint = %(fingerprint)s

@@ -1,0 +1,3 @@
+SELECT sealed
+FROM orbit_endpointsnapshot
+WHERE id = %(id)s

@@ -1,0 +1,4 @@
+SELECT oid::regprocedure::text
+FROM pg_proc
+WHERE pronamespace = %(schema)s::regnamespace
+AND prokind = 'f'

@@ -1,0 +1,3 @@
+SELECT encrypted
+FROM pg_stat_gssapi
+WHERE pid = pg_backend_pid()

@@ -1,0 +1,3 @@
+SELECT status, count(*)
+FROM orbit_deadletterdispatch
+GROUP BY status

@@ -1,0 +1,1 @@
+SELECT set_config('orbit.projection_updater', 'on', true)

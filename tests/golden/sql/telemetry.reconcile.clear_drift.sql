@@ -1,0 +1,2 @@
+DELETE
+FROM telemetry_projectiondrift
