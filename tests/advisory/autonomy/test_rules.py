@@ -1,4 +1,4 @@
-"""What the database refuses of autonomy's actions, whoever asks."""
+"""What the database refuses of autonomy's actions, from every role."""
 
 from typing import Any
 
