@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-acted_at', '-id'],
                 'indexes': [models.Index(fields=['-acted_at', '-id'], name='autonomy_recent'), models.Index(fields=['profile_id', '-acted_at'], name='autonomy_profile')],
-                'constraints': [models.UniqueConstraint(fields=('policy', 'day', 'number'), name='autonomy_rate_limit')],
+                'constraints': [models.UniqueConstraint(fields=('policy', 'day', 'number'), name='autonomy_rate_limit'), models.UniqueConstraint(fields=('signal', 'profile_id', 'run_profile_id'), name='autonomy_acts_once', nulls_distinct=False)],
             },
         ),
         migrations.CreateModel(

@@ -32,6 +32,11 @@ class AutonomyAction(models.Model):
         ordering = ["-acted_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["policy", "day", "number"], name="autonomy_rate_limit"),
+            models.UniqueConstraint(
+                fields=["signal", "profile_id", "run_profile_id"],
+                name="autonomy_acts_once",
+                nulls_distinct=False,
+            ),
         ]
         indexes = [
             models.Index(fields=["-acted_at", "-id"], name="autonomy_recent"),

@@ -32,6 +32,11 @@ class Window:
     now: datetime
 
 
+def usual() -> timedelta:
+    """Return the length of a window for which no other was asked."""
+    return min(WINDOW, timedelta(days=settings.ORBIT_TELEMETRY_RETENTION_DAYS) / 4)
+
+
 def choose(
     *,
     start: datetime | None = None,
@@ -51,7 +56,7 @@ def choose(
     end = now if end is None else min(end, now)
     if start is not None and start < first:
         raise _invalid("/from", _gone(start, first, kept))
-    start = max(first, end - min(WINDOW, kept / 4)) if start is None else start
+    start = max(first, end - usual()) if start is None else start
     if start >= end:
         raise _invalid("/to", f"the window is empty: it begins {_text(start)}, ends {_text(end)}")
     if baseline_start is None:

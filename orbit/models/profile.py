@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from governance.models import Namespace
 from orbit.states import ProfileState
 
-SOURCES = ("files", "reload", "admin", "api", "proposal")
+SOURCES = ("files", "reload", "admin", "api", "proposal", "autonomy")
 
 
 class Profile(models.Model):

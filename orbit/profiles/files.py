@@ -1,4 +1,4 @@
-"""Read the configuration files ``profiles.json`` and ``runProfiles.json`` strictly."""
+"""Read the configuration files strictly."""
 
 import os
 import stat
@@ -68,11 +68,19 @@ def read(folder: Path) -> Documents:
 def read_leniently(folder: Path) -> tuple[Documents, list[FileProblem]]:
     """Read both files; return their entries and problems."""
     problems: list[FileProblem] = []
-    documents = Documents(_read(folder, PROFILES, problems), _read(folder, RUN_PROFILES, problems))
+    documents = Documents(
+        read_entries(folder, PROFILES, problems), read_entries(folder, RUN_PROFILES, problems)
+    )
     return documents, problems
 
 
-def _read(folder: Path, name: str, problems: list[FileProblem]) -> list[Any]:
+def read_entries(
+    folder: Path, name: str, problems: list[FileProblem], *, optional: bool = False
+) -> list[Any]:
+    """Return the entries of the file ``name``; add its problems to ``problems``.
+
+    An ``optional`` file that is missing has no entries.
+    """
     try:
         with open(folder / name, "rb", opener=kernel_files.opener_without_wait) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -80,6 +88,8 @@ def _read(folder: Path, name: str, problems: list[FileProblem]) -> list[Any]:
                 return []
             data = file.read(MAX_FILE + 1)
     except OSError as error:
+        if optional and isinstance(error, FileNotFoundError):
+            return []
         detail = f"Can't be read ({error.strerror}). ORBIT_CONFIG_DIR names the folder."
         problems.append(FileProblem(name, "", detail))
         return []

@@ -24,7 +24,7 @@ from orbit.dispatch.endpoints import Endpoint, EndpointsInvalid
 from orbit.errors import CyclesActive
 from orbit.models import AppliedFiles
 from orbit.pipeline import registry
-from orbit.profiles import files, revisions, schema
+from orbit.profiles import autonomy_file, files, revisions, schema
 from orbit.profiles.files import ConfigInvalid, Documents
 from orbit.profiles.revisions import SaveResult, Source
 from orbit.states import ACTIVE
@@ -50,7 +50,7 @@ def load_at_start() -> None:
 
     Raises ConfigInvalid or EndpointsInvalid with every problem.
     """
-    documents, warnings = read_checked(resolve=True)
+    documents, warnings = read_checked(resolve=True, policies=True)
     for warning in warnings:
         log.warning("%s", warning)
     digest = digest_of(documents)
@@ -114,10 +114,11 @@ def apply_files(*, actor: Actor, reason: str) -> Summary:
         return _apply(documents, digest, made, source="reload", actor=actor, reason=reason)
 
 
-def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
+def read_checked(*, resolve: bool = False, policies: bool = False) -> tuple[Documents, list[str]]:
     """Return the checked documents of ``ORBIT_CONFIG_DIR``, and warnings.
 
-    Raises ConfigInvalid with every problem, or EndpointsInvalid if the files are valid.
+    ``policies``: check ``autonomy.json`` too. Raises ConfigInvalid with every problem, or
+    EndpointsInvalid if the files are valid.
     """
     by_key: Mapping[str, Endpoint] | None = None
     warnings: list[str] = []
@@ -131,7 +132,7 @@ def read_checked(*, resolve: bool = False) -> tuple[Documents, list[str]]:
     except EndpointsInvalid as error:
         endpoints_invalid = error
     try:
-        documents = _checked(Path(settings.ORBIT_CONFIG_DIR), by_key)
+        documents = _checked(Path(settings.ORBIT_CONFIG_DIR), by_key, policies=policies)
     except ConfigInvalid as error:
         if endpoints_invalid is None:
             raise
@@ -148,7 +149,7 @@ def _in_variable(error: EndpointsInvalid) -> list[dict[str, str]]:
     return [{"file": "ORBIT_DISPATCH_ENDPOINTS", **problem} for problem in error.errors]
 
 
-def _checked(folder: Path, by_key: Mapping[str, Endpoint] | None) -> Documents:
+def _checked(folder: Path, by_key: Mapping[str, Endpoint] | None, *, policies: bool) -> Documents:
     documents, problems = files.read_leniently(folder)
     problems += schema.check(
         documents.profiles,
@@ -158,6 +159,8 @@ def _checked(folder: Path, by_key: Mapping[str, Endpoint] | None) -> Documents:
         transformers=registry.option_checks(),
         processors=registry.processor_names(),
     )
+    if policies:
+        problems += autonomy_file.read(folder)[1]
     if problems:
         raise ConfigInvalid.of(problems)
     return documents

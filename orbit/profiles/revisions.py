@@ -16,7 +16,7 @@ from governance.namespaces import registry
 from orbit.models import Profile, RunProfile
 from orbit.profiles.files import Documents
 
-Source = Literal["files", "reload", "admin", "api", "proposal"]
+Source = Literal["files", "reload", "admin", "api", "proposal", "autonomy"]
 
 LOCK = sql.load(__name__, "lock_configuration")
 SAVE_PROFILES = sql.load(__name__, "save_profiles")

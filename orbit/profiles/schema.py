@@ -21,7 +21,7 @@ _INEXACT = (
 )
 DEFAULT_TARGET = "default-endpoint"
 # The release's schemas: those in ORBIT_CONFIG_DIR may be older.
-_FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
+FOLDER = Path(__file__).resolve().parent.parent.parent / "config" / "schemas"
 
 Problems = list[dict[str, str]]  # each with pointer and detail
 OptionChecks = Mapping[str, Callable[[Mapping[str, Any]], Problems]]
@@ -63,8 +63,8 @@ def check(
         problems += _in_file(RUN_PROFILES, number, of_run_profile)
     return (
         problems
-        + _duplicates(PROFILES, profiles, "profile_id")
-        + _duplicates(RUN_PROFILES, run_profiles, "run_profile_id")
+        + duplicates(PROFILES, profiles, "profile_id")
+        + duplicates(RUN_PROFILES, run_profiles, "run_profile_id")
     )
 
 
@@ -241,7 +241,8 @@ def _text_problems(valid: _ValidParts, *members: str) -> Problems:
     ]
 
 
-def _duplicates(file: str, documents: Sequence[Any], member: str) -> list[FileProblem]:
+def duplicates(file: str, documents: Sequence[Any], member: str) -> list[FileProblem]:
+    """Return a problem for each document whose ``member`` repeats an earlier one's."""
     names: set[str] = set()
     duplicates = []
     for number, document in enumerate(documents):
@@ -271,5 +272,5 @@ def of_run_profile() -> dict[str, Any]:
 
 @functools.cache
 def _schema(name: str, part: str) -> dict[str, Any]:
-    whole = schemas.load(_FOLDER / f"{name}.schema.json")
+    whole = schemas.load(FOLDER / f"{name}.schema.json")
     return {**whole["$defs"][part], "$defs": whole["$defs"]}

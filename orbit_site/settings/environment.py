@@ -106,8 +106,8 @@ ORBIT_CONFIG_DIR = BASE_DIR / Path(
     text(
         "ORBIT_CONFIG_DIR",
         "config",
-        "The folder of `profiles.json`, `runProfiles.json` and `schemas/`; relative to the "
-        "project's folder.",
+        "The folder of `profiles.json`, `runProfiles.json`, `schemas/` and, if you use it, "
+        "`autonomy.json`; relative to the project's folder.",
     )
 )
 ORBIT_GLOBAL_PAUSE = boolean(
@@ -222,6 +222,17 @@ ORBIT_TELEMETRY_COLD_ARCHIVE_ENABLED = boolean(
     "false",
     "`true` archives days of telemetry events, compressed in the database, before they are "
     "dropped.",
+)
+ORBIT_PHASE4_ENABLED = boolean(
+    "ORBIT_PHASE4_ENABLED",
+    "false",
+    "`true`, together with the next one: the policies of `autonomy.json` may disable profiles and "
+    "run profiles. With either `false`, every function of autonomy logs that it was skipped.",
+)
+ORBIT_PHASE4_ALLOW_MUTATION = boolean(
+    "ORBIT_PHASE4_ALLOW_MUTATION",
+    "false",
+    "`true`: autonomy may change the configuration. It needs `ORBIT_PHASE4_ENABLED` too.",
 )
 ORBIT_METRICS_TOKEN = text(
     "ORBIT_METRICS_TOKEN",

@@ -10,7 +10,7 @@ from django.core.management import get_commands
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).resolve().parent / "names.txt"
-APPS = ("governance", "telemetry", "orbit", "orbit_site")
+APPS = ("governance", "telemetry", "orbit", "advisory", "orbit_site")
 _METRIC = re.compile(r"\"(orbit_[a-z_]+)\"")
 
 

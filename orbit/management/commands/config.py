@@ -12,7 +12,7 @@ from governance.access import actors
 from governance.kernel.commands import EXIT, OrbitCommand
 from governance.kernel.errors import OrbitError
 from governance.kernel.json_diff import ABSENT
-from orbit.profiles import drift, export, reload
+from orbit.profiles import autonomy_file, drift, export, reload
 
 DIFFERENT = 1
 _ACTIONS = {
@@ -68,18 +68,22 @@ class Command(OrbitCommand):
             raise SystemExit(answer.exit_code)
 
     def _check(self, options: dict[str, Any]) -> _Answer:
-        documents, warnings = reload.read_checked(resolve=True)
+        documents, warnings = reload.read_checked(resolve=True, policies=True)
         for warning in warnings:
             self.warn(f"warning: {warning}")
         profiles, run_profiles = len(documents.profiles), len(documents.run_profiles)
+        policies = len(autonomy_file.read(Path(settings.ORBIT_CONFIG_DIR))[0])
         line = (
             f"The configuration is valid: {profiles} profile{'' if profiles == 1 else 's'},"
-            f" {run_profiles} run profile{'' if run_profiles == 1 else 's'}."
+            f" {run_profiles} run profile{'' if run_profiles == 1 else 's'}"
+            + (f", {policies} of autonomy's policies" if policies else "")
+            + "."
         )
         document = {
             "valid": True,
             "profiles": profiles,
             "run_profiles": run_profiles,
+            "policies": policies,
             "warnings": warnings,
         }
         return _Answer(document, [line])

@@ -39,8 +39,6 @@ def test_a_misspelt_name_is_reported_with_the_right_one(name: str, meant: str) -
     "name",
     [
         "ORBIT_RETENTION_DAYS",
-        "ORBIT_PHASE4_ENABLED",
-        "ORBIT_PHASE4_ALLOW_MUTATION",
         "ORBIT_XYZZY",
     ],
 )
