@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from advisory.api import backtests
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -95,6 +96,10 @@ urlpatterns = [
     path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
     path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
+    path(
+        "strategy-proposals/<uuid:proposal_id>/backtest",
+        backtests.ProposalBacktest.as_view(),
+    ),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),
     path("operations/<uuid:run_id>/items", operations.OperationRunItemList.as_view()),

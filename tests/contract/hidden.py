@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from advisory.models import StrategyProposal
 from governance import audit
 from governance.access.actors import SYSTEM
 from governance.audit.actions import Action
@@ -29,6 +30,7 @@ from orbit.models import (
 )
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
+from tests.support.backtests import propose
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -51,6 +53,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "run_profile_id": lambda: "hidden-rp",
     "namespace": lambda: HIDDEN,
     "number": lambda: 1,
+    "proposal_id": lambda: StrategyProposal.objects.get(namespace=HIDDEN).pk,
 }
 #: Bodies that name something hidden, for routes that write. Needed if the route has no id.
 BODIES: dict[str, list[dict[str, Any]]] = {
@@ -216,6 +219,7 @@ def create_hidden_objects() -> None:
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
+    propose(("replace", "/label", "hidden-label"), profile_id="hidden-p", namespace=HIDDEN)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     with audit.transaction():
         audit.record(

@@ -10,14 +10,17 @@ from orbit.models import CycleRun, Profile, RunProfile
 
 
 def propose(
-    *operations: tuple[Any, ...], run_profile_id: str | None = None, namespace: str | None = "a"
+    *operations: tuple[Any, ...],
+    profile_id: str = "p1",
+    run_profile_id: str | None = None,
+    namespace: str | None = "a",
 ) -> StrategyProposal:
-    """Save a proposal against the current revision of ``p1``, or of a run profile of it.
+    """Save a proposal against the current revision of a profile, or of a run profile of it.
 
     An operation is op and path, and value if it has one.
     """
     document: Profile | RunProfile = (
-        Profile.objects.get(profile_id="p1")
+        Profile.objects.get(profile_id=profile_id)
         if run_profile_id is None
         else RunProfile.objects.get(run_profile_id=run_profile_id)
     )
@@ -27,7 +30,7 @@ def propose(
     ]
     return StrategyProposal.objects.create(
         id=uuid7(),
-        profile_id="p1",
+        profile_id=profile_id,
         run_profile_id=run_profile_id,
         namespace=namespace,
         base_revision=document.revision,

@@ -20,6 +20,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from orbit.states import Tick
+from tests.support.backtests import propose
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -55,6 +56,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
         "namespace": "a",
         "number": 1,
         "name": CYCLES,
+        "proposal_id": str(propose(("replace", "/label", "New")).pk),
     }
 
 
