@@ -69,6 +69,12 @@ def end(proposal_id: UUID) -> bool:
     return True
 
 
+def cycles_ended(proposal_id: UUID) -> int | None:
+    """Return how many cycles have counted; None if no probation of the proposal runs."""
+    row = OVER.one(after=_FIRST, only=proposal_id, most=1)
+    return None if row is None else int(row[2])
+
+
 @dataclass(frozen=True, slots=True)
 class _Ending:
     """How a probation ends."""
