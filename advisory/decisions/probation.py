@@ -1,8 +1,9 @@
 """Probation: an approval that ends by itself unless a reviewer confirms it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.db.models.functions import Now
@@ -83,6 +84,17 @@ class Terms:
     def to_dict(self) -> dict[str, Any]:
         """Return the terms for JSON."""
         return {"cycles": self.cycles, "until": stops.to_iso(self.until)}
+
+    @classmethod
+    def strictest(cls, stored: Iterable[dict[str, Any]]) -> Self | None:
+        """Return the terms that end first of those that ``to_dict`` made; None without any.
+
+        Raises ProbationInvalid if their end has passed.
+        """
+        terms = list(stored)
+        cycles = [one["cycles"] for one in terms if one["cycles"] is not None]
+        until = [datetime.fromisoformat(one["until"]) for one in terms if one["until"] is not None]
+        return cls(min(cycles, default=None), min(until, default=None)) if terms else None
 
 
 def start(

@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
                 ('decided_by_user', models.BigIntegerField(null=True)),
                 ('seen', models.JSONField()),
                 ('seen_sha256', models.CharField(max_length=64)),
+                ('probation', models.JSONField(null=True)),
                 ('decided_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('proposal', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='advisory.strategyproposal')),
             ],
@@ -249,6 +250,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='proposaldecision',
             constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='decision_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='proposaldecision',
+            constraint=models.CheckConstraint(condition=models.Q(('seen_sha256__regex', '^[0-9a-f]{64}$')), name='decision_digest'),
+        ),
+        migrations.AddConstraint(
+            model_name='proposaldecision',
+            constraint=models.CheckConstraint(condition=models.Q(('verdict', 'approve'), ('probation__isnull', True), _connector='OR'), name='decision_probation'),
         ),
         migrations.AddIndex(
             model_name='advisorysignal',

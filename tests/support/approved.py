@@ -19,7 +19,7 @@ from orbit.profiles import edit
 from orbit.profiles.expected import ANY
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 
-#: Who wrote the proposals of a user, and two who decide.
+#: Who wrote the proposals of a user, and two who decide. Only a command decides without a user.
 ANN = Actor("ann", None, ROLES["Operator"] | ROLES["Reviewer"], None)
 BEN = Actor("command:ben", None, ROLES["Reviewer"], None)
 CLEO = Actor("cleo", None, ROLES["Reviewer"], None)
