@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import backtests
+from advisory.api import backtests, proposals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -48,6 +48,16 @@ urlpatterns = [
     path(
         "profiles/<str:profile_id>/revisions/<int:number>/restore",
         revisions.ProfileRevisionRestore.as_view(),
+    ),
+    path(
+        "profiles/<str:profile_id>/strategy-proposals",
+        proposals.ProfileProposals.as_view(),
+    ),
+    path("strategy-proposals", proposals.ProposalList.as_view()),
+    path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
+    path(
+        "strategy-proposals/<uuid:proposal_id>/backtest",
+        backtests.ProposalBacktest.as_view(),
     ),
     path("run-profiles", profiles.RunProfileList.as_view()),
     path("run-profiles/trigger", orchestrate.RunProfileTriggerAll.as_view()),
@@ -96,10 +106,6 @@ urlpatterns = [
     path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
     path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
-    path(
-        "strategy-proposals/<uuid:proposal_id>/backtest",
-        backtests.ProposalBacktest.as_view(),
-    ),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),
     path("operations/<uuid:run_id>/items", operations.OperationRunItemList.as_view()),

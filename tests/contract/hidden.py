@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from advisory.models import StrategyProposal
+from advisory.proposals import create
 from governance import audit
-from governance.access.actors import SYSTEM
+from governance.access.actors import SYSTEM, Actor
+from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.models import (
@@ -28,9 +30,9 @@ from orbit.models import (
     RunProfile,
     ValueLedgerEntry,
 )
+from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
-from tests.support.backtests import propose
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -39,11 +41,13 @@ HIDDEN = "hidden-ns"
 MISSING_NUMBER = 987_654_321
 REASON = {"reason": "mine"}
 AT = "2026-01-31T06:00:00Z"
+PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 
 #: The ids of hidden objects, by the name of the route's parameter. A missing twin is ``nowhere-``.
 HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
+    "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
     "entry": lambda: AuditTrailEntry.objects.filter(namespace=HIDDEN)[0].pk,
     "profile": lambda: Profile.objects.get(profile_id="hidden-p").pk,
@@ -53,7 +57,6 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "run_profile_id": lambda: "hidden-rp",
     "namespace": lambda: HIDDEN,
     "number": lambda: 1,
-    "proposal_id": lambda: StrategyProposal.objects.get(namespace=HIDDEN).pk,
 }
 #: Bodies that name something hidden, for routes that write. Needed if the route has no id.
 BODIES: dict[str, list[dict[str, Any]]] = {
@@ -74,6 +77,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, **REASON}],
     "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, **REASON}],
+    "POST strategy-proposals": [
+        {"profile_id": "hidden-p", "patch": PATCH, "rationale": "mine"},
+        {"run_profile_id": "hidden-rp", "patch": PATCH, "rationale": "mine"},
+    ],
     "PUT profiles/<str:profile_id>": [profile("hidden-p", label="Mine")],
     "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
     "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
@@ -106,6 +113,7 @@ FILTERS = {
     "profile_id": "hidden-p",
     "endpoint_key": "hidden-endpoint",
     "actor": "hidden-actor",
+    "author": "hidden-author",
     "object_id": "hidden-rp",
     "schedule": "run-profile:hidden-rp",
     "tag": "hidden-tag",
@@ -203,6 +211,10 @@ def create_hidden_objects() -> None:
     )
     store_profiles([profile("hidden-p", value_tags=["hidden-tag"])], [document])
     store_profiles([], [{**document, "value_tags": ["hidden-tag"]}])
+    hidden_author = Actor("hidden-author", None, frozenset(Scope), None)
+    create.propose(
+        RUN_PROFILE, "hidden-rp", PATCH, actor=hidden_author, rationale="hidden-rationale"
+    )
     RunProfileSchedules("UTC").follow()
     CronTick.objects.create(
         id=uuid7(),
@@ -219,7 +231,6 @@ def create_hidden_objects() -> None:
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
-    propose(("replace", "/label", "hidden-label"), profile_id="hidden-p", namespace=HIDDEN)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     with audit.transaction():
         audit.record(

@@ -11,16 +11,15 @@ from orbit.models import CycleRun, Profile, RunProfile
 
 def propose(
     *operations: tuple[Any, ...],
-    profile_id: str = "p1",
     run_profile_id: str | None = None,
     namespace: str | None = "a",
 ) -> StrategyProposal:
-    """Save a proposal against the current revision of a profile, or of a run profile of it.
+    """Save a proposal against the current revision of ``p1``, or of a run profile of it.
 
     An operation is op and path, and value if it has one.
     """
     document: Profile | RunProfile = (
-        Profile.objects.get(profile_id=profile_id)
+        Profile.objects.get(profile_id="p1")
         if run_profile_id is None
         else RunProfile.objects.get(run_profile_id=run_profile_id)
     )
@@ -30,7 +29,7 @@ def propose(
     ]
     return StrategyProposal.objects.create(
         id=uuid7(),
-        profile_id=profile_id,
+        profile_id="p1",
         run_profile_id=run_profile_id,
         namespace=namespace,
         base_revision=document.revision,
