@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import confirmation, proposals
+from advisory.api import autonomy, backtests, confirmation, proposals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -56,6 +56,10 @@ urlpatterns = [
     path("strategy-proposals", proposals.ProposalList.as_view()),
     path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/confirm", confirmation.ProposalConfirm.as_view()),
+    path(
+        "strategy-proposals/<uuid:proposal_id>/backtest",
+        backtests.ProposalBacktest.as_view(),
+    ),
     path("run-profiles", profiles.RunProfileList.as_view()),
     path("run-profiles/trigger", orchestrate.RunProfileTriggerAll.as_view()),
     path("run-profiles/<str:run_profile_id>/trigger", orchestrate.RunProfileTrigger.as_view()),
@@ -103,6 +107,9 @@ urlpatterns = [
     path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
     path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
+    path("autonomy/actions", autonomy.AutonomyActionList.as_view()),
+    path("autonomy/actions/<uuid:action_id>", autonomy.AutonomyActionDetail.as_view()),
+    path("autonomy/actions/<uuid:action_id>/revert", autonomy.AutonomyActionRevert.as_view()),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),
     path("operations/<uuid:run_id>/items", operations.OperationRunItemList.as_view()),
