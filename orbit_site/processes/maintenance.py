@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 import orbit_site
+from advisory.decisions import expiry, probation_end, track_record_end
 from governance.audit import head
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
@@ -40,6 +41,8 @@ SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 #: What the configuration asks for is compared with the rows this often, so a lost row comes again.
 RECONCILE_SECONDS = 10.0
 RUN_PROFILES_SECONDS, HEARTBEAT_SECONDS = 2.0, 5.0
+# Until then a decision and the inbox see for themselves that a proposal is over.
+PROPOSALS_SECONDS = 5.0
 # Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
 PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
@@ -143,6 +146,7 @@ class Maintenance:
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
+            *_follow_up(),
             PeriodicTask("Can't start the nightly work", MINUTE, _start_nightly),
             PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),
@@ -233,6 +237,19 @@ def _database_is_down() -> bool:
         connection.close()
         return True
     return False
+
+
+def _follow_up() -> list[PeriodicTask]:
+    """Return the tasks for what follows a proposal and its approval."""
+    supersede = expiry.Superseding().end_outdated
+    end_probations = probation_end.Sweep().end_due
+    resolve = track_record_end.Sweep().resolve_due
+    return [
+        PeriodicTask("Can't expire proposals", PROPOSALS_SECONDS, expiry.expire_due),
+        PeriodicTask("Can't supersede proposals", PROPOSALS_SECONDS, supersede),
+        PeriodicTask("Can't end probations", PROPOSALS_SECONDS, end_probations),
+        PeriodicTask("Can't resolve track records", MINUTE, resolve),
+    ]
 
 
 def _sync() -> None:

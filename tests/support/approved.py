@@ -21,7 +21,7 @@ from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 
 #: Who wrote the proposals of a user, and two who decide.
 ANN = Actor("ann", None, ROLES["Operator"] | ROLES["Reviewer"], None)
-BEN = Actor("ben", None, ROLES["Reviewer"], None)
+BEN = Actor("command:ben", None, ROLES["Reviewer"], None)
 CLEO = Actor("cleo", None, ROLES["Reviewer"], None)
 
 

@@ -44,7 +44,7 @@ def approved(terms: Terms = THREE_CYCLES, **values: Any) -> StrategyProposal:
 
 
 def let_its_time_pass(proposal: StrategyProposal) -> None:
-    Probation.objects.filter(pk=proposal.pk).update(until=clock.read() - timedelta(seconds=1))
+    Probation.objects.filter(pk=proposal.pk).update(until=clock.read() - timedelta(hours=1))
 
 
 def run_cycles(number: int, **values: Any) -> None:
