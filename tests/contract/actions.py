@@ -121,6 +121,7 @@ ROUTES: dict[str, Prepare] = {
         "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
     ),
     "POST run-profiles/<str:run_profile_id>/trigger": post("/run-profiles/r1/trigger", **REASON),
+    "POST profiles/<str:profile_id>/signals": post("/profiles/p1/signals"),
     "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
     "PUT run-profiles/<str:run_profile_id>": edit(
         "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])
@@ -318,6 +319,7 @@ COMMANDS: dict[str, Prepare] = {
     "pause": run("pause", "--reason", "r"),
     "rerun": run("rerun", "{}", "--reason", "r", target=Installation.finished_cycle),
     "rerun: many": run("rerun", "--all", "--reason", "r", target=Installation.finished_cycle),
+    "signals": run("signals"),
     "resume": run("resume", "a", "--reason", "r", target=Installation.halted_namespace),
     "token create": run("token", "create", "vic", "--scopes", "read"),
     "token revoke": run(

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from advisory.models import AdvisorySignal
+from advisory.signals import compute
 from governance import audit
 from governance.access.actors import SYSTEM
 from governance.audit.actions import Action
@@ -49,6 +51,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "namespace_id": lambda: Namespace.objects.get(name=HIDDEN).pk,
     "profile_id": lambda: "hidden-p",
     "run_profile_id": lambda: "hidden-rp",
+    "signal_id": lambda: AdvisorySignal.objects.filter(namespace=HIDDEN)[0].pk,
     "namespace": lambda: HIDDEN,
     "number": lambda: 1,
 }
@@ -217,6 +220,7 @@ def create_hidden_objects() -> None:
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
+    compute.compute(actor=SYSTEM, profile_id="hidden-p")
     with audit.transaction():
         audit.record(
             Action.CYCLE_CANCELLED,

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models.functions import Now
 from django.urls import get_resolver
 
+from advisory.signals import compute
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
 from governance.models import LoginAttempt, Stop
@@ -48,6 +49,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
     return {
+        "signal_id": str(compute.compute(actor=SYSTEM).signals[0].pk),
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "profile_id": "p1",
