@@ -1,6 +1,12 @@
 """App configuration."""
 
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from governance.operations.slices import Slice
 
 
 class AdvisoryConfig(AppConfig):
@@ -10,8 +16,14 @@ class AdvisoryConfig(AppConfig):
 
     def ready(self) -> None:
         """Have signals computed every night."""
-        # Models can be imported only now.
-        from advisory import tasks
-        from orbit import tasks as queue_tasks
+        # It needs models, which can't be imported before.
+        from governance.operations import nightly_work
 
-        queue_tasks.register_nightly(tasks.TYPE, tasks.run_slice)
+        nightly_work.register("advisory.signals", _compute_signals)
+
+
+def _compute_signals(slice_: "Slice") -> datetime | None:
+    # Commands and web start faster without what this imports.
+    from advisory import tasks
+
+    return tasks.run_slice(slice_)

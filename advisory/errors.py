@@ -37,3 +37,9 @@ class OwnProposal(OrbitError):
     """This is your own proposal: another user has to decide it."""
 
     code, kind = "own_proposal", Kind.DENIED
+
+
+class ChangedSinceSeen(OrbitError):
+    """What this proposal shows has changed since you saw it. Read it again, then decide."""
+
+    code, kind = "changed_since_seen", Kind.CONFLICT

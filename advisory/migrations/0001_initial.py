@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('governance', '0005_wide_ids'),
+        ('governance', '0001_initial'),
     ]
 
     operations = [
@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
                 ('decided_by_user', models.BigIntegerField(null=True)),
                 ('seen', models.JSONField()),
                 ('seen_sha256', models.CharField(max_length=64)),
+                ('probation', models.JSONField(null=True)),
                 ('decided_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('proposal', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='advisory.strategyproposal')),
             ],
@@ -159,6 +160,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('ended_by', models.CharField(blank=True, default='', max_length=200)),
+                ('ended_by_user', models.BigIntegerField(null=True)),
                 ('end_reason', models.TextField(blank=True, default='')),
                 ('made_revision', models.PositiveIntegerField(null=True)),
             ],
@@ -249,6 +251,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='proposaldecision',
             constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='decision_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='proposaldecision',
+            constraint=models.CheckConstraint(condition=models.Q(('seen_sha256__regex', '^[0-9a-f]{64}$')), name='decision_digest'),
+        ),
+        migrations.AddConstraint(
+            model_name='proposaldecision',
+            constraint=models.CheckConstraint(condition=models.Q(('verdict', 'approve'), ('probation__isnull', True), _connector='OR'), name='decision_probation'),
         ),
         migrations.AddIndex(
             model_name='advisorysignal',

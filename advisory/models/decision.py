@@ -25,6 +25,8 @@ class ProposalDecision(models.Model):
     #: What the reviewer saw, and the SHA-256 of its canonical JSON.
     seen = models.JSONField()
     seen_sha256 = models.CharField(max_length=64)
+    #: The terms of the probation, as ``Terms.to_dict`` makes them.
+    probation = models.JSONField(null=True)
     decided_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -52,6 +54,13 @@ class ProposalDecision(models.Model):
                 name="one_decision_per_user",
             ),
             models.CheckConstraint(condition=~models.Q(reason=""), name="decision_reason"),
+            models.CheckConstraint(
+                condition=models.Q(seen_sha256__regex="^[0-9a-f]{64}$"), name="decision_digest"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict="approve") | models.Q(probation__isnull=True),
+                name="decision_probation",
+            ),
         ]
 
     def __str__(self) -> str:

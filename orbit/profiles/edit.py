@@ -62,19 +62,10 @@ def save(
     Raises DocumentInvalid with every problem, Stale, and NotAllowed or ``kind.unknown`` if
     ``actor`` doesn't see all its namespaces.
     """
-    actor.require(Scope.CONFIGURE)
-    # A user who may not save it causes no work on the document.
-    before = _row_to_replace(kind, name, actor=actor, expected=expected)
-    problems = _problems(kind, name, document)
-    change = _Change(kind, name, before, document) if not problems else None
+    draft = Draft(kind, name, document, actor=actor, expected=expected)
     with audit.transaction():
-        revisions.lock()
-        row = _row_to_replace(kind, name, actor=actor, expected=expected, read=False)
-        _ensure_valid(kind, [*problems, *_reference_problems(kind, document, problems, actor)])
-        _ensure_current(kind, row, expected)
-        assert change is not None  # noqa: S101 - there are no problems
-        changed = change.write(row, actor=actor, source=source, reason=reason)
-    return change.result(row, changed)
+        draft.write(source=source, reason=reason)
+    return draft.result()
 
 
 def check(kind: AnyKind, name: str, document: Any, *, actor: Actor) -> Problems:
@@ -115,6 +106,11 @@ def may_edit(row: AnyRow, *, actor: Actor) -> bool:
     if not actor.may(Scope.CONFIGURE) or row.hidden:
         return False
     return not _runs_elsewhere(row, actor)
+
+
+def ensure_sees_all(kind: AnyKind, name: str, *, actor: Actor) -> None:
+    """Raise NotAllowed or ``kind.unknown`` unless ``actor`` sees all namespaces of ``name``."""
+    _ensure_not_elsewhere(kind.find(name, actor=actor, document=False), actor)
 
 
 def roll_back(
@@ -282,6 +278,66 @@ def _ensure_current(kind: AnyKind, row: AnyRow | None, expected: Expected) -> No
     )
 
 
+class Draft:
+    """A document to save. What takes long with a large one is done before the transaction.
+
+    An editor has the scope ``configure``; who approves a proposal has ``review``. Otherwise it
+    raises as ``save`` does.
+    """
+
+    def __init__(
+        self,
+        kind: AnyKind,
+        name: str,
+        document: Any,
+        *,
+        actor: Actor,
+        expected: Expected,
+        scope: Scope = Scope.CONFIGURE,
+    ) -> None:
+        actor.require(scope)
+        self._kind, self._name, self._document = kind, name, document
+        self._actor, self._expected = actor, expected
+        # A user who may not save it causes no work on the document.
+        before = _row_to_replace(kind, name, actor=actor, expected=expected)
+        # A document with problems can still be disabled.
+        self._only_disables = before is not None and document == {
+            **before.document,
+            "state": str(ProfileState.DISABLED),
+        }
+        self._problems = [] if self._only_disables else _problems(kind, name, document)
+        self._change = None if self._problems else _Change(kind, name, before, document)
+
+    def check(self) -> None:
+        """Raise in the caller's transaction what ``write`` would raise."""
+        kind, actor = self._kind, self._actor
+        revisions.lock()
+        self._row = _row_to_replace(
+            kind, self._name, actor=actor, expected=self._expected, read=False
+        )
+        references = (
+            []
+            if self._only_disables
+            else _reference_problems(kind, self._document, self._problems, actor)
+        )
+        _ensure_valid(kind, [*self._problems, *references])
+        _ensure_current(kind, self._row, self._expected)
+
+    def write(self, *, source: Source, reason: str) -> int:
+        """Save it in the caller's transaction; return the number of the current revision then."""
+        self.check()
+        assert self._change is not None  # noqa: S101 - there are no problems
+        self._changed = self._change.write(
+            self._row, actor=self._actor, source=source, reason=reason
+        )
+        return self._change.saved.revision
+
+    def result(self) -> EditResult:
+        """Return what ``write`` did, after its transaction."""
+        assert self._change is not None  # noqa: S101 - it was written
+        return self._change.result(self._row, self._changed)
+
+
 class _Change:
     """A change of a document. What takes long with a large one is done before the transaction."""
 
@@ -322,13 +378,13 @@ class _Change:
                 reason=reason,
             )
         rows = self._kind.rows.objects.defer("document")
-        self._saved = rows.get(**{self._kind.key: self._name})
+        self.saved: AnyRow = rows.get(**{self._kind.key: self._name})
         return changed
 
     def result(self, row: AnyRow | None, changed: bool) -> EditResult:
         """Return what ``write`` did, after its transaction."""
         # As the database keeps it, and of this revision even if there is a newer one.
-        revision = history.latest(self._kind, self._saved)
+        revision = history.latest(self._kind, self.saved)
         return EditResult(revision.document, revision.number, row is None, changed)
 
 

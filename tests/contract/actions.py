@@ -122,6 +122,15 @@ ROUTES: dict[str, Prepare] = {
     ),
     "POST run-profiles/<str:run_profile_id>/trigger": post("/run-profiles/r1/trigger", **REASON),
     "POST profiles/<str:profile_id>/signals": post("/profiles/p1/signals"),
+    "POST profiles/<str:profile_id>/strategy-proposals": post(
+        "/profiles/{}/strategy-proposals", Installation.profile_with_low_performance
+    ),
+    "POST strategy-proposals": post(
+        "/strategy-proposals",
+        profile_id="p1",
+        patch=[{"op": "replace", "path": "/label", "value": "New"}],
+        rationale="because",
+    ),
     "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
     "PUT run-profiles/<str:run_profile_id>": edit(
         "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])

@@ -135,9 +135,11 @@ def test_reading_leaves_none(installation: Installation) -> None:
     installation.operation_run()
     installation.schedule()
     letter, cycle = installation.dead_letter(), installation.cycle()
+    proposal = objects.create_proposal()
     ids = {
         "cycle_id": cycle.pk,
         "letter_id": letter,
+        "proposal_id": proposal,
         "profile_id": "p1",
         "run_profile_id": "r1",
         "namespace": "a",

@@ -47,6 +47,8 @@ READS = [
     "/value-ledger",
     "/value-ledger/totals",
     "/value-ledger/totals.csv",
+    "/strategy-proposals",
+    f"/strategy-proposals/{ID}",
     "/audit-trail",
     "/audit-trail/1",
     "/audit-trail/verify",
@@ -70,6 +72,8 @@ WRITES = [
     "/run-profiles/trigger",
     "/run-profiles/r/trigger",
     "/telemetry/events",
+    "/profiles/p/strategy-proposals",
+    "/strategy-proposals",
 ]
 #: Routes that need the scope `configure`.
 EDITS = [

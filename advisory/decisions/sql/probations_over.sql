@@ -33,7 +33,7 @@ CROSS JOIN LATERAL (
         SELECT
         FROM {{run_profiles_of(page)}} ran
         JOIN orbit_cyclerun c ON {{ran_with_applied(c, ran, page)}}
-        LIMIT page.cycles
+        LIMIT coalesce(page.cycles, 0)   -- nothing depends on the number
     ) counted
 ) ended
 ORDER BY page.proposal_id

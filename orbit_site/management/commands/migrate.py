@@ -31,6 +31,9 @@ APPEND_ONLY = (
     "orbit_executionrecord",
     "orbit_cyclecheckpoint",
     "orbit_valueledgerentry",
+    "advisory_proposaldecision",
+    "advisory_advisorysignal",
+    "advisory_signalcomputation",
 )
 LOCK_TIMEOUT = "10s"
 

@@ -14,6 +14,7 @@ from governance.access.roles import ROLES
 from governance.models import AuditTrailEntry
 from orbit.errors import ProfileUnknown
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
+from tests.support import advice
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -55,8 +56,11 @@ def test_an_equal_pending_proposal_is_returned_and_not_made_twice() -> None:
     again = propose(actor("bea"))
     assert (again.created, again.proposal.id) == (False, first.proposal.id)
     assert AuditTrailEntry.objects.filter(action="proposal.created").count() == 1
-    # One whose time is over isn't in the way, also before it is swept.
-    StrategyProposal.objects.update(expires_at="2026-01-01T00:00:00Z")
+
+
+def test_an_equal_one_whose_time_is_over_is_not_in_the_way_before_it_is_swept() -> None:
+    store_profiles([profile()], [run_profile()])
+    advice.propose(expired=True, fingerprint=create.fingerprint("profile", "daily", 1, DISABLE))
     assert propose().created
     assert sorted(StrategyProposal.objects.values_list("state", flat=True)) == [
         "expired",
@@ -108,10 +112,10 @@ def test_the_state_is_that_of_now_before_any_sweep() -> None:
     assert reading.find(proposal.id, actor=by).shown_state == "superseded"
     assert [one.id for one in reading.listed(by, state="superseded")] == [proposal.id]
     assert not reading.listed(by, state="pending")
-    StrategyProposal.objects.update(expires_at="2026-01-01T00:00:00Z")
-    assert reading.find(proposal.id, actor=by).shown_state == "expired"
-    assert [one.id for one in reading.listed(by, state="expired")] == [proposal.id]
-    assert not reading.listed(by, state="superseded")
+    late = advice.propose(base_revision=1, expired=True)
+    assert reading.find(late.id, actor=by).shown_state == "expired"
+    assert [one.id for one in reading.listed(by, state="expired")] == [late.id]
+    assert [one.id for one in reading.listed(by, state="superseded")] == [proposal.id]
     assert reading.counts(by) == reading.Counts(pending=0, waiting=0)
 
 

@@ -36,5 +36,5 @@ AND c.status IN ('success', 'partial_success', 'failed')
 AND c.finished_at > page.started_at
 AND c.profile_id = page.profile_id
 AND page.applied_revision = CASE WHEN page.run_profile_id IS NULL THEN c.profile_revision ELSE c.run_profile_revision END
-LIMIT page.cycles) counted) ended
+LIMIT coalesce(page.cycles, 0)) counted) ended
 ORDER BY page.proposal_id
