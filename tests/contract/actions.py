@@ -166,6 +166,11 @@ ROUTES: dict[str, Prepare] = {
     "POST governance/namespaces/<str:namespace>/resume": post(
         "/governance/namespaces/a/resume", Installation.halted_namespace, **REASON
     ),
+    "POST autonomy/actions/<uuid:action_id>/revert": post(
+        "/autonomy/actions/{}/revert",
+        lambda installation: installation.autonomy_action().pk,
+        **REASON,
+    ),
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
 SILENT_ROUTES: dict[str, str] = {
@@ -173,6 +178,7 @@ SILENT_ROUTES: dict[str, str] = {
 }
 
 ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
+    "advisory_autonomyaction_revert": Installation.autonomy_action,
     "governance_apitoken_revoke": Installation.token,
     "governance_loginattempt_unlock": Installation.lockout,
     "governance_operationrun_cancel": lambda installation: OperationRun.objects.get(
@@ -315,6 +321,14 @@ SILENT_PAGES: dict[str, str] = {
 }
 
 COMMANDS: dict[str, Prepare] = {
+    "autonomy revert": run(
+        "autonomy",
+        "revert",
+        "{}",
+        "--reason",
+        "r",
+        target=lambda installation: installation.autonomy_action().pk,
+    ),
     "config export": run("config", "export"),
     "config reload": run("config", "reload"),
     "dlq requeue": run("dlq", "requeue", "{}", "--reason", "r", target=Installation.dead_letter),
@@ -342,6 +356,8 @@ COMMANDS: dict[str, Prepare] = {
     "user unlock": run("user", "unlock", "vic", target=Installation.lockout),
 }
 SILENT_COMMANDS: dict[str, str] = {
+    "autonomy list": "it reads",
+    "autonomy policies": "it reads",
     "audit verify": "it reads",
     "audit export": "it reads",
     "config check": "it reads",

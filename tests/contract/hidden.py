@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from advisory.models import AdvisorySignal, StrategyProposal
+from advisory.models import AdvisorySignal, AutonomyAction, StrategyProposal
 from advisory.proposals import create
 from advisory.signals import compute
 from governance import audit
@@ -34,6 +34,7 @@ from orbit.models import (
 from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
+from tests.support import advisory_signals
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -47,6 +48,7 @@ PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 #: The ids of hidden objects, by the name of the route's parameter. A missing twin is ``nowhere-``.
 HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
+    "action_id": lambda: AutonomyAction.objects.get(namespace=HIDDEN).pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
@@ -110,6 +112,7 @@ INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
 REQUIRED_QUERY = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
 #: Filters that name something hidden, for every list that has the parameter.
 FILTERS = {
+    "policy": "hidden-policy",
     "namespace": HIDDEN,
     "run_profile_id": "hidden-rp",
     "profile_id": "hidden-p",
@@ -229,6 +232,7 @@ def create_hidden_objects() -> None:
     ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
     create_one_of_each(HIDDEN, "hidden")
+    advisory_signals.action("hidden-p", HIDDEN, "hidden-policy")
     bulk.dismiss(bulk.LetterFilter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):

@@ -1,5 +1,6 @@
 """An installation with an administrator, and the objects that actions need."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+from advisory.autonomy.evaluate import evaluate
+from advisory.models import AutonomyAction
 from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
@@ -85,6 +88,14 @@ class Installation:
     def schedule(self) -> str:
         sync([Schedule(CYCLES, "0 6 * * *", "UTC")])
         return CYCLES
+
+    def autonomy_action(self) -> AutonomyAction:
+        """Let a policy disable the profile."""
+        policy = advisory_signals.policy(profiles=["p1"], namespaces=["a"])
+        (self.folder / "autonomy.json").write_text(json.dumps([policy]))
+        low = advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
+        [action] = evaluate(low).actions
+        return action
 
     def profile(self, **members: Any) -> Profile:
         """Return the profile ``p1``, with ``members`` as a new revision."""

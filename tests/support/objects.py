@@ -23,6 +23,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from orbit.states import Tick
+from tests.support import advisory_signals
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -52,6 +53,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
     )
     return {
         "signal_id": str(compute.compute(actor=SYSTEM).signals[0].pk),
+        "action_id": str(advisory_signals.action("p1", "a").pk),
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "proposal_id": create_proposal(),
