@@ -204,6 +204,21 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
 FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"}}
 
 FORMS: dict[str, Prepare] = {
+    "advisory_advisorysignal_compute": submit("advisory/advisorysignal/compute/"),
+    "advisory_strategyproposal_change": submit(
+        "advisory/strategyproposal/{}/change/",
+        lambda installation: installation.proposal().pk,
+        verdict="reject",
+        **REASON,
+    ),
+    "advisory_strategyproposal_confirm": submit(
+        "advisory/strategyproposal/{}/confirm/",
+        lambda installation: installation.probation().pk,
+        **REASON,
+    ),
+    "advisory_strategyproposal_propose": save_editor(
+        "advisory/strategyproposal/propose/profile/{}/", Installation.profile, label="New"
+    ),
     "auth_user_add": lambda installation: (
         lambda: installation.browser.post(
             "/admin/auth/user/add/",
@@ -291,6 +306,9 @@ FORMS: dict[str, Prepare] = {
 }
 #: Pages that leave no audit entry, each with the reason.
 SILENT_PAGES: dict[str, str] = {
+    "advisory_advisorysignal_changelist": "it only reads",
+    "advisory_advisorysignal_change": "it only reads",
+    "advisory_strategyproposal_changelist": "it only reads",
     "index": "it only reads",
     "app_list": "it only reads",
     "jsi18n": "it is a script",

@@ -143,6 +143,22 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
         ("orbit/schedules/run-profile:hidden-rp/cron/", fields)
         for fields in (None, {"cron": "0 9 * * *", **REASON})
     ],
+    "advisory_advisorysignal_compute": [
+        ("advisory/advisorysignal/compute/", {"profile_id": "hidden-p"})
+    ],
+    "advisory_strategyproposal_change": [
+        (
+            "advisory/strategyproposal/{proposal_id}/change/",
+            {"verdict": "reject", **REASON},
+        )
+    ],
+    "advisory_strategyproposal_confirm": [
+        ("advisory/strategyproposal/{proposal_id}/confirm/", fields) for fields in (None, REASON)
+    ],
+    "advisory_strategyproposal_propose": [
+        ("advisory/strategyproposal/propose/profile/{profile}/", fields)
+        for fields in (None, {"document": "{}", "revision": "1", "latest": "1", **REASON})
+    ],
     "orbit_profile_add": [("orbit/profile/add/", {**REASON})],
     "orbit_profile_change": [
         (

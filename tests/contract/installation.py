@@ -9,19 +9,24 @@ from django.test import Client
 from django.utils import timezone
 
 from advisory.autonomy.evaluate import evaluate
-from advisory.models import AutonomyAction
+from advisory.decisions import decide
+from advisory.decisions.probation import Terms
+from advisory.models import AutonomyAction, StrategyProposal
+from advisory.proposals import create
+from advisory.states import Verdict
 from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
 from governance.namespaces import halts, pauses
 from orbit.dispatch import bulk
 from orbit.models import Profile, RunProfile
+from orbit.profiles.kinds import PROFILE
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
 from tests.support import advisory_signals
-from tests.support.callers import Api, api, create_user
+from tests.support.callers import Api, actor_of, api, create_user
 from tests.support.callers import console as browser_of
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.dead_letters import create_dead_letters
@@ -110,6 +115,22 @@ class Installation:
         """Return the run profile ``r1``, with ``members`` as a new revision."""
         store_profiles([], [run_profile("r1", "p1", "a", **members)])
         return RunProfile.objects.get()
+
+    def proposal(self) -> StrategyProposal:
+        """Return a pending proposal to change the profile ``p1``."""
+        patch = [{"op": "replace", "path": "/label", "value": "New"}]
+        return create.propose(PROFILE, "p1", patch, actor=SYSTEM, rationale="r").proposal
+
+    def probation(self) -> StrategyProposal:
+        """Return a proposal that was approved for ten cycles."""
+        reviewer = actor_of(create_user("rev", "Reviewer"))
+        return decide.decide(
+            self.proposal().pk,
+            Verdict.APPROVE,
+            actor=reviewer,
+            reason="r",
+            probation=Terms(cycles=10),
+        ).proposal
 
     def user_form(self, **changes: Any) -> dict[str, Any]:
         operator = Group.objects.get(name="Operator")

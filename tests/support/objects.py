@@ -15,7 +15,7 @@ from governance.namespaces import halts
 from governance.rest import openapi
 from governance.rest.resources import Resource
 from orbit.cycles import halt_certificates
-from orbit.models import CronTick, ValueLedgerEntry
+from orbit.models import CronTick, Profile, ValueLedgerEntry
 from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules import change
 from orbit.schedules.plan import Schedule
@@ -47,6 +47,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     create_schedule()
     create_one_of_each()
+    advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
     LoginAttempt.objects.create(
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
@@ -55,6 +56,8 @@ def create_objects(settings: Any) -> dict[str, Any]:
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "proposal_id": create_proposal(),
+        "noun": "profile",
+        "pk": Profile.objects.get(profile_id="p1").pk,
         "profile_id": "p1",
         "run_profile_id": "r1",
         "namespace": "a",
