@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from advisory.api import policies
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -82,6 +83,10 @@ urlpatterns = [
     path("governance/unpause", pause.PauseEnd.as_view()),
     path("governance/namespaces", namespaces.NamespaceList.as_view()),
     path("governance/namespaces/<str:namespace>", namespaces.NamespaceDetail.as_view()),
+    path(
+        "governance/namespaces/<str:namespace>/approval-policy",
+        policies.ApprovalPolicyDetail.as_view(),
+    ),
     path("governance/namespaces/<str:namespace>/halt", namespaces.NamespaceHalt.as_view()),
     path("governance/namespaces/<str:namespace>/drain", namespaces.NamespaceDrain.as_view()),
     path("governance/namespaces/<str:namespace>/resume", namespaces.NamespaceResume.as_view()),

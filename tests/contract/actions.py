@@ -143,6 +143,11 @@ ROUTES: dict[str, Prepare] = {
     "POST governance/pause": post("/governance/pause", **REASON),
     "POST governance/unpause": post("/governance/unpause", Installation.pause, **REASON),
     "POST governance/namespaces": post("/governance/namespaces", by="session", name="new"),
+    "PUT governance/namespaces/<str:namespace>/approval-policy": edit(
+        "PUT",
+        "/governance/namespaces/a/approval-policy",
+        {"required_approvals": 2, "expires_after_hours": None, **REASON},
+    ),
     "POST governance/namespaces/<str:namespace>/halt": post("/governance/namespaces/a/halt"),
     "POST governance/namespaces/<str:namespace>/halt: a new one": post(
         "/governance/namespaces/new/halt", by="session"
