@@ -75,7 +75,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
     "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
     "PUT governance/namespaces/<str:namespace>/approval-policy": [
-        {"required_approvals": 1, "expires_after_hours": None, **REASON}, {}
+        {"required_approvals": 1, "expires_after_hours": None, **REASON},
+        {},
     ],
 }
 #: Documents that name something hidden.
