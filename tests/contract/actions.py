@@ -321,6 +321,13 @@ COMMANDS: dict[str, Prepare] = {
         "operations", "cancel", "{}", "--reason", "r", target=Installation.operation_run
     ),
     "pause": run("pause", "--reason", "r"),
+    "proposals approve": run(
+        "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal
+    ),
+    "proposals reject": run(
+        "proposals", "reject", "{}", "--reason", "r", target=Installation.proposal
+    ),
+    "proposals policy": run("proposals", "policy", "a", "--approvals", "2", "--reason", "r"),
     "rerun": run("rerun", "{}", "--reason", "r", target=Installation.finished_cycle),
     "rerun: many": run("rerun", "--all", "--reason", "r", target=Installation.finished_cycle),
     "resume": run("resume", "a", "--reason", "r", target=Installation.halted_namespace),

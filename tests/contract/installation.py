@@ -17,6 +17,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
+from tests.support.advice import propose
 from tests.support.callers import Api, api, create_user
 from tests.support.callers import console as browser_of
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
@@ -57,6 +58,9 @@ class Installation:
         return TelemetryArchive.objects.create(
             day=now.date(), namespace="a", event_count=0, size=0, created_at=now, verified_at=now
         )
+
+    def proposal(self) -> Any:
+        return propose(profile_id="p1", namespace="a").pk
 
     def token(self) -> Any:
         return tokens.create(self.other_user, scopes=["read"], actor=SYSTEM)[0]
