@@ -1,5 +1,6 @@
 """The tasks that the queue calls, by their paths."""
 
+import functools
 import threading
 import time
 from datetime import datetime, timedelta
@@ -36,7 +37,19 @@ OPERATIONS: dict[str, slices.SliceHandler] = {
 }
 
 #: Types of operation runs that are started once per UTC day.
-NIGHTLY: tuple[str, ...] = (sweep.TYPE, reconcile.TYPE)
+NIGHTLY: list[str] = [sweep.TYPE, reconcile.TYPE]
+
+
+def register_nightly(type_: str, run_slice: slices.SliceHandler) -> None:
+    """Have runs of ``type_`` started once per UTC day, and their slices done by ``run_slice``.
+
+    For apps that ``orbit`` doesn't know; call it when they are ready. A slice may take as long as
+    ``LONGEST_SLICE_SECONDS``. Raises ValueError if another handler has this type.
+    """
+    if type_ in OPERATIONS:
+        raise ValueError(f"Operation runs of type {type_} have a handler already.")
+    OPERATIONS[type_] = functools.partial(_stamped, run_slice)
+    NIGHTLY.append(type_)
 
 
 def advance() -> None:

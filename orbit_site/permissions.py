@@ -73,11 +73,12 @@ def rows() -> list[Row]:
     return [*_rest(), *_pages(), *_tables()]
 
 
-def _holders(scope: Scope | None, *, tokens: bool = True) -> frozenset[str]:
-    if scope is None:
+def _holders(*scopes: Scope, tokens: bool = True) -> frozenset[str]:
+    """Return the columns that have one of ``scopes``; without any, all columns."""
+    if not scopes:
         return frozenset(COLUMNS)
-    roles = {role for role, scopes in ROLES.items() if scope in scopes}
-    return frozenset(roles | ({f"token: {scope}"} if tokens and scope in SCOPES else set()))
+    roles = {role for role, granted in ROLES.items() if not granted.isdisjoint(scopes)}
+    return frozenset(roles | {f"token: {scope}" for scope in scopes if tokens and scope in SCOPES})
 
 
 def _rest() -> Iterator[Row]:
@@ -90,7 +91,7 @@ def _rest() -> Iterator[Row]:
         resource = openapi.resource_of(pattern)
         if resource is not None:
             for method in resource.operations:
-                yield Row("REST", method, route, _holders(openapi.scope_of(resource, method)))
+                yield Row("REST", method, route, _holders(*openapi.scopes_of(resource, method)))
 
 
 def _pages() -> Iterator[Row]:

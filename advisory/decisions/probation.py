@@ -8,8 +8,10 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from advisory.errors import OwnProposal, ProposalUnknown
+from advisory.decisions import decidable
+from advisory.errors import OwnProposal
 from advisory.models import Probation, StrategyProposal
+from advisory.proposals import documents, reading
 from advisory.states import PROBATION
 from advisory.states import Probation as Status
 from governance import audit
@@ -19,6 +21,7 @@ from governance.audit.actions import Action
 from governance.kernel import clock
 from governance.kernel.errors import Kind, OrbitError
 from governance.namespaces import stops
+from orbit.profiles import edit
 
 MOST_CYCLES = 10_000
 FURTHEST = timedelta(days=400)
@@ -121,23 +124,26 @@ def confirm(proposal_id: UUID, *, actor: Actor, reason: str) -> Probation:
     ProposalUnknown, OwnProposal, NoProbation, ProbationOver, ReasonInvalid.
     """
     actor.require(Scope.REVIEW)
+    proposal = reading.find(proposal_id, actor=actor)
     reason = stops.clean_reason(reason)
+    if reading.is_own(proposal, actor=actor):
+        raise OwnProposal("This is your own proposal: another reviewer has to confirm it.")
     with audit.transaction():
-        proposal = StrategyProposal.objects.filter(actor.filter(), pk=proposal_id).first()
-        if proposal is None:
-            raise ProposalUnknown
-        _ensure_not_own(proposal, actor)
         # The lock decides between this and the end.
         probation = Probation.objects.select_for_update().filter(pk=proposal_id).first()
         if probation is None:
             raise NoProbation
         if probation.status != Status.RUNNING:
             raise _over(probation)
+        kind, name = documents.document_of(proposal)
+        edit.ensure_sees_all(kind, name, actor=actor)
+        decidable.ensure_still_allowed(proposal, actor)
         PROBATION.move(
             Probation.objects.filter(pk=proposal_id),
             Status.CONFIRMED,
             ended_at=Now(),
             ended_by=actor.name,
+            ended_by_user=actor.user_id,
             end_reason=reason,
         )
         audit.record(
@@ -150,12 +156,6 @@ def confirm(proposal_id: UUID, *, actor: Actor, reason: str) -> Probation:
             reason=reason,
         )
     return Probation.objects.get(pk=proposal_id)
-
-
-def _ensure_not_own(proposal: StrategyProposal, actor: Actor) -> None:
-    same_user = actor.user_id is not None and actor.user_id == proposal.author_user
-    if same_user or actor.name == proposal.author:
-        raise OwnProposal("This is your own proposal: another reviewer has to confirm it.")
 
 
 def _over(probation: Probation) -> ProbationOver:

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from advisory.decisions import cycles
 from advisory.models import Probation, StrategyProposal
+from advisory.proposals import documents
 from advisory.states import PROBATION
 from advisory.states import Probation as Status
 from governance import audit
@@ -17,7 +18,7 @@ from governance.kernel import sql
 from governance.kernel.errors import OrbitError
 from orbit.profiles import edit, history, revisions
 from orbit.profiles.expected import exactly
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
+from orbit.profiles.kinds import AnyKind
 
 OVER = sql.load(
     __name__,
@@ -86,7 +87,7 @@ class _Ending:
 
 def _end(probation: Probation, proposal: StrategyProposal, *, cause: str, ended: int) -> _Ending:
     """Roll back if that is possible, in the caller's transaction."""
-    kind, name = document_of(proposal)
+    kind, name = documents.document_of(proposal)
     what = f"the {kind.words} {name}"
     if cause == "hidden":
         return _Ending(
@@ -123,13 +124,6 @@ def _end(probation: Probation, proposal: StrategyProposal, *, cause: str, ended:
         f"Revision {probation.fallback_revision} of {what} came back: {reason}.",
         result.revision,
     )
-
-
-def document_of(proposal: StrategyProposal) -> tuple[AnyKind, str]:
-    """Return the kind and the name of the document that ``proposal`` changes."""
-    if proposal.run_profile_id is None:
-        return PROFILE, proposal.profile_id
-    return RUN_PROFILE, proposal.run_profile_id
 
 
 def _edited(kind: AnyKind, name: str, probation: Probation) -> str:

@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from advisory.decisions import cycles, track_record
-from advisory.decisions.probation_end import document_of
 from advisory.models import Probation, StrategyProposal, TrackRecord
+from advisory.proposals import documents
 from advisory.states import FORECAST, Forecast
 from advisory.states import Probation as ProbationStatus
 from advisory.statistics import comparison, forecasts
@@ -128,7 +128,7 @@ def _sample(rows: list[tuple[Any, ...]]) -> Sample:
 
 def _what_came_between(proposal: StrategyProposal, cause: str) -> str:
     """Return what ended the time in which the change could be watched."""
-    kind, name = document_of(proposal)
+    kind, name = documents.document_of(proposal)
     if cause == "hidden":
         return f"the {kind.words} {name} left the configuration"
     if Probation.objects.filter(pk=proposal.pk, status=ProbationStatus.ROLLED_BACK).exists():

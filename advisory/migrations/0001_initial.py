@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('governance', '0005_wide_ids'),
+        ('governance', '0001_initial'),
     ]
 
     operations = [
@@ -160,6 +160,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('ended_by', models.CharField(blank=True, default='', max_length=200)),
+                ('ended_by_user', models.BigIntegerField(null=True)),
                 ('end_reason', models.TextField(blank=True, default='')),
                 ('made_revision', models.PositiveIntegerField(null=True)),
             ],

@@ -22,6 +22,8 @@ class Probation(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=200, default="", blank=True)
+    #: Django's user. None: Orbit, or a command.
+    ended_by_user = models.BigIntegerField(null=True)
     end_reason = models.TextField(default="", blank=True)
     #: The revision that the end made, if it rolled back.
     made_revision = models.PositiveIntegerField(null=True)

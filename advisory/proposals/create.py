@@ -149,7 +149,7 @@ def _insert(rows: list[dict[str, Any]]) -> dict[str, Made]:
     pending = StrategyProposal.objects.filter(validity.PENDING, fingerprint__in=keys)
     return {
         proposal.fingerprint: Made(proposal, proposal.id in new)
-        for proposal in validity.with_state(pending)
+        for proposal in validity.with_state(pending).prefetch_related("decisions")
     }
 
 

@@ -1,5 +1,6 @@
 """Read proposals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,9 @@ from advisory.proposals.validity import Proposals
 from advisory.states import Proposal
 from governance.access.actors import Actor
 
+#: Columns that an index finds in the order of the list; and states, whether swept or not.
+_INDEXED = ("profile_id",)
+_INDEXED_STATES = {Proposal.PENDING, Proposal.APPROVED, Proposal.REJECTED}
 #: Counts stop here.
 MOST_COUNTED = 10_000
 
@@ -41,21 +45,30 @@ def find(proposal_id: UUID, *, actor: Actor) -> StrategyProposal:
 
 
 def listed(
-    actor: Actor,
-    *,
-    state: Proposal | str | None = None,
-    profile_id: str | None = None,
-    author: str | None = None,
+    actor: Actor, *, state: Proposal | str | None = None, **columns: str | None
 ) -> Proposals:
     """Return the proposals that ``actor`` sees and that match, for a list by keyset.
 
-    The caller orders by ``created_at`` and ``id``, and limits.
+    ``columns`` are compared (None: any). The caller orders by ``created_at`` and ``id``.
     """
     rows = visible(actor).prefetch_related("decisions")
     if state is not None:
         rows = rows.filter(validity.shown(Proposal(state)))
-    fields: dict[str, Any] = {"profile_id": profile_id, "author": author}
-    return rows.filter(**{name: value for name, value in fields.items() if value is not None})
+    return rows.filter(**_compared(columns))
+
+
+def scanned(
+    actor: Actor, *, state: Proposal | str | None = None, **columns: str | None
+) -> Proposals:
+    """Return what a page of ``listed`` looks at: the same without filters that have no index."""
+    rows = StrategyProposal.objects.filter(actor.filter())
+    if state in _INDEXED_STATES:
+        rows = rows.filter(state=state)
+    return rows.filter(**_compared({name: columns.get(name) for name in _INDEXED}))
+
+
+def _compared(columns: Mapping[str, str | None]) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 def counts(actor: Actor) -> Counts:

@@ -11,7 +11,7 @@ from advisory.signals.measures import Measures, measure
 from advisory.signals.windows import Window
 from advisory.states import SignalKind
 from governance import audit
-from governance.access.actors import Actor, NotAllowed
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
@@ -43,8 +43,7 @@ def compute(
     are controlled over all of them. Raises ProfileUnknown, and NotAllowed without a scope of
     ``SCOPES``. ``window`` is of ``windows.choose``; None is the usual one.
     """
-    if not any(actor.may(scope) for scope in SCOPES):
-        raise NotAllowed(f"This needs the permission {' or '.join(SCOPES)}.")
+    actor.require(*SCOPES)
     if profile_id is not None:
         PROFILE.find(profile_id, actor=actor, document=False)
     chosen = window or windows.choose()

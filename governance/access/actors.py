@@ -35,18 +35,18 @@ class Actor:
     namespaces: frozenset[str] | None
     token_id: int | None = None  # if it is by a token
 
-    def may(self, scope: Scope) -> bool:
-        """Return whether the actor has ``scope``."""
-        return scope in self.scopes
+    def may(self, *scopes: Scope) -> bool:
+        """Return whether the actor has one of ``scopes``."""
+        return not self.scopes.isdisjoint(scopes)
 
     def sees(self, namespace: str | None) -> bool:
         """Return whether the actor sees objects of ``namespace`` (None: the workspace's)."""
         return self.namespaces is None or namespace in self.namespaces
 
-    def require(self, scope: Scope) -> None:
-        """Raise NotAllowed unless the actor has ``scope``."""
-        if scope not in self.scopes:
-            raise NotAllowed(f"This needs the permission {scope}.")
+    def require(self, *scopes: Scope) -> None:
+        """Raise NotAllowed unless the actor has one of ``scopes``."""
+        if not self.may(*scopes):
+            raise NotAllowed(f"This needs the permission {' or '.join(scopes)}.")
 
     def require_workspace(self) -> None:
         """Raise NotAllowed if the actor is confined to namespaces."""

@@ -105,9 +105,9 @@ def resource_of(pattern: URLPattern) -> type[Resource] | None:
     return view if isinstance(view, type) and issubclass(view, Resource) else None
 
 
-def scope_of(resource: type[Resource], method: str) -> Scope | None:
-    """Return the scope that ``method`` needs, or None if it is public."""
-    return resource.operations[method].scope if resource.permission_classes else None
+def scopes_of(resource: type[Resource], method: str) -> tuple[Scope, ...]:
+    """Return the scopes of which ``method`` needs one; none if it is public."""
+    return resource.operations[method].scopes if resource.permission_classes else ()
 
 
 def document(
@@ -138,18 +138,19 @@ def path_of(route: str) -> str:
 
 
 def _operation(route: str, resource: type[Resource], method: str) -> dict[str, Any]:
-    declared, scope = resource.operations[method], scope_of(resource, method)
+    declared, scopes = resource.operations[method], scopes_of(resource, method)
     described = _plain(inspect.cleandoc(declared.description))
+    needed = " or ".join(f"`{scope}`" for scope in scopes)
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}_"
         + re.sub(r"\W+", "_", _PART.sub(r"by_\2", route)).strip("_"),
         "tags": [route.partition("/")[0]],
         "summary": declared.summary,
-        "description": f"{described} Needs `{scope}`." if scope else described,
+        "description": f"{described} Needs {needed}." if scopes else described,
         "parameters": _parameters(route, declared),
         "responses": {},
     }
-    if scope is None:
+    if not scopes:
         operation["security"] = []
     if declared.body is not None:
         operation["requestBody"] = {
@@ -170,16 +171,16 @@ def _operation(route: str, resource: type[Resource], method: str) -> dict[str, A
     ):
         operation["parameters"].append(_IF_NONE_MATCH)
         operation["responses"]["304"] = {"description": _GOOD[304]}
-    by_status = _refusals(declared, scope, has_parts=bool(_PART.search(route)))
+    by_status = _refusals(declared, scopes, has_parts=bool(_PART.search(route)))
     for status, codes in sorted(by_status.items()):
         operation["responses"][str(status)] = _refusal(status, codes)
     return operation
 
 
 def _refusals(
-    declared: Declaration, scope: Scope | None, *, has_parts: bool
+    declared: Declaration, scopes: tuple[Scope, ...], *, has_parts: bool
 ) -> dict[int, dict[str, str]]:
-    groups = [_OPEN if scope is None else _ALWAYS]
+    groups = [_ALWAYS if scopes else _OPEN]
     errors: list[type[OrbitError]] = [*declared.refusals, ParameterInvalid]
     if declared.body is not None:
         groups.append(_OF_BODIES)

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class HasScope(BasePermission):
-    """The caller has the scope that the method's ``@operation`` names."""
+    """The caller has a scope that the method's ``@operation`` names."""
 
     message = "This needs a permission that you don't have."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        """Return whether the caller has the scope."""
+        """Return whether the caller has one of the scopes."""
         actor = request.auth
         if not isinstance(actor, Actor):
             return False
         declared = getattr(view, "declaration", None)
         # An unknown method needs `read`, and gets its 405 after that.
-        scope: Scope = Scope.READ if declared is None else declared.scope
-        self.message = f"This needs the permission {scope}."
-        return actor.may(scope)
+        scopes = (Scope.READ,) if declared is None else declared.scopes
+        self.message = f"This needs the permission {' or '.join(scopes)}."
+        return actor.may(*scopes)

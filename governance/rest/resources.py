@@ -34,7 +34,8 @@ class Declaration:
 
     summary: str
     description: str
-    scope: Scope
+    #: The caller needs one of these.
+    scopes: tuple[Scope, ...]
     #: The parameters, read into ``Resource.query``; any other is refused.
     query: Mapping[str, Reader]
     #: The schema that ``Resource.body`` checks; without it no body is read.
@@ -51,14 +52,17 @@ def operation(
     *,
     summary: str,
     answers: Mapping[int, Fields | Schema],
-    scope: Scope = Scope.READ,
+    scope: Scope | tuple[Scope, ...] = Scope.READ,
     query: Mapping[str, Reader] | None = None,
     body: Mapping[str, Any] | None = None,
     uploads: Mapping[str, Schema] | None = None,
     headers: Mapping[str, Schema] | None = None,
     refusals: tuple[type[OrbitError], ...] = (),
 ) -> Callable[[Method], Method]:
-    """Declare a method of a Resource; its docstring is the API's description."""
+    """Declare a method of a Resource; its docstring is the API's description.
+
+    Of several scopes one is enough.
+    """
 
     def declare(method: Method) -> Method:
         if not method.__doc__:
@@ -66,7 +70,7 @@ def operation(
         method.__dict__[_ATTRIBUTE] = Declaration(
             summary=summary,
             description=method.__doc__,
-            scope=scope,
+            scopes=scope if isinstance(scope, tuple) else (scope,),
             query=query or {},
             body=body,
             uploads=uploads or {},
@@ -166,7 +170,7 @@ def _declaration(resource: type[Resource], name: str) -> Declaration:
     declared = vars(method).get(_ATTRIBUTE) if isinstance(method, FunctionType) else None
     if not isinstance(declared, Declaration):
         raise TypeError(f"{where} has no @operation")
-    if name != "GET" and resource.permission_classes and declared.scope is Scope.READ:
+    if name != "GET" and resource.permission_classes and Scope.READ in declared.scopes:
         raise TypeError(f"{where} may change something: name its scope")
     return declared
 

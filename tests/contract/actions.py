@@ -121,6 +121,21 @@ ROUTES: dict[str, Prepare] = {
         "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
     ),
     "POST run-profiles/<str:run_profile_id>/trigger": post("/run-profiles/r1/trigger", **REASON),
+    "POST profiles/<str:profile_id>/strategy-proposals": post(
+        "/profiles/{}/strategy-proposals", Installation.profile_with_low_performance
+    ),
+    "POST strategy-proposals/<uuid:proposal_id>/approve": post(
+        "/strategy-proposals/{}/approve", Installation.proposal, **REASON
+    ),
+    "POST strategy-proposals/<uuid:proposal_id>/reject": post(
+        "/strategy-proposals/{}/reject", Installation.proposal, **REASON
+    ),
+    "POST strategy-proposals": post(
+        "/strategy-proposals",
+        profile_id="p1",
+        patch=[{"op": "replace", "path": "/label", "value": "New"}],
+        rationale="because",
+    ),
     "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
     "PUT run-profiles/<str:run_profile_id>": edit(
         "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from advisory.models import StrategyProposal
+from advisory.proposals import create
 from governance import audit
-from governance.access.actors import SYSTEM
+from governance.access.actors import SYSTEM, Actor
+from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.models import (
@@ -27,6 +30,7 @@ from orbit.models import (
     RunProfile,
     ValueLedgerEntry,
 )
+from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
 from tests.support.configuration import profile, run_profile, store_profiles
@@ -37,11 +41,13 @@ HIDDEN = "hidden-ns"
 MISSING_NUMBER = 987_654_321
 REASON = {"reason": "mine"}
 AT = "2026-01-31T06:00:00Z"
+PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 
 #: The ids of hidden objects, by the name of the route's parameter. A missing twin is ``nowhere-``.
 HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
+    "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
     "entry": lambda: AuditTrailEntry.objects.filter(namespace=HIDDEN)[0].pk,
     "profile": lambda: Profile.objects.get(profile_id="hidden-p").pk,
@@ -71,6 +77,12 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, **REASON}],
     "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, **REASON}],
+    "POST strategy-proposals/<uuid:proposal_id>/approve": [REASON, {}],
+    "POST strategy-proposals/<uuid:proposal_id>/reject": [REASON, {}],
+    "POST strategy-proposals": [
+        {"profile_id": "hidden-p", "patch": PATCH, "rationale": "mine"},
+        {"run_profile_id": "hidden-rp", "patch": PATCH, "rationale": "mine"},
+    ],
     "PUT profiles/<str:profile_id>": [profile("hidden-p", label="Mine")],
     "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
     "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
@@ -107,6 +119,7 @@ FILTERS = {
     "profile_id": "hidden-p",
     "endpoint_key": "hidden-endpoint",
     "actor": "hidden-actor",
+    "author": "hidden-author",
     "object_id": "hidden-rp",
     "schedule": "run-profile:hidden-rp",
     "tag": "hidden-tag",
@@ -204,6 +217,10 @@ def create_hidden_objects() -> None:
     )
     store_profiles([profile("hidden-p", value_tags=["hidden-tag"])], [document])
     store_profiles([], [{**document, "value_tags": ["hidden-tag"]}])
+    hidden_author = Actor("hidden-author", None, frozenset(Scope), None)
+    create.propose(
+        RUN_PROFILE, "hidden-rp", PATCH, actor=hidden_author, rationale="hidden-rationale"
+    )
     RunProfileSchedules("UTC").follow()
     CronTick.objects.create(
         id=uuid7(),

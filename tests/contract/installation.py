@@ -17,6 +17,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
+from tests.support import advisory_signals
 from tests.support.advice import propose
 from tests.support.callers import Api, api, create_user
 from tests.support.callers import console as browser_of
@@ -93,6 +94,10 @@ class Installation:
         """Return the profile ``p1``, with ``members`` as a new revision."""
         store_profiles([profile("p1", **members)], [])
         return Profile.objects.get()
+
+    def profile_with_low_performance(self) -> str:
+        advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
+        return "p1"
 
     def run_profile(self, **members: Any) -> RunProfile:
         """Return the run profile ``r1``, with ``members`` as a new revision."""

@@ -47,6 +47,8 @@ READS = [
     "/value-ledger",
     "/value-ledger/totals",
     "/value-ledger/totals.csv",
+    "/strategy-proposals",
+    f"/strategy-proposals/{ID}",
     "/audit-trail",
     "/audit-trail/1",
     "/audit-trail/verify",
@@ -70,9 +72,14 @@ WRITES = [
     "/run-profiles/trigger",
     "/run-profiles/r/trigger",
     "/telemetry/events",
+    "/profiles/p/strategy-proposals",
+    "/strategy-proposals",
+    f"/strategy-proposals/{ID}/approve",
+    f"/strategy-proposals/{ID}/reject",
 ]
 #: Routes that need the scope `configure`.
 EDITS = [
+    ("PUT", "/governance/namespaces/default/approval-policy"),
     ("PUT", "/profiles/p"),
     ("PUT", "/run-profiles/r"),
     ("POST", "/profiles/p/revisions/1/restore"),

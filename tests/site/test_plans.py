@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
+from advisory.decisions import probation_end, track_record_end
 from orbit.cycles import (
     advance,
     compare,
@@ -160,6 +161,20 @@ LISTS = [
             "namespace=n7&status=open",
         )
     ),
+    *(
+        f"/strategy-proposals?{query}"
+        for query in (
+            "",
+            "state=pending",
+            "state=expired",
+            "state=superseded",
+            "state=rejected",
+            "profile_id=p7",
+            "author=a7",
+            "namespace=n7",
+            "state=pending&profile_id=p7",
+        )
+    ),
     "/dead-letters/groups",
     *(
         f"/operations?{query}"
@@ -267,6 +282,7 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
     look = {"since": datetime(1, 1, 2, tzinfo=UTC), "since_id": some}
     family = {"family": [some, uuid.UUID(int=8)]}
     items = {"run": some, "scope": None, "limit": 10}
+    page = {"after": some, "only": None, "most": 100}
     return [
         ("claim", lease.CLAIM.text, {**look, "after": 0, "limit": 8, "owner": "w", "seconds": 15}),
         (
@@ -323,6 +339,14 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("metrics.stage_durations", metrics.STAGE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.cycle_durations", metrics.CYCLE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.delivery_latency", metrics.DELIVERY_LATENCY.text, {"buckets": [0.0, 1.0]}),
+        ("probations_over", probation_end.OVER.text, page),
+        ("track_records_due", track_record_end.DUE.text, {**page, "days": 30}),
+        ("cycles_after", track_record_end.AFTER.text, {"proposal": some}),
+        (
+            "cycles_before",
+            track_record_end.BEFORE.text,
+            {"proposal": some, "first_id": some, "last_id": some, "most": 100},
+        ),
     ]
 
 

@@ -6,9 +6,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from advisory.decisions import probation
-from advisory.decisions.probation import Terms
-from advisory.models import ProposalDecision, StrategyProposal
+from advisory.models import Probation, ProposalDecision, StrategyProposal
 from advisory.states import Proposal
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
@@ -22,7 +20,7 @@ from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 #: Who wrote the proposals of a user, and two who decide. Only a command decides without a user.
 ANN = Actor("ann", None, ROLES["Operator"] | ROLES["Reviewer"], None)
 BEN = Actor("command:ben", None, ROLES["Reviewer"], None)
-CLEO = Actor("cleo", None, ROLES["Reviewer"], None)
+CLEO = Actor("command:cleo", None, ROLES["Reviewer"], None)
 
 
 def pending(
@@ -79,13 +77,23 @@ def approve(proposal: StrategyProposal, document: dict[str, Any]) -> StrategyPro
 
 
 def on_probation(
-    proposal: StrategyProposal, document: dict[str, Any], terms: Terms
+    proposal: StrategyProposal,
+    document: dict[str, Any],
+    *,
+    cycles: int | None = None,
+    until: datetime | None = None,
 ) -> StrategyProposal:
-    """Approve on probation."""
+    """Approve on probation; ``until`` may be past."""
     with audit.transaction():
         approve(proposal, document)
-        assert proposal.applied_revision is not None
-        probation.start(proposal, terms, applied_revision=proposal.applied_revision, actor=BEN)
+        Probation.objects.create(
+            proposal=proposal,
+            cycles=cycles,
+            until=until,
+            fallback_revision=proposal.base_revision,
+            applied_revision=proposal.applied_revision,
+            asked_by=BEN.name,
+        )
     return proposal
 
 

@@ -21,6 +21,7 @@ LARGE = (
     "governance_audittrailentry",
     "governance_operationrun",
     "governance_operationrunitem",
+    "advisory_strategyproposal",
     "telemetry_telemetryevent",
     "telemetry_artifact",
     "telemetry_metric",
@@ -118,6 +119,20 @@ STATEMENTS = (
         'completed', 'succeeded', 'orbit', at FROM n""",
     """INSERT INTO governance_operationrunitem (run_id, object_id, outcome)
         SELECT r.id, n.id, 'succeeded' FROM n JOIN n AS r ON r.i = n.i - n.i %% 100 + 1""",
+    """INSERT INTO orbit_profile (profile_id, label, state, document, revision)
+        SELECT 'p' || i, 'P', 'enabled', '{}', 2 FROM generate_series(0, 199) AS i""",
+    # Its rules refuse proposals that were never pending.
+    "ALTER TABLE advisory_strategyproposal DISABLE TRIGGER USER",
+    # One in a hundred is pending; of these some are expired, and some superseded.
+    """INSERT INTO advisory_strategyproposal (id, profile_id, namespace, base_revision, patch,
+        title, rationale, evidence, rule, author, requested_by, state, fingerprint,
+        required_approvals, expires_at, created_at, ended_at, end_reason)
+    SELECT id, 'p' || i %% 200, namespace, 1 + (i %% 300 > 0)::int, '[]', 't', 'r', '{}', '',
+        'a' || i %% 100, '', state, md5(i::text),  1,
+        CASE WHEN i %% 400 = 0 THEN now() END, at, CASE WHEN state <> 'pending' THEN at END, ''
+    FROM (SELECT *, CASE WHEN i %% 100 = 0 THEN 'pending' WHEN i %% 3 = 0 THEN 'superseded'
+        WHEN i %% 1000 = 1 THEN 'expired' ELSE 'rejected' END AS state FROM n) AS states""",
+    "ALTER TABLE advisory_strategyproposal ENABLE TRIGGER USER",
     """INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, run_id, level,
         metadata)
     SELECT id, now() - (%(rows)s - i) * interval '0.5 s', 'execution_finished', namespace, id,

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models.functions import Now
 from django.urls import get_resolver
 
+from advisory.proposals import create
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
 from governance.models import LoginAttempt, Stop
@@ -15,6 +16,7 @@ from governance.rest import openapi
 from governance.rest.resources import Resource
 from orbit.cycles import halt_certificates
 from orbit.models import CronTick, ValueLedgerEntry
+from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules import change
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
@@ -50,12 +52,20 @@ def create_objects(settings: Any) -> dict[str, Any]:
     return {
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
+        "proposal_id": create_proposal(),
         "profile_id": "p1",
         "run_profile_id": "r1",
         "namespace": "a",
         "number": 1,
         "name": CYCLES,
     }
+
+
+def create_proposal() -> str:
+    """Create a proposal for the run profile ``r1``; return its id."""
+    patch = [{"op": "add", "path": "/value_tags", "value": ["new"]}]
+    made = create.propose(RUN_PROFILE, "r1", patch, actor=SYSTEM, rationale="because")
+    return str(made.proposal.id)
 
 
 def create_halted_namespace() -> None:

@@ -18,7 +18,7 @@ from advisory.decisions import (
     track_record,
     track_record_end,
 )
-from advisory.decisions.probation import ProbationOver, Terms
+from advisory.decisions.probation import ProbationOver
 from advisory.models import Probation, StrategyProposal, TrackRecord
 from governance.access.actors import SYSTEM
 from governance.kernel import clock
@@ -55,10 +55,8 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
 def over(name: str) -> StrategyProposal:
     """Create a profile whose change is on probation, and its time is over."""
     store_profiles([profile(name)], [])
-    terms = Terms(until=clock.read() + timedelta(days=1))
-    proposal = on_probation(pending(name), profile(name, label="Better"), terms)
-    Probation.objects.filter(pk=proposal.pk).update(until=clock.read() - timedelta(hours=1))
-    return proposal
+    until = clock.read() - timedelta(hours=1)
+    return on_probation(pending(name), profile(name, label="Better"), until=until)
 
 
 def entries(action: str) -> int:

@@ -1,12 +1,14 @@
 """Approvals on probation: their terms, their confirmation, and their end."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError, transaction
 
-from advisory.decisions import probation, probation_end
+from advisory.decisions import decide, detail, probation, probation_end
 from advisory.decisions.probation import (
     NoProbation,
     ProbationInvalid,
@@ -15,9 +17,11 @@ from advisory.decisions.probation import (
 )
 from advisory.errors import OwnProposal, ProposalUnknown
 from advisory.models import Probation, StrategyProposal
-from governance.access.actors import SYSTEM, Actor, NotAllowed
+from advisory.states import Verdict
+from governance.access.actors import SYSTEM, Actor, NotAllowed, of_user
 from governance.access.roles import ROLES
 from governance.kernel import clock
+from governance.kernel.constraints import violated
 from governance.models import AuditTrailEntry
 from governance.namespaces.stops import ReasonInvalid
 from orbit.models import Profile, ProfileRevision, RunProfile
@@ -25,8 +29,10 @@ from orbit.profiles import edit, revisions
 from orbit.profiles.expected import ANY
 from orbit.profiles.kinds import PROFILE
 from orbit.states import ProfileState
-from tests.support.approved import ANN, BEN, CLEO, ended_cycle, on_probation, pending
+from tests.support import callers
+from tests.support.approved import ANN, BEN, CLEO, approve, ended_cycle, on_probation, pending
 from tests.support.configuration import profile, run_profile, store_profiles
+from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
 
@@ -36,15 +42,15 @@ def configuration(db: None) -> None:
     store_profiles([profile()], [run_profile()])
 
 
-THREE_CYCLES = Terms(cycles=3)
+def approved(
+    cycles: int | None = 3, until: datetime | None = None, **values: Any
+) -> StrategyProposal:
+    document = profile(label="Better")
+    return on_probation(pending(**values), document, cycles=cycles, until=until)
 
 
-def approved(terms: Terms = THREE_CYCLES, **values: Any) -> StrategyProposal:
-    return on_probation(pending(**values), profile(label="Better"), terms)
-
-
-def let_its_time_pass(proposal: StrategyProposal) -> None:
-    Probation.objects.filter(pk=proposal.pk).update(until=clock.read() - timedelta(hours=1))
+def hours(number: int) -> datetime:
+    return clock.read() + timedelta(hours=number)
 
 
 def run_cycles(number: int, **values: Any) -> None:
@@ -104,7 +110,7 @@ def test_after_its_cycles_the_earlier_revision_comes_back() -> None:
 
 
 def test_the_end_is_one_entry_of_the_trail_beside_the_edit() -> None:
-    proposal = approved(Terms(cycles=1))
+    proposal = approved(cycles=1)
     run_cycles(1)
     probation_end.end_due()
     edited, ended = AuditTrailEntry.objects.order_by("-id")[:2][::-1]
@@ -116,7 +122,7 @@ def test_the_end_is_one_entry_of_the_trail_beside_the_edit() -> None:
 
 
 def test_only_cycles_of_the_applied_revision_that_ended_afterwards_count() -> None:
-    proposal = approved(Terms(cycles=1))
+    proposal = approved(cycles=1)
     run_cycles(3, revision=1)
     run_cycles(3, status="cancelled")
     ended_cycle(finished_at=clock.read() - timedelta(hours=1))
@@ -127,7 +133,7 @@ def test_only_cycles_of_the_applied_revision_that_ended_afterwards_count() -> No
 
 def test_cycles_of_all_run_profiles_of_the_profile_count() -> None:
     store_profiles([], [run_profile("daily-us", namespace="us")])
-    approved(Terms(cycles=2))
+    approved(cycles=2)
     run_cycles(1)
     run_cycles(1, run_profile_id="daily-us", namespace="us")
     assert probation_end.end_due() == 1
@@ -138,7 +144,7 @@ def test_of_a_run_profile_only_its_own_cycles_count() -> None:
     proposal = on_probation(
         pending(run_profile_id="daily-eu"),
         run_profile(asset_bundle={"a": 1}),
-        Terms(cycles=1),
+        cycles=1,
     )
     run_cycles(1, run_profile_id="daily-us", namespace="us", run_revision=2)
     assert probation_end.end_due() == 0
@@ -149,12 +155,13 @@ def test_of_a_run_profile_only_its_own_cycles_count() -> None:
 
 
 def test_when_its_time_is_over_the_earlier_revision_comes_back() -> None:
-    proposal = approved(Terms(until=clock.read() + timedelta(days=1)))
-    assert probation_end.end_due() == 0
-    let_its_time_pass(proposal)
-    assert probation_end.end_due() == 1
+    store_profiles([profile("later")], [])
+    later = on_probation(pending("later"), profile("later", label="Better"), until=hours(1))
+    proposal = approved(cycles=None, until=hours(-1))
+    assert [probation_end.end_due(), probation_end.end_due()] == [1, 0]
     assert ending(proposal)[0] == "rolled_back"
     assert "its time was over" in ending(proposal)[1]
+    assert ending(later) == ("running", "")
 
 
 def test_after_an_edit_nothing_is_rolled_back_and_the_record_says_whose_edit() -> None:
@@ -190,9 +197,7 @@ def test_a_hidden_profile_ends_the_probation_and_the_record_says_so() -> None:
 def test_a_revision_that_no_longer_passes_the_schema_does_not_come_back() -> None:
     # Saved when the endpoint existed.
     store_profiles([], [run_profile(distribution_targets=["gone"])])
-    proposal = on_probation(
-        pending(run_profile_id="daily-eu", base=2), run_profile(), Terms(cycles=1)
-    )
+    proposal = on_probation(pending(run_profile_id="daily-eu", base=2), run_profile(), cycles=1)
     run_cycles(1, revision=1, run_revision=3)
     assert [probation_end.end_due(), probation_end.end_due()] == [1, 0]
     status, reason = ending(proposal)
@@ -207,14 +212,18 @@ def test_a_confirmed_change_stays() -> None:
     confirmed = probation.confirm(proposal.pk, actor=CLEO, reason=" it works ")
     assert (confirmed.status, confirmed.ended_by, confirmed.end_reason) == (
         "confirmed",
-        "cleo",
+        "command:cleo",
         "it works",
     )
     run_cycles(3)
     assert probation_end.end_due() == 0
     assert label() == "Better"
     entry = AuditTrailEntry.objects.order_by("-id")[0]
-    assert (entry.action, entry.actor, entry.reason) == ("probation.confirmed", "cleo", "it works")
+    assert (entry.action, entry.actor, entry.reason) == (
+        "probation.confirmed",
+        "command:cleo",
+        "it works",
+    )
     assert (entry.object_id, entry.namespace) == (str(proposal.pk), "eu")
 
 
@@ -259,12 +268,12 @@ def test_the_second_to_confirm_learns_who_was_first() -> None:
     probation.confirm(proposal.pk, actor=CLEO, reason="it works")
     with pytest.raises(ProbationOver) as refused:
         probation.confirm(proposal.pk, actor=BEN, reason="it works")
-    assert "by cleo: it works" in refused.value.detail
-    assert refused.value.extra["ended_by"] == "cleo"
+    assert "by command:cleo: it works" in refused.value.detail
+    assert refused.value.extra["ended_by"] == "command:cleo"
 
 
 def test_who_confirms_too_late_learns_that_the_change_is_gone() -> None:
-    proposal = approved(Terms(cycles=1))
+    proposal = approved(cycles=1)
     run_cycles(1)
     probation_end.end_due()
     with pytest.raises(ProbationOver, match=r"^Revision 1 came back at .* by orbit: "):
@@ -272,12 +281,10 @@ def test_who_confirms_too_late_learns_that_the_change_is_gone() -> None:
 
 
 def test_a_pass_looks_at_a_bounded_number_and_the_next_goes_on() -> None:
-    proposals = [
-        on_probation(pending(f"p{number}"), profile(f"p{number}", label="Better"), Terms(cycles=1))
-        for number in range(3)
-        if store_profiles([profile(f"p{number}")], [])
-    ]
-    let_its_time_pass(proposals[2])
+    for number, until in enumerate([hours(1), hours(1), hours(-1)]):
+        name = f"p{number}"
+        store_profiles([profile(name)], [])
+        on_probation(pending(name), profile(name, label="Better"), until=until)
     sweep = probation_end.Sweep()
     assert [sweep.end_due(limit=2) for _ in range(3)] == [0, 1, 0]
 
@@ -289,3 +296,89 @@ def test_a_disabled_profile_counts_as_edited() -> None:
     )
     probation_end.end_due()
     assert ending(proposal)[0] == "skipped"
+
+
+def test_an_approval_on_probation_can_be_confirmed_by_its_reviewer() -> None:
+    proposal = pending()
+    terms = Terms(cycles=2, until=hours(1))
+    decide.decide(proposal.pk, Verdict.APPROVE, actor=BEN, reason="try it", probation=terms)
+    row = Probation.objects.get()
+    assert (row.cycles, row.until, row.asked_by) == (2, terms.until, BEN.name)
+    assert (row.fallback_revision, row.applied_revision) == (1, 2)
+    run_cycles(1)
+    assert detail.follow_up(StrategyProposal.objects.get()).cycles_ended == 1
+    probation.confirm(proposal.pk, actor=BEN, reason="it works")
+    assert detail.follow_up(StrategyProposal.objects.get()).cycles_ended is None
+
+
+def test_a_reviewer_of_one_namespace_does_not_confirm_what_runs_elsewhere_too() -> None:
+    approved()
+    confined = Actor("command:eva", None, ROLES["Reviewer"], frozenset({"eu"}))
+    store_profiles([], [run_profile("daily-us", namespace="us")])
+    with pytest.raises(NotAllowed):
+        probation.confirm(StrategyProposal.objects.get().pk, actor=confined, reason="it works")
+    revisions.hide_others(profiles=["daily"], run_profiles=["daily-eu"])
+    probation.confirm(StrategyProposal.objects.get().pk, actor=confined, reason="it works")
+
+
+def test_a_reviewer_who_was_disabled_just_now_does_not_confirm() -> None:
+    proposal = approved()
+    user = callers.create_user("rae", "Reviewer")
+    actor = of_user(user)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    with pytest.raises(NotAllowed):
+        probation.confirm(proposal.pk, actor=actor, reason="it works")
+    assert ending(proposal) == ("running", "")
+
+
+def refused(sql: str, *values: Any) -> str | None:
+    """Return the constraint by which the database refuses a statement."""
+    with pytest.raises(DatabaseError) as error, transaction.atomic():
+        rows(sql, *values)
+    return violated(error.value)
+
+
+CONFIRM = """UPDATE advisory_probation
+    SET status = 'confirmed', ended_at = now(), ended_by = %s, ended_by_user = %s, end_reason = %s
+    RETURNING status"""
+
+
+def test_the_database_keeps_four_eyes_and_that_a_confirmation_has_its_user() -> None:
+    user = callers.create_user("rae", "Reviewer")
+    author = callers.create_user("ann", "Operator", "Reviewer")
+    approved(author="ann", author_user=author.pk, rule="")
+    assert refused(CONFIRM, "ann", author.pk, "mine") == "probation_four_eyes"
+    assert refused(CONFIRM, "other", author.pk, "mine") == "probation_four_eyes"
+    assert refused(CONFIRM, "rae", user.pk, "") == "probation_four_eyes"
+    assert refused(CONFIRM, "rae", None, "why") == "probation_user"
+    assert refused(CONFIRM, "eve", user.pk, "why") == "probation_user"
+    assert rows(CONFIRM, "rae", user.pk, "why") == [("confirmed",)]
+
+
+def test_the_database_keeps_probations_as_they_were() -> None:
+    proposal = approved()
+    assert refused("UPDATE advisory_probation SET cycles = 9000 RETURNING 1") == (
+        "probation_ends_once"
+    )
+    assert refused("UPDATE advisory_probation SET fallback_revision = 7 RETURNING 1") == (
+        "probation_ends_once"
+    )
+    for sql in ("DELETE FROM advisory_probation RETURNING 1", "TRUNCATE advisory_probation"):
+        refused(sql)
+    probation.confirm(proposal.pk, actor=CLEO, reason="it works")
+    assert (
+        refused("UPDATE advisory_probation SET status = 'running', ended_at = NULL RETURNING 1")
+        == "probation_ends_once"
+    )
+
+
+def test_only_what_an_approval_applied_is_put_on_probation() -> None:
+    insert = """INSERT INTO advisory_probation
+        (proposal_id, status, cycles, fallback_revision, applied_revision, asked_by, started_at,
+         ended_by, end_reason)
+        VALUES (%s, 'running', 1, %s, %s, 'x', now(), '', '') RETURNING status"""
+    waiting = pending()
+    assert refused(insert, waiting.pk, 1, 2) == "probation_of_approved"
+    proposal = approve(pending(), profile(label="Better"))
+    assert refused(insert, proposal.pk, 1, 3) == "probation_of_approved"
+    assert rows(insert, proposal.pk, 1, 2) == [("running",)]

@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
-from advisory.decisions import probation, probation_end, track_record, track_record_end
+from advisory.decisions import decide, probation_end, track_record, track_record_end
 from advisory.decisions.probation import Terms
 from advisory.models import StrategyProposal, TrackRecord
+from advisory.states import Verdict
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import ROLES
@@ -207,11 +208,9 @@ def test_an_edit_after_enough_cycles_changes_nothing() -> None:
 
 
 def test_after_the_end_of_a_probation_no_one_can_tell() -> None:
+    terms = Terms(cycles=2)
     proposal = pending(forecast=forecast())
-    with audit.transaction():
-        approve(proposal, profile(label="Better"))
-        track_record.start(proposal)
-        probation.start(proposal, Terms(cycles=2), applied_revision=2, actor=BEN)
+    decide.decide(proposal.pk, Verdict.APPROVE, actor=BEN, reason="try it", probation=terms)
     cycles(2)
     assert probation_end.end_due() == 1
     track_record_end.resolve_due()
@@ -256,10 +255,8 @@ def test_a_pass_looks_at_a_bounded_number_and_the_next_goes_on() -> None:
 
 
 def ended(rule: str, status: str, at: datetime) -> None:
-    proposal = pending(rule=rule)
-    TrackRecord.objects.create(
-        proposal=proposal, rule=rule, status=status, cycles=20, ended_at=at, reason="x"
-    )
+    row = TrackRecord.objects.create(proposal=pending(rule=rule), rule=rule, cycles=20)
+    TrackRecord.objects.filter(pk=row.pk).update(status=status, ended_at=at)
 
 
 def test_the_hit_rate_counts_the_last_ended_ones_of_a_rule_and_of_all() -> None:
@@ -303,8 +300,9 @@ def test_the_hit_rate_reads_only_the_last_ended_ones(rule: str | None) -> None:
             FROM generate_series(1, 5000) n;
             INSERT INTO advisory_trackrecord
                 (proposal_id, status, rule, cycles, measured, reason, started_at, ended_at)
-            SELECT p.id, 'came_true', 'backoff', 20, '{}', '', now(), now()
+            SELECT p.id, 'waiting', 'backoff', 20, '{}', '', now(), NULL
             FROM advisory_strategyproposal p;
+            UPDATE advisory_trackrecord SET status = 'came_true', ended_at = now();
             ANALYZE advisory_trackrecord;
             """
         )
@@ -318,3 +316,20 @@ def test_the_hit_rate_reads_only_the_last_ended_ones(rule: str | None) -> None:
 
 def _most_rows(node: dict[str, Any]) -> float:
     return max([node["Actual Rows"], *(_most_rows(child) for child in node.get("Plans", []))])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE advisory_trackrecord SET status = 'did_not'",
+        "UPDATE advisory_trackrecord SET reason = 'better than you think'",
+        "UPDATE advisory_trackrecord SET status = 'waiting', ended_at = NULL",
+        "DELETE FROM advisory_trackrecord",
+        "TRUNCATE advisory_trackrecord",
+    ],
+)
+def test_the_database_keeps_what_a_forecast_ended_as(statement: str) -> None:
+    ended("backoff", "came_true", clock.read())
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert track_record.hit_rate().came_true == 1

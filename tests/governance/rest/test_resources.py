@@ -66,6 +66,6 @@ def test_a_resource_knows_its_operations_by_method() -> None:
             return Response()
 
     assert list(Thing.operations) == ["GET", "POST"]
-    assert Thing.operations["GET"].scope is Scope.READ
-    assert Thing.operations["POST"].scope is Scope.OPERATE
+    assert Thing.operations["GET"].scopes == (Scope.READ,)
+    assert Thing.operations["POST"].scopes == (Scope.OPERATE,)
     assert Resource.operations == {}
