@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import autonomy, proposals
+from advisory.api import autonomy, decisions, policies, proposals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -55,6 +55,8 @@ urlpatterns = [
     ),
     path("strategy-proposals", proposals.ProposalList.as_view()),
     path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
+    path("strategy-proposals/<uuid:proposal_id>/approve", decisions.ProposalApproval.as_view()),
+    path("strategy-proposals/<uuid:proposal_id>/reject", decisions.ProposalRejection.as_view()),
     path("run-profiles", profiles.RunProfileList.as_view()),
     path("run-profiles/trigger", orchestrate.RunProfileTriggerAll.as_view()),
     path("run-profiles/<str:run_profile_id>/trigger", orchestrate.RunProfileTrigger.as_view()),
@@ -89,6 +91,10 @@ urlpatterns = [
     path("governance/unpause", pause.PauseEnd.as_view()),
     path("governance/namespaces", namespaces.NamespaceList.as_view()),
     path("governance/namespaces/<str:namespace>", namespaces.NamespaceDetail.as_view()),
+    path(
+        "governance/namespaces/<str:namespace>/approval-policy",
+        policies.ApprovalPolicyDetail.as_view(),
+    ),
     path("governance/namespaces/<str:namespace>/halt", namespaces.NamespaceHalt.as_view()),
     path("governance/namespaces/<str:namespace>/drain", namespaces.NamespaceDrain.as_view()),
     path("governance/namespaces/<str:namespace>/resume", namespaces.NamespaceResume.as_view()),

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from advisory.api import follow_up
 from advisory.autonomy import proposing
+from advisory.decisions import digest
 from advisory.errors import ProposalUnknown, Superseded
 from advisory.proposals import checks, create, reading
 from advisory.proposals.create import USERS_SCOPES
@@ -72,6 +73,7 @@ PROPOSAL = Fields(
     end_reason=TEXT,
     applied_revision=maybe(WHOLE),
     checks=optional(computed(many(CHECK.schema))),
+    seen_sha256=optional(computed(SHA256)),
     **follow_up.FIELDS,
 )
 #: Checked by ``patches.parse``, whose refusal says more than a schema's.
@@ -173,13 +175,21 @@ class ProposalDetail(Resource):
         refusals=(ProposalUnknown,),
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        """With its decisions, the checks of now, and what followed its approval."""
+        """With its decisions, the checks of now, and what followed its approval.
+
+        While it is pending, `seen_sha256` stands for what you see of it, with its changes, checks
+        and backtest. Send it with a decision.
+        """
         proposal = reading.find(proposal_id, actor=self.actor)
-        examined = checks.examine(proposal, actor=self.actor)
+        seen = None
+        if proposal.state == Proposal.PENDING:
+            seen = digest.seen(proposal, actor=self.actor)
+        examined = checks.examine(proposal, actor=self.actor) if seen is None else seen.examined
         return Response(
             PROPOSAL.of(
                 proposal,
                 checks=[CHECK.of(check) for check in examined.checks],
+                seen_sha256=None if seen is None else seen.sha256,
                 **follow_up.values(proposal),
             )
         )

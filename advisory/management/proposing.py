@@ -88,7 +88,7 @@ class ProposingCommand(OrbitCommand):
 
     def _show(self, options: dict[str, Any]) -> None:
         actor = actors.operator()
-        proposal = reading.find(_identifier(options["id"]), actor=actor)
+        proposal = reading.find(identifier(options["id"]), actor=actor)
         examined = checks.examine(proposal, actor=actor)
         document = _shown(proposal) | {"checks": [asdict(check) for check in examined.checks]}
         if options["json"]:
@@ -150,7 +150,8 @@ def _shown(proposal: StrategyProposal) -> dict[str, Any]:
     return {name: getattr(proposal, name) for name in _MEMBERS} | {"state": _state(proposal)}
 
 
-def _identifier(text: str) -> UUID:
+def identifier(text: str) -> UUID:
+    """Return a proposal's id. Raises ProposalUnknown if it can't be one."""
     try:
         return UUID(text)
     except ValueError:
