@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import autonomy, decisions, policies, proposals
+from advisory.api import autonomy, backtests, decisions, policies, proposals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -57,6 +57,10 @@ urlpatterns = [
     path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/approve", decisions.ProposalApproval.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/reject", decisions.ProposalRejection.as_view()),
+    path(
+        "strategy-proposals/<uuid:proposal_id>/backtest",
+        backtests.ProposalBacktest.as_view(),
+    ),
     path("run-profiles", profiles.RunProfileList.as_view()),
     path("run-profiles/trigger", orchestrate.RunProfileTriggerAll.as_view()),
     path("run-profiles/<str:run_profile_id>/trigger", orchestrate.RunProfileTrigger.as_view()),
