@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import autonomy, backtests, proposals
+from advisory.api import autonomy, backtests, proposals, signals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -49,6 +49,9 @@ urlpatterns = [
         "profiles/<str:profile_id>/revisions/<int:number>/restore",
         revisions.ProfileRevisionRestore.as_view(),
     ),
+    path("profiles/<str:profile_id>/signals", signals.ProfileSignals.as_view()),
+    path("signals", signals.SignalList.as_view()),
+    path("signals/<uuid:signal_id>", signals.SignalDetail.as_view()),
     path(
         "profiles/<str:profile_id>/strategy-proposals",
         proposals.ProfileProposals.as_view(),
