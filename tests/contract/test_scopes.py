@@ -75,9 +75,12 @@ WRITES = [
     "/telemetry/events",
     "/profiles/p/strategy-proposals",
     "/strategy-proposals",
+    f"/strategy-proposals/{ID}/approve",
+    f"/strategy-proposals/{ID}/reject",
 ]
 #: Routes that need the scope `configure`.
 EDITS = [
+    ("PUT", "/governance/namespaces/default/approval-policy"),
     ("PUT", "/profiles/p"),
     ("PUT", "/run-profiles/r"),
     ("POST", "/profiles/p/revisions/1/restore"),
