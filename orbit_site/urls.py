@@ -4,7 +4,15 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import autonomy, backtests, confirmation, proposals, signals
+from advisory.api import (
+    autonomy,
+    backtests,
+    confirmation,
+    decisions,
+    policies,
+    proposals,
+    signals,
+)
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -59,6 +67,8 @@ urlpatterns = [
     path("strategy-proposals", proposals.ProposalList.as_view()),
     path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/confirm", confirmation.ProposalConfirm.as_view()),
+    path("strategy-proposals/<uuid:proposal_id>/approve", decisions.ProposalApproval.as_view()),
+    path("strategy-proposals/<uuid:proposal_id>/reject", decisions.ProposalRejection.as_view()),
     path(
         "strategy-proposals/<uuid:proposal_id>/backtest",
         backtests.ProposalBacktest.as_view(),
@@ -97,6 +107,10 @@ urlpatterns = [
     path("governance/unpause", pause.PauseEnd.as_view()),
     path("governance/namespaces", namespaces.NamespaceList.as_view()),
     path("governance/namespaces/<str:namespace>", namespaces.NamespaceDetail.as_view()),
+    path(
+        "governance/namespaces/<str:namespace>/approval-policy",
+        policies.ApprovalPolicyDetail.as_view(),
+    ),
     path("governance/namespaces/<str:namespace>/halt", namespaces.NamespaceHalt.as_view()),
     path("governance/namespaces/<str:namespace>/drain", namespaces.NamespaceDrain.as_view()),
     path("governance/namespaces/<str:namespace>/resume", namespaces.NamespaceResume.as_view()),

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from advisory.api import follow_up
 from advisory.autonomy import proposing
+from advisory.decisions import digest
 from advisory.errors import ProposalUnknown, Superseded
 from advisory.proposals import checks, create, reading
 from advisory.proposals.create import USERS_SCOPES
@@ -72,6 +73,7 @@ PROPOSAL = Fields(
     end_reason=TEXT,
     applied_revision=maybe(WHOLE),
     checks=optional(computed(many(CHECK.schema))),
+    seen_sha256=optional(computed(SHA256)),
     **follow_up.FIELDS,
 )
 #: Checked by ``patches.parse``, whose refusal says more than a schema's.
@@ -117,8 +119,9 @@ class ProposalList(Resource):
     def get(self, request: Request) -> Response:
         """Newest first. `state` is that of now: `expired` and `superseded` show at once.
 
-        With filters other than `profile_id` and the states `pending`, `approved` and `rejected`, a
-        page looks at 20,000 proposals: it may be short, even empty, while `next` goes on.
+        With filters other than `profile_id`, `namespace` and the states `pending`, `approved` and
+        `rejected`, or for a user who is confined to namespaces, a page looks at 20,000 proposals:
+        it may be short, even empty, while `next` goes on.
         """
         filters = queries.filters(self.query, _FILTERS)
         return pages.respond(
@@ -127,7 +130,7 @@ class ProposalList(Resource):
             PROPOSAL.of,
             query=self.query,
             key=("created_at", "id"),
-            scanned=reading.scanned(self.actor, **filters),
+            scanned=reading.scanned(**filters),
         )
 
     @operation(
@@ -172,16 +175,22 @@ class ProposalDetail(Resource):
         refusals=(ProposalUnknown,),
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        """With its decisions, the checks of now (whether you could approve it), what followed an
-        approval (`probation`, `forecast_outcome`), and how often the engine was right before
-        (`track_record`).
+        """With its decisions, the checks of now, and what followed its approval (`probation`,
+        `forecast_outcome`); `track_record` is how often the engine was right before.
+
+        While it is pending, `seen_sha256` stands for what you see of it, with its changes, checks
+        and backtest. Send it with a decision.
         """
         proposal = reading.find(proposal_id, actor=self.actor)
-        examined = checks.examine(proposal, actor=self.actor)
+        seen = None
+        if proposal.state == Proposal.PENDING:
+            seen = digest.seen(proposal, actor=self.actor)
+        examined = checks.examine(proposal, actor=self.actor) if seen is None else seen.examined
         return Response(
             PROPOSAL.of(
                 proposal,
                 checks=[CHECK.of(check) for check in examined.checks],
+                seen_sha256=None if seen is None else seen.sha256,
                 **follow_up.values(proposal),
             )
         )

@@ -125,6 +125,12 @@ ROUTES: dict[str, Prepare] = {
     "POST profiles/<str:profile_id>/strategy-proposals": post(
         "/profiles/{}/strategy-proposals", Installation.profile_with_low_performance
     ),
+    "POST strategy-proposals/<uuid:proposal_id>/approve": post(
+        "/strategy-proposals/{}/approve", Installation.proposal_id, **REASON
+    ),
+    "POST strategy-proposals/<uuid:proposal_id>/reject": post(
+        "/strategy-proposals/{}/reject", Installation.proposal_id, **REASON
+    ),
     "POST strategy-proposals": post(
         "/strategy-proposals",
         profile_id="p1",
@@ -156,6 +162,11 @@ ROUTES: dict[str, Prepare] = {
     "POST governance/pause": post("/governance/pause", **REASON),
     "POST governance/unpause": post("/governance/unpause", Installation.pause, **REASON),
     "POST governance/namespaces": post("/governance/namespaces", by="session", name="new"),
+    "PUT governance/namespaces/<str:namespace>/approval-policy": edit(
+        "PUT",
+        "/governance/namespaces/a/approval-policy",
+        {"required_approvals": 2, "expires_after_hours": None, **REASON},
+    ),
     "POST governance/namespaces/<str:namespace>/halt": post("/governance/namespaces/a/halt"),
     "POST governance/namespaces/<str:namespace>/halt: a new one": post(
         "/governance/namespaces/new/halt", by="session"
@@ -361,6 +372,26 @@ COMMANDS: dict[str, Prepare] = {
         "operations", "cancel", "{}", "--reason", "r", target=Installation.operation_run
     ),
     "pause": run("pause", "--reason", "r"),
+    "proposals approve": run(
+        "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal_id
+    ),
+    "proposals confirm": run(
+        "proposals", "confirm", "{}", "--reason", "r", target=Installation.proposal_on_probation
+    ),
+    "proposals create": run(
+        "proposals",
+        "create",
+        "--profile=p1",
+        '--patch=[{"op": "replace", "path": "/label", "value": "New"}]',
+        "--rationale=r",
+    ),
+    "proposals generate": run(
+        "proposals", "generate", "{}", target=Installation.profile_with_low_performance
+    ),
+    "proposals reject": run(
+        "proposals", "reject", "{}", "--reason", "r", target=Installation.proposal_id
+    ),
+    "proposals policy": run("proposals", "policy", "a", "--approvals", "2", "--reason", "r"),
     "rerun": run("rerun", "{}", "--reason", "r", target=Installation.finished_cycle),
     "rerun: many": run("rerun", "--all", "--reason", "r", target=Installation.finished_cycle),
     "signals": run("signals"),
@@ -385,6 +416,8 @@ SILENT_COMMANDS: dict[str, str] = {
     "config diff": "it reads",
     "cycles": "it reads",
     "dlq list": "it reads",
+    "proposals list": "it reads",
+    "proposals show": "it reads",
     "token list": "it reads",
     "user list": "it reads",
     "health": "it reads",

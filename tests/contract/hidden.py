@@ -81,6 +81,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "POST dead-letters/requeue": [{"filter": {"namespace": HIDDEN}, **REASON}],
     "POST dead-letters/dismiss": [{"filter": {"namespace": HIDDEN}, **REASON}],
+    "POST strategy-proposals/<uuid:proposal_id>/approve": [REASON, {}],
+    "POST strategy-proposals/<uuid:proposal_id>/reject": [REASON, {}],
     "POST strategy-proposals": [
         {"profile_id": "hidden-p", "patch": PATCH, "rationale": "mine"},
         {"run_profile_id": "hidden-rp", "patch": PATCH, "rationale": "mine"},
@@ -88,6 +90,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT profiles/<str:profile_id>": [profile("hidden-p", label="Mine")],
     "PUT run-profiles/<str:run_profile_id>": [run_profile("hidden-rp", "open-p", "open-ns")],
     "POST governance/namespaces/<str:namespace>/halt": [REASON, {}],
+    "PUT governance/namespaces/<str:namespace>/approval-policy": [
+        {"required_approvals": 1, "expires_after_hours": None, **REASON},
+        {},
+    ],
 }
 #: Documents that name something hidden.
 DOCUMENTS = [

@@ -127,6 +127,9 @@ class Installation:
         patch = [{"op": "replace", "path": "/label", "value": "New"}]
         return create.propose(PROFILE, "p1", patch, actor=SYSTEM, rationale="r").proposal
 
+    def proposal_id(self) -> Any:
+        return self.proposal().pk
+
     def probation(self) -> StrategyProposal:
         """Return a proposal that was approved for ten cycles."""
         reviewer = actor_of(create_user("rev", "Reviewer"))

@@ -32,17 +32,18 @@ def propose(
     author: User | str = "orbit",
     *,
     patch: list[dict[str, Any]] | None = None,
+    profile_id: str = "daily",
     run_profile_id: str | None = None,
     namespace: str | None = "eu",
     base_revision: int | None = None,
     expired: bool = False,
     **members: Any,
 ) -> StrategyProposal:
-    """Create a proposal to change ``daily``, of the engine or of a user, on today's revision."""
+    """Create a proposal of the engine or of a user, against the current revision."""
     name = author if isinstance(author, str) else author.username
     patch = PATCH if patch is None else patch
     row: Profile | RunProfile = (
-        Profile.objects.get(profile_id="daily")
+        Profile.objects.get(profile_id=profile_id)
         if run_profile_id is None
         else RunProfile.objects.get(run_profile_id=run_profile_id)
     )
@@ -58,7 +59,7 @@ def propose(
     }
     return StrategyProposal.objects.create(
         id=proposal_id,
-        profile_id="daily",
+        profile_id=profile_id,
         run_profile_id=run_profile_id,
         namespace=namespace,
         base_revision=row.revision if base_revision is None else base_revision,
