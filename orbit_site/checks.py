@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from django.db.models import Q
 from governance.kernel import sequences, sql
 from governance.kernel.errors import OrbitError
 from orbit.dispatch import endpoints
+from orbit.profiles import autonomy_file
 from telemetry import database as telemetry
 
 SERVER_FACTS = sql.load(__name__, "server_facts")
@@ -100,6 +102,10 @@ FINDINGS = {
         "A sequence is nearly out of numbers.",
         "Widen it: `ALTER SEQUENCE ... AS bigint NO MAXVALUE`, and the column that it fills.",
     ),
+    "orbit.W021": (
+        "autonomy.json is invalid: none of its policies acts, and the next start fails.",
+        "Run `manage.py config check` to see why.",
+    ),
 }
 
 
@@ -136,6 +142,7 @@ def settings_of_production() -> list[CheckMessage]:
         11: settings.ORBIT_LOG_FORMAT != "json",
         12: len(settings.ORBIT_METRICS_TOKEN) < SHORTEST_TOKEN,
         13: settings.ORBIT_GLOBAL_PAUSE,
+        21: bool(autonomy_file.read(Path(settings.ORBIT_CONFIG_DIR))[1]),
     }
     return [_warning(number) for number, is_problem in problems.items() if is_problem]
 

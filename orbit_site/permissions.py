@@ -15,6 +15,8 @@ from django.core.management import get_commands, load_command_class
 from django.http import HttpRequest
 from django.urls import URLPattern, get_resolver
 
+from advisory.proposals import create
+from advisory.signals import compute as signals
 from governance.access.actors import Actor
 from governance.access.roles import ROLES, SCOPES, Scope
 from governance.console import pages
@@ -27,15 +29,18 @@ COLUMNS = (ANONYMOUS, *ROLES, *(f"token: {scope}" for scope in SCOPES))
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The scopes to open and to submit an admin class's form."""
+    """The scopes to open and to submit an admin class's form; of several, one is enough."""
 
-    opens: Scope
-    submits: Scope | None = None
+    opens: Scope | tuple[Scope, ...]
+    submits: Scope | tuple[Scope, ...] | None = None
     workspace: bool = False  # users who are confined to namespaces may not use it
 
 
 #: Addresses of tables that are neither Django's nor a reasoned action, by URL name.
 FORMS = {
+    "advisory_advisorysignal_compute": Form(signals.SCOPES, signals.SCOPES),
+    "advisory_strategyproposal_confirm": Form(Scope.READ, Scope.REVIEW),
+    "advisory_strategyproposal_propose": Form(create.USERS_SCOPES, create.USERS_SCOPES),
     "auth_user_password_change": Form(Scope.ADMINISTER, Scope.ADMINISTER, workspace=True),
     "governance_audittrailentry_verify": Form(Scope.READ, workspace=True),
     "governance_audittrailentry_export": Form(Scope.READ),
@@ -163,17 +168,16 @@ def _forms(table: Any, place: str, actions: set[str]) -> Iterator[Row]:
             table.opts.label,
             _WORKSPACE_ONLY if form.workspace else "",
         )
+        opens = _holders(*_each(form.opens), tokens=False)
         if form.submits != form.opens:
-            yield Row("page", "GET", route, _holders(form.opens, tokens=False), label, note)
+            yield Row("page", "GET", route, opens, label, note)
         if form.submits is not None:
-            yield Row(
-                "form",
-                "POST",
-                route,
-                _holders(form.opens, tokens=False) & _holders(form.submits, tokens=False),
-                label,
-                note,
-            )
+            may = opens & _holders(*_each(form.submits), tokens=False)
+            yield Row("form", "POST", route, may, label, note)
+
+
+def _each(scopes: Scope | tuple[Scope, ...]) -> tuple[Scope, ...]:
+    return (scopes,) if isinstance(scopes, Scope) else scopes
 
 
 def _who(table: Any, question: str, namespaces: frozenset[str] | None = None) -> frozenset[str]:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import decisions, policies, proposals
+from advisory.api import autonomy, decisions, policies, proposals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -108,6 +108,9 @@ urlpatterns = [
     path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
     path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
+    path("autonomy/actions", autonomy.AutonomyActionList.as_view()),
+    path("autonomy/actions/<uuid:action_id>", autonomy.AutonomyActionDetail.as_view()),
+    path("autonomy/actions/<uuid:action_id>/revert", autonomy.AutonomyActionRevert.as_view()),
     path("operations", operations.OperationRunList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),
     path("operations/<uuid:run_id>/items", operations.OperationRunItemList.as_view()),

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
 from psycopg.types.json import Jsonb
 
+from advisory.autonomy import documents
 from advisory.autonomy.policies import Policy
 from advisory.autonomy.switches import guarded
 from advisory.models import AutonomyAction
@@ -19,8 +19,7 @@ from governance.kernel import constraints, sql
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import gate
-from orbit.profiles import edit, revisions
-from orbit.profiles.expected import exactly
+from orbit.profiles import revisions
 from orbit.states import ProfileState
 
 FIND_TARGETS = sql.load(__name__, "find_targets")
@@ -100,6 +99,9 @@ def act(policy: Policy, target: Target, *, computation_id: UUID) -> AutonomyActi
 
 
 def _act(policy: Policy, target: Target, computation_id: UUID) -> AutonomyAction:
+    kind, action_id = policy.kind, uuid7()
+    # A revision never changes, so what takes long with a large one is done before the transaction.
+    change = documents.Change.of(kind, target.name, target.revision, state=ProfileState.DISABLED)
     with audit.transaction():
         # Whatever was read before may have changed: editors and other evaluators wait from here on.
         revisions.lock()
@@ -111,7 +113,6 @@ def _act(policy: Policy, target: Target, computation_id: UUID) -> AutonomyAction
             f"window{'' if policy.windows == 1 else 's'}, confidence {target.confidence:.3f} "
             f"(signal {target.signal_id})"
         )
-        action_id = uuid7()
         recorded = INSERT_ACTION.one(
             id=action_id,
             policy=policy.name,
@@ -130,22 +131,14 @@ def _act(policy: Policy, target: Target, computation_id: UUID) -> AutonomyAction
                 f"Policy {policy.name} has acted {policy.max_per_day} times today (UTC): "
                 "that is its max_per_day."
             )
-        saved = edit.set_state(
-            policy.kind,
-            target.name,
-            ProfileState.DISABLED,
-            actor=SYSTEM,
-            source="autonomy",
-            reason=reason,
-            expected=exactly(target.revision),
-        )
+        change.write(actor=SYSTEM, reason=reason)
         audit.record(
             Action.AUTONOMY_ACTED,
             actor=SYSTEM.name,
             object_id=str(action_id),
             namespace=target.namespace,
-            before=_state(ProfileState.ENABLED, target, target.revision),
-            after=_state(ProfileState.DISABLED, target, saved.revision),
+            before=change.before,
+            after=change.after,
             reason=reason,
         )
         return AutonomyAction.objects.get(id=action_id)
@@ -155,7 +148,7 @@ def _still(policy: Policy, target: Target, computation_id: UUID) -> Target:
     """Return the target as it is now. Raises Refused if the policy's condition no longer holds."""
     only = replace(policy, profiles=(target.profile_id,), namespaces=(target.namespace,))
     for current in find_targets(computation_id, [only]):
-        if current.name == target.name:
+        if (current.name, current.revision) == (target.name, target.revision):
             return replace(current, number=target.number)
     raise Refused(f"{target.name} has changed meanwhile, or a later signal says something else.")
 
@@ -171,12 +164,3 @@ def _ensure_inside(policy: Policy, target: Target) -> None:
 def _ensure_open(namespaces: Collection[str]) -> None:
     for refusal in gate.refusals(namespaces).values():
         raise refusal
-
-
-def _state(state: ProfileState, target: Target, revision: int) -> dict[str, Any]:
-    return {
-        "profile_id": target.profile_id,
-        "run_profile_id": target.run_profile_id,
-        "state": str(state),
-        "revision": revision,
-    }

@@ -30,7 +30,7 @@ from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, destination, header
+from orbit_site.console import banner, destination, header, menu
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -119,6 +119,7 @@ class OrbitAdminSite(AdminSite):
             **context,
             "banners": banner.active(actor),
             "halting": header.halting(request, actor),
+            "waiting": menu.waiting(request),
         }
 
     def get_urls(self) -> Any:
@@ -128,7 +129,7 @@ class OrbitAdminSite(AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         tables = super().get_app_list(request, app_label)
-        return tables if app_label else pages.menu(actor_of(request)) + tables
+        return tables if app_label else menu.arranged(request, tables)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {**self.each_context(request), **(extra_context or {})}

@@ -125,10 +125,10 @@ ROUTES: dict[str, Prepare] = {
         "/profiles/{}/strategy-proposals", Installation.profile_with_low_performance
     ),
     "POST strategy-proposals/<uuid:proposal_id>/approve": post(
-        "/strategy-proposals/{}/approve", Installation.proposal, **REASON
+        "/strategy-proposals/{}/approve", Installation.proposal_id, **REASON
     ),
     "POST strategy-proposals/<uuid:proposal_id>/reject": post(
-        "/strategy-proposals/{}/reject", Installation.proposal, **REASON
+        "/strategy-proposals/{}/reject", Installation.proposal_id, **REASON
     ),
     "POST strategy-proposals": post(
         "/strategy-proposals",
@@ -176,6 +176,11 @@ ROUTES: dict[str, Prepare] = {
     "POST governance/namespaces/<str:namespace>/resume": post(
         "/governance/namespaces/a/resume", Installation.halted_namespace, **REASON
     ),
+    "POST autonomy/actions/<uuid:action_id>/revert": post(
+        "/autonomy/actions/{}/revert",
+        lambda installation: installation.autonomy_action().pk,
+        **REASON,
+    ),
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
 SILENT_ROUTES: dict[str, str] = {
@@ -183,6 +188,7 @@ SILENT_ROUTES: dict[str, str] = {
 }
 
 ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
+    "advisory_autonomyaction_revert": Installation.autonomy_action,
     "governance_apitoken_revoke": Installation.token,
     "governance_loginattempt_unlock": Installation.lockout,
     "governance_operationrun_cancel": lambda installation: OperationRun.objects.get(
@@ -209,6 +215,21 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
 FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"}}
 
 FORMS: dict[str, Prepare] = {
+    "advisory_advisorysignal_compute": submit("advisory/advisorysignal/compute/"),
+    "advisory_strategyproposal_change": submit(
+        "advisory/strategyproposal/{}/change/",
+        lambda installation: installation.proposal().pk,
+        verdict="reject",
+        **REASON,
+    ),
+    "advisory_strategyproposal_confirm": submit(
+        "advisory/strategyproposal/{}/confirm/",
+        lambda installation: installation.probation().pk,
+        **REASON,
+    ),
+    "advisory_strategyproposal_propose": save_editor(
+        "advisory/strategyproposal/propose/profile/{}/", Installation.profile, label="New"
+    ),
     "auth_user_add": lambda installation: (
         lambda: installation.browser.post(
             "/admin/auth/user/add/",
@@ -296,6 +317,9 @@ FORMS: dict[str, Prepare] = {
 }
 #: Pages that leave no audit entry, each with the reason.
 SILENT_PAGES: dict[str, str] = {
+    "advisory_advisorysignal_changelist": "it only reads",
+    "advisory_advisorysignal_change": "it only reads",
+    "advisory_strategyproposal_changelist": "it only reads",
     "index": "it only reads",
     "app_list": "it only reads",
     "jsi18n": "it is a script",
@@ -325,6 +349,14 @@ SILENT_PAGES: dict[str, str] = {
 }
 
 COMMANDS: dict[str, Prepare] = {
+    "autonomy revert": run(
+        "autonomy",
+        "revert",
+        "{}",
+        "--reason",
+        "r",
+        target=lambda installation: installation.autonomy_action().pk,
+    ),
     "config export": run("config", "export"),
     "config reload": run("config", "reload"),
     "dlq requeue": run("dlq", "requeue", "{}", "--reason", "r", target=Installation.dead_letter),
@@ -337,10 +369,10 @@ COMMANDS: dict[str, Prepare] = {
     ),
     "pause": run("pause", "--reason", "r"),
     "proposals approve": run(
-        "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal
+        "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal_id
     ),
     "proposals reject": run(
-        "proposals", "reject", "{}", "--reason", "r", target=Installation.proposal
+        "proposals", "reject", "{}", "--reason", "r", target=Installation.proposal_id
     ),
     "proposals policy": run("proposals", "policy", "a", "--approvals", "2", "--reason", "r"),
     "rerun": run("rerun", "{}", "--reason", "r", target=Installation.finished_cycle),
@@ -358,6 +390,8 @@ COMMANDS: dict[str, Prepare] = {
     "user unlock": run("user", "unlock", "vic", target=Installation.lockout),
 }
 SILENT_COMMANDS: dict[str, str] = {
+    "autonomy list": "it reads",
+    "autonomy policies": "it reads",
     "audit verify": "it reads",
     "audit export": "it reads",
     "config check": "it reads",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from advisory.models import StrategyProposal
+from advisory.models import AutonomyAction, StrategyProposal
 from advisory.proposals import create
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
@@ -33,6 +33,7 @@ from orbit.models import (
 from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
+from tests.support import advisory_signals
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -46,6 +47,7 @@ PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 #: The ids of hidden objects, by the name of the route's parameter. A missing twin is ``nowhere-``.
 HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
+    "action_id": lambda: AutonomyAction.objects.get(namespace=HIDDEN).pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
@@ -114,6 +116,7 @@ INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
 REQUIRED_QUERY = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
 #: Filters that name something hidden, for every list that has the parameter.
 FILTERS = {
+    "policy": "hidden-policy",
     "namespace": HIDDEN,
     "run_profile_id": "hidden-rp",
     "profile_id": "hidden-p",
@@ -145,6 +148,22 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "orbit_schedule_cron": [
         ("orbit/schedules/run-profile:hidden-rp/cron/", fields)
         for fields in (None, {"cron": "0 9 * * *", **REASON})
+    ],
+    "advisory_advisorysignal_compute": [
+        ("advisory/advisorysignal/compute/", {"profile_id": "hidden-p"})
+    ],
+    "advisory_strategyproposal_change": [
+        (
+            "advisory/strategyproposal/{proposal_id}/change/",
+            {"verdict": "reject", **REASON},
+        )
+    ],
+    "advisory_strategyproposal_confirm": [
+        ("advisory/strategyproposal/{proposal_id}/confirm/", fields) for fields in (None, REASON)
+    ],
+    "advisory_strategyproposal_propose": [
+        ("advisory/strategyproposal/propose/profile/{profile}/", fields)
+        for fields in (None, {"document": "{}", "revision": "1", "latest": "1", **REASON})
     ],
     "orbit_profile_add": [("orbit/profile/add/", {**REASON})],
     "orbit_profile_change": [
@@ -233,6 +252,7 @@ def create_hidden_objects() -> None:
     ended = run_cycle(start_cycle("hidden-rp", b'{"text": "hidden-payload"}'))
     assert ValueLedgerEntry.objects.filter(namespace=HIDDEN).exists()
     create_one_of_each(HIDDEN, "hidden")
+    advisory_signals.action("hidden-p", HIDDEN, "hidden-policy")
     bulk.dismiss(bulk.LetterFilter(namespace=HIDDEN), actor=SYSTEM, reason="hidden-reason")
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):

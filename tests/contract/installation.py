@@ -1,5 +1,6 @@
 """An installation with an administrator, and the objects that actions need."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,19 +8,25 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+from advisory.autonomy.evaluate import evaluate
+from advisory.decisions import decide
+from advisory.decisions.probation import Terms
+from advisory.models import AutonomyAction, StrategyProposal
+from advisory.proposals import create
+from advisory.states import Verdict
 from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
 from governance.namespaces import halts, pauses
 from orbit.dispatch import bulk
 from orbit.models import Profile, RunProfile
+from orbit.profiles.kinds import PROFILE
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
 from tests.support import advisory_signals
-from tests.support.advice import propose
-from tests.support.callers import Api, api, create_user
+from tests.support.callers import Api, actor_of, api, create_user
 from tests.support.callers import console as browser_of
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 from tests.support.dead_letters import create_dead_letters
@@ -60,9 +67,6 @@ class Installation:
             day=now.date(), namespace="a", event_count=0, size=0, created_at=now, verified_at=now
         )
 
-    def proposal(self) -> Any:
-        return propose(profile_id="p1", namespace="a").pk
-
     def token(self) -> Any:
         return tokens.create(self.other_user, scopes=["read"], actor=SYSTEM)[0]
 
@@ -90,6 +94,14 @@ class Installation:
         sync([Schedule(CYCLES, "0 6 * * *", "UTC")])
         return CYCLES
 
+    def autonomy_action(self) -> AutonomyAction:
+        """Let a policy disable the profile."""
+        policy = advisory_signals.policy(profiles=["p1"], namespaces=["a"])
+        (self.folder / "autonomy.json").write_text(json.dumps([policy]))
+        low = advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
+        [action] = evaluate(low).actions
+        return action
+
     def profile(self, **members: Any) -> Profile:
         """Return the profile ``p1``, with ``members`` as a new revision."""
         store_profiles([profile("p1", **members)], [])
@@ -103,6 +115,25 @@ class Installation:
         """Return the run profile ``r1``, with ``members`` as a new revision."""
         store_profiles([], [run_profile("r1", "p1", "a", **members)])
         return RunProfile.objects.get()
+
+    def proposal(self) -> StrategyProposal:
+        """Return a pending proposal to change the profile ``p1``."""
+        patch = [{"op": "replace", "path": "/label", "value": "New"}]
+        return create.propose(PROFILE, "p1", patch, actor=SYSTEM, rationale="r").proposal
+
+    def proposal_id(self) -> Any:
+        return self.proposal().pk
+
+    def probation(self) -> StrategyProposal:
+        """Return a proposal that was approved for ten cycles."""
+        reviewer = actor_of(create_user("rev", "Reviewer"))
+        return decide.decide(
+            self.proposal().pk,
+            Verdict.APPROVE,
+            actor=reviewer,
+            reason="r",
+            probation=Terms(cycles=10),
+        ).proposal
 
     def user_form(self, **changes: Any) -> dict[str, Any]:
         operator = Group.objects.get(name="Operator")

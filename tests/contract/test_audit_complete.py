@@ -24,6 +24,7 @@ from tests.support.pipeline import configure_endpoints
 def installation(db: None, tmp_path: Path, settings: Any) -> Installation:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/hook")
     settings.ORBIT_CONFIG_DIR, settings.ORBIT_PASSWORD = tmp_path, "a-long-password-1"
+    settings.ORBIT_PHASE4_ENABLED = settings.ORBIT_PHASE4_ALLOW_MUTATION = True
     documents = [profile("p1")], [run_profile("r1", "p1", "a")]
     store_profiles(*documents)
     write_profiles(tmp_path, [profile("p1", label="Another")], documents[1])

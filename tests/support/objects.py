@@ -15,13 +15,14 @@ from governance.namespaces import halts
 from governance.rest import openapi
 from governance.rest.resources import Resource
 from orbit.cycles import halt_certificates
-from orbit.models import CronTick, ValueLedgerEntry
+from orbit.models import CronTick, Profile, ValueLedgerEntry
 from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules import change
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from orbit.states import Tick
+from tests.support import advisory_signals
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -46,13 +47,17 @@ def create_objects(settings: Any) -> dict[str, Any]:
     configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
     create_schedule()
     create_one_of_each()
+    advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
     LoginAttempt.objects.create(
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
     return {
+        "action_id": str(advisory_signals.action("p1", "a").pk),
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "proposal_id": create_proposal(),
+        "noun": "profile",
+        "pk": Profile.objects.get(profile_id="p1").pk,
         "profile_id": "p1",
         "run_profile_id": "r1",
         "namespace": "a",

@@ -1,6 +1,5 @@
 """Evaluation of the written policies: what acts, and everything that keeps them from it."""
 
-import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,46 +21,22 @@ from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE
 from orbit.states import ProfileState
 from tests.support import advisory_signals
+from tests.support.advisory_signals import policy
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
 LOW = ("low_performance", 0.99)
-
-
-def policy(name: str = "broken", **members: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "when": {"signal": "low_performance", "windows": 1, "min_confidence": 0.9},
-        "do": "disable_profile",
-        "profiles": ["daily"],
-        "namespaces": ["eu"],
-        "max_per_day": 3,
-        **members,
-    }
+Write = Callable[..., None]
 
 
 def windows(number: int, confidence: float = 0.9) -> dict[str, Any]:
     return {"signal": "low_performance", "windows": number, "min_confidence": confidence}
 
 
-@pytest.fixture
-def folder(settings: Any, tmp_path: Path) -> Path:
-    settings.ORBIT_PHASE4_ENABLED = settings.ORBIT_PHASE4_ALLOW_MUTATION = True
-    settings.ORBIT_CONFIG_DIR = tmp_path
+@pytest.fixture(autouse=True)
+def configuration(db: None) -> None:
     store_profiles([profile()], [run_profile()])
-    return tmp_path
-
-
-Write = Callable[..., None]
-
-
-@pytest.fixture
-def write(folder: Path) -> Write:
-    def write(*policies: dict[str, Any]) -> None:
-        (folder / "autonomy.json").write_text(json.dumps(policies))
-
-    return write
 
 
 def low(*names: str, **options: Any) -> UUID:
@@ -95,11 +70,7 @@ def test_a_policy_disables_the_profile_and_leaves_a_complete_trace(write: Write)
     entry = AuditTrailEntry.objects.get(action="autonomy.acted")
     assert (entry.actor, entry.object_id, entry.namespace) == ("orbit", str(action.id), "eu")
     assert entry.reason == action.reason == revision.reason
-    documents = {"profile_id": "daily", "run_profile_id": None}
-    assert entry.before == {**documents, "state": "enabled", "revision": 1}
-    assert entry.after == {**documents, "state": "disabled", "revision": 2}
-    changed = AuditTrailEntry.objects.get(action="profile.changed")
-    assert (changed.before["state"], changed.after["state"]) == ("enabled", "disabled")
+    assert (entry.before, entry.after) == (profile(), profile(state="disabled"))
 
 
 def test_a_run_profile_is_disabled_only_in_the_namespace_of_the_signal(write: Write) -> None:

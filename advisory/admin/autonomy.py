@@ -1,0 +1,48 @@
+"""What autonomy did, with Revert."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from advisory.autonomy import revert as reverting
+from advisory.autonomy.revert import AutonomyOff
+from advisory.models import AutonomyAction
+from governance.access.roles import Scope
+from governance.console import filters
+from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.base import actor_of
+
+
+@admin.register(AutonomyAction)
+class AutonomyActionAdmin(ReasonedAdmin):
+    """Changes that written policies made."""
+
+    namespace_path = "namespace"
+    list_display = (
+        "acted_at",
+        "policy",
+        "profile_id",
+        "run_profile_id",
+        "namespace",
+        "reason",
+        "reverted_at",
+        "reverted_by",
+    )
+    list_filter = (filters.NamespaceFilter,)
+    search_fields = ("id", "profile_id", "policy")
+
+    @reasoned_action(
+        label="Revert",
+        scope=Scope.CONFIGURE,
+        explains="Makes the revision before this action the current one again, as a new revision. "
+        "Refused if the document was edited since.",
+        when=lambda action: action.reverted_at is None,
+    )
+    def revert(self, request: HttpRequest, action: AutonomyAction, reason: str) -> str:
+        reverted = reverting.revert(action.pk, actor=actor_of(request), reason=reason)
+        if reverted is None:
+            raise AutonomyOff
+        name = reverted.run_profile_id or reverted.profile_id
+        return (
+            f"Reverted: {name} has revision {reverted.reverted_revision} now, which equals "
+            f"revision {reverted.base_revision}."
+        )

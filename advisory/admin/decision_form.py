@@ -1,0 +1,40 @@
+"""The form that approves or rejects a proposal."""
+
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from advisory.decisions.probation import MOST_CYCLES, Terms
+from advisory.states import Verdict
+from governance.console.actions import ReasonForm
+
+
+class DecisionForm(ReasonForm):
+    """The verdict comes from the button that was pressed; none is preselected."""
+
+    verdict = forms.ChoiceField(choices=[(str(verdict), str(verdict)) for verdict in Verdict])
+    #: The digest of what the page showed.
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput())
+    #: Made with the page, so that a second press decides nothing more.
+    call = forms.UUIDField(required=False, widget=forms.HiddenInput())
+    cycles = forms.IntegerField(
+        label="Cycles",
+        required=False,
+        min_value=1,
+        max_value=MOST_CYCLES,
+        help_text="The earlier revision comes back after so many ended cycles.",
+    )
+    until = forms.DateTimeField(
+        required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["until"].label = f"Until ({timezone.get_current_timezone_name()})"
+        self.fields["verdict"].error_messages["required"] = "Press Approve or Reject."
+
+    def terms(self) -> Terms | None:
+        """Return the probation that was asked for. Raises ProbationInvalid."""
+        cycles, until = self.cleaned_data["cycles"], self.cleaned_data["until"]
+        return None if cycles is None and until is None else Terms(cycles=cycles, until=until)

@@ -1,0 +1,126 @@
+"""The page on which a user proposes a change of a profile: its editor, without saving it."""
+
+from typing import Any
+
+import jsonpatch
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from advisory.models import StrategyProposal
+from advisory.proposals import create
+from governance.access.actors import Actor
+from governance.console import line_diff, pages
+from governance.console.base import actor_of
+from governance.kernel.errors import OrbitError
+from orbit.admin import form_fields
+from orbit.admin.document_form import DocumentForm
+from orbit.errors import RevisionUnknown
+from orbit.profiles import history
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
+
+KINDS: dict[str, AnyKind] = {"profile": PROFILE, "runprofile": RUN_PROFILE}
+
+
+class ProposalForm(DocumentForm):
+    """The document as it should be, a title, and why."""
+
+    title = forms.CharField(
+        label="Title",
+        required=False,
+        max_length=200,
+        help_text="What the reviewers read first, such as: Raise the back-off of tier 3.",
+    )
+
+
+def may_propose(actor: Actor) -> bool:
+    """Return whether ``actor`` has one of the permissions to propose a change."""
+    return any(actor.may(scope) for scope in create.USERS_SCOPES)
+
+
+def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
+    """Show the form for the document; on POST preview or make the proposal.
+
+    Raises Http404, PermissionDenied and BadRequest.
+    """
+    actor = actor_of(request)
+    if not may_propose(actor):
+        raise PermissionDenied
+    kind = KINDS.get(noun)
+    row = None if kind is None else kind.visible_to(actor).filter(pk=pk).first()
+    if kind is None or row is None:
+        raise Http404
+    form = _form(request, kind, row, actor)
+    context: dict[str, Any] = {}
+    if form.is_valid() and (document := form.merged()) is not None:
+        if "_preview" in request.POST:
+            context["diff"] = line_diff.compare(form.base, document)
+        elif proposal := _make(request, kind, row, form, document):
+            address = reverse("admin:advisory_strategyproposal_change", args=[proposal.pk])
+            return HttpResponseRedirect(address)
+    return pages.draw(
+        request,
+        "admin/advisory/propose.html",
+        title=f"Propose a change of {row}",
+        form=form,
+        row=row,
+        kind=kind,
+        document_link=reverse(f"admin:orbit_{noun}_change", args=[row.pk]),
+        list_link=reverse(f"admin:orbit_{noun}_changelist"),
+        **context,
+    )
+
+
+def _form(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> ProposalForm:
+    form = ProposalForm(
+        request.POST if request.method == "POST" else None,
+        members=form_fields.members_of(kind, actor, new=False),
+        base=_base(request, kind, row, actor),
+        revision=row.revision,
+        wants_reason="_preview" not in request.POST,
+    )
+    form.order_fields(["title", *form.fields])
+    return form
+
+
+def _base(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> dict[str, Any]:
+    revision = request.POST.get("revision", "")
+    if request.method != "POST" or revision == str(row.revision):
+        return dict(row.document)
+    # Fields are compared with what the user saw.
+    try:
+        return dict(history.find(kind, str(row), int(revision), actor=actor).document)
+    except (ValueError, RevisionUnknown):
+        raise BadRequest("There is no such revision.") from None
+
+
+def _make(
+    request: HttpRequest,
+    kind: AnyKind,
+    row: AnyRow,
+    form: ProposalForm,
+    document: dict[str, Any],
+) -> StrategyProposal | None:
+    try:
+        made = create.propose(
+            kind,
+            str(row),
+            jsonpatch.make_patch(form.base, document).patch,
+            actor=actor_of(request),
+            rationale=form.cleaned_data["reason"],
+            title=form.cleaned_data["title"],
+            base_revision=form.cleaned_data["revision"],
+        )
+    except OrbitError as refusal:
+        for text in [error["detail"] for error in refusal.errors] or [refusal.detail]:
+            form.add_error(None, text)
+        return None
+    messages.success(
+        request,
+        "Your proposal waits for a reviewer."
+        if made.created
+        else "The same change was proposed already: this is that proposal.",
+    )
+    return made.proposal

@@ -1,0 +1,52 @@
+"""The menu: pages by what one wants to do, then all tables."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from advisory.proposals import waiting as proposals
+from advisory.proposals.waiting import Waiting
+from governance.console import pages
+from governance.console.base import actor_of
+
+_DECIDE = "Decide"
+_FIRST = {"StrategyProposal": "Approvals", "AdvisorySignal": "Signals"}
+
+
+def waiting(request: HttpRequest) -> Waiting:
+    """Return what waits for the user's decision, read once for each request."""
+    answer: Waiting | None = getattr(request, "console_waiting", None)
+    if answer is None:
+        answer = proposals.for_actor(actor_of(request))
+        request.console_waiting = answer  # type: ignore[attr-defined]
+    return answer
+
+
+def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the groups of the menu: decisions first, then pages, then ``tables``."""
+    groups = pages.menu(actor_of(request))
+    decide = next((group for group in tables if group["app_label"] == "advisory"), None)
+    if decide is None:
+        return groups + tables
+    places = list(_FIRST)
+    models = sorted(
+        decide["models"],
+        key=lambda model: (
+            places.index(model["object_name"]) if model["object_name"] in _FIRST else len(places)
+        ),
+    )
+    entries = [{**model, "name": _name(request, model)} for model in models]
+    others = [group for group in tables if group is not decide]
+    return [{**decide, "name": _DECIDE, "models": entries}, *groups, *others]
+
+
+def _name(request: HttpRequest, model: dict[str, Any]) -> Any:
+    name = _FIRST.get(model["object_name"], model["name"])
+    if model["object_name"] != "StrategyProposal" or not waiting(request).count:
+        return name
+    return format_html(
+        '{} <span class="count">{}<span class="visually-hidden"> waiting for you</span></span>',
+        name,
+        waiting(request).number,
+    )
