@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    advisory_signals,
     audit,
     claim,
     cycles,
@@ -25,7 +26,7 @@ from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
-MORE_PARTS = ("claim",)
+MORE_PARTS = ("claim", "advice")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
@@ -43,7 +44,7 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
-        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim",
+        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -75,6 +76,12 @@ def _options() -> argparse.Namespace:
         type=int,
         default=100_000,
         help="with telemetry: events of 1 KB in a round of ingest (100,000); a million is 1 GB",
+    )
+    parser.add_argument(
+        "--signal-events",
+        type=int,
+        default=1_000_000,
+        help="with advice: events that signals are computed over (1,000,000)",
     )
     parser.add_argument(
         "--tasks",
@@ -127,8 +134,6 @@ def main() -> int:
             _show(_idle(idle.measure(here, seconds=options.seconds), options.seconds))
         if "audit" in parts:
             _show(_audit(audit.measure(here, rounds=options.rounds, seconds=4)))
-        if "claim" in parts:
-            _show(_claim(claim.measure(here, most=options.due)))
         if "telemetry" in parts:
             _show(
                 _telemetry_ingest(
@@ -145,6 +150,7 @@ def main() -> int:
             )
             _show(telemetry_projection.measure(here, most=1_000_000).lines())
             _show(telemetry_reconcile.measure(here, tasks=options.tasks).lines())
+        _measure_more(here, options)
         if "deliveries" in parts:  # last: it changes the configuration
             _show(
                 _deliveries(
@@ -164,6 +170,14 @@ def main() -> int:
                 _memory("over many", memory.over_many(here, total=100_000, marks=(10_000, 50_000)))
             )
     return 0
+
+
+def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
+    """Measure the parts that are done only if they are named."""
+    if "claim" in options.parts:
+        _show(_claim(claim.measure(here, most=options.due)))
+    if "advice" in options.parts:
+        _show(advisory_signals.measure(here, events=options.signal_events).lines())
 
 
 def _show(lines: list[str]) -> None:

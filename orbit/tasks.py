@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection
 
 from governance.kernel import availability, clock
-from governance.operations import slices
+from governance.operations import nightly_work, slices
 from orbit import interrupts, queue
 from orbit.cycles import runner
 from orbit.cycles.rerun import bulk as rerun_bulk
@@ -36,20 +36,21 @@ OPERATIONS: dict[str, slices.SliceHandler] = {
     reconcile.TYPE: lambda slice_: _stamped(reconcile.run_slice, slice_),
 }
 
-#: Types of operation runs that are started once per UTC day.
-NIGHTLY: list[str] = [sweep.TYPE, reconcile.TYPE]
+#: Types of operation runs that are started once per UTC day, without those that apps register.
+NIGHTLY: tuple[str, ...] = (sweep.TYPE, reconcile.TYPE)
 
 
-def register_nightly(type_: str, run_slice: slices.SliceHandler) -> None:
-    """Have runs of ``type_`` started once per UTC day, and their slices done by ``run_slice``.
+def nightly() -> tuple[str, ...]:
+    """Return the types of operation runs that are started once per UTC day."""
+    return (*NIGHTLY, *nightly_work.registered())
 
-    For apps that ``orbit`` doesn't know; call it when they are ready. A slice may take as long as
-    ``LONGEST_SLICE_SECONDS``. Raises ValueError if another handler has this type.
-    """
-    if type_ in OPERATIONS:
-        raise ValueError(f"Operation runs of type {type_} have a handler already.")
-    OPERATIONS[type_] = functools.partial(_stamped, run_slice)
-    NIGHTLY.append(type_)
+
+def handlers() -> dict[str, slices.SliceHandler]:
+    """Return the handlers of slices by type. A registered one may take LONGEST_SLICE_SECONDS."""
+    return OPERATIONS | {
+        type_: functools.partial(_stamped, run_slice)
+        for type_, run_slice in nightly_work.registered().items()
+    }
 
 
 def advance() -> None:
@@ -83,7 +84,7 @@ def tick(*tick_ids: str) -> None:
 def operate(run_id: str) -> None:
     """Do the next slice of an operation run if it is due and free."""
     slices.do_next(
-        UUID(run_id), OPERATIONS, wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
+        UUID(run_id), handlers(), wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
     )
 
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import autonomy, decisions, policies, proposals
+from advisory.api import autonomy, backtests, decisions, policies, proposals, signals
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -49,6 +49,9 @@ urlpatterns = [
         "profiles/<str:profile_id>/revisions/<int:number>/restore",
         revisions.ProfileRevisionRestore.as_view(),
     ),
+    path("profiles/<str:profile_id>/signals", signals.ProfileSignals.as_view()),
+    path("signals", signals.SignalList.as_view()),
+    path("signals/<uuid:signal_id>", signals.SignalDetail.as_view()),
     path(
         "profiles/<str:profile_id>/strategy-proposals",
         proposals.ProfileProposals.as_view(),
@@ -57,6 +60,10 @@ urlpatterns = [
     path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/approve", decisions.ProposalApproval.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/reject", decisions.ProposalRejection.as_view()),
+    path(
+        "strategy-proposals/<uuid:proposal_id>/backtest",
+        backtests.ProposalBacktest.as_view(),
+    ),
     path("run-profiles", profiles.RunProfileList.as_view()),
     path("run-profiles/trigger", orchestrate.RunProfileTriggerAll.as_view()),
     path("run-profiles/<str:run_profile_id>/trigger", orchestrate.RunProfileTrigger.as_view()),

@@ -16,9 +16,9 @@ from advisory.backtest.deliveries import RecordedDelivery
 from advisory.backtest.replay import RecordedCycle
 from advisory.backtest.tiers import RecordedTier
 from advisory.models import StrategyProposal
+from advisory.proposals import create
 from governance.kernel import sql
 from orbit.pipeline import rules
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 from orbit.states import Cycle, Job, Tier
 
 READ_CYCLES = sql.load(__name__, "read_cycles")
@@ -99,14 +99,9 @@ class Rows:
 _Instruction = tuple[Settings, str, Mapping[tuple[str, ...], bool]]
 
 
-def kind_of(proposal: StrategyProposal) -> AnyKind:
-    """Return the kind of the document that ``proposal`` changes."""
-    return PROFILE if proposal.run_profile_id is None else RUN_PROFILE
-
-
 def read_base(proposal: StrategyProposal) -> Base | None:
     """Return the document at the proposal's revision, or None if there is none."""
-    kind = kind_of(proposal)
+    kind = create.kind_of(proposal)
     owner = kind.owner
     name = proposal.run_profile_id or proposal.profile_id
     row = (

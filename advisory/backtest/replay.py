@@ -248,19 +248,26 @@ class _Replay:
         self._before["failed_deliveries"] += number * bool(before.dead)
         self._before["delivery_requests"] += number * entry.requests
         self._before["bytes_sent"] += number * entry.requests * (size or 0)
-        if entry.requests and size is None:
-            self._unknowns.add(Unknown.SIZE)
         removed = entry.endpoint_key is not None and entry.endpoint_key not in self._new.targets
         if removed and entry.endpoint_key in self._cycle.settings.targets:
             self._why.append(f"no delivery of tier {entry.tier} to {entry.endpoint_key}")
+            self._note_size(size)
             return
         if result.ok is False:
             self._why.append(f"no delivery of tier {entry.tier}: it would have failed")
+            self._note_size(size)
             return
         if not certain:
             return  # counted with the new ones
         after = deliveries.replay(self._cycle.id, entry, self._new.max_retries)
+        if after.requests.is_only(entry.requests):
+            size = size or 0  # the same bytes as before, however many
+        self._note_size(size)
         self._add_delivery(after, entry.number, size)
+
+    def _note_size(self, size: int | None) -> None:
+        if size is None:
+            self._unknowns.add(Unknown.SIZE)
 
     def _add_delivery(self, after: ReplayedDelivery, number: int, size: int | None) -> None:
         delivered = Range(int(after.delivered is True), int(after.delivered is not False))
@@ -292,8 +299,7 @@ class _Replay:
             requests = Range(0 if per_item else 1, most)
             # Another item may have any size.
             size = None if per_item else tier.size
-            if size is None:
-                self._unknowns.add(Unknown.SIZE)
+            self._note_size(size)
             waited = deliveries.longest_wait(self._cycle.id, key, most - 1)
             self._add_delivery(ReplayedDelivery(None, None, requests, Range(0, waited)), 1, size)
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-import jsonpatch
 from django.db import DatabaseError, connection, transaction
 from psycopg.errors import QueryCanceled
 
@@ -25,6 +24,8 @@ from advisory.backtest.result import (
 )
 from advisory.backtest.ticks import ComparedTicks, TickRows
 from advisory.models import StrategyProposal
+from advisory.proposals import create, patches
+from advisory.proposals.patches import PatchInvalid
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console.statement_limit import statement_limit
@@ -111,12 +112,12 @@ class _Run:
             return self._empty(self._until or clock.now(), [limits.no_base(self._proposal)])
         until = self._until or base.now
         try:
-            after = jsonpatch.apply_patch(base.document, self._proposal.patch)
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            return self._empty(until, [limits.no_longer_applies(self._proposal, str(error))])
-        if problems := self._problems(after):
+            after = patches.apply(base.document, self._proposal.patch)
+        except PatchInvalid as error:
+            return self._empty(until, [limits.no_longer_applies(self._proposal, error.detail)])
+        if problems := self._problems(base.document, after):
             return self._empty(until, [limits.breaks_schema(problems)])
-        patch = changes.between(record.kind_of(self._proposal), base.document, after)
+        patch = changes.between(create.kind_of(self._proposal), base.document, after)
         with _snapshot():
             rows = record.read_rows(
                 self._proposal,
@@ -139,15 +140,17 @@ class _Run:
     def _empty(self, until: datetime, cannot_tell: list[str]) -> Backtest:
         return Backtest(self._proposal.pk, self._most, until, cannot_tell=tuple(cannot_tell))
 
-    def _problems(self, document: dict[str, Any]) -> schema.Problems:
-        if record.kind_of(self._proposal) is PROFILE:
+    def _problems(self, before: dict[str, Any], after: dict[str, Any]) -> schema.Problems:
+        if after == {**before, "state": "disabled"}:
+            return []  # as in the editor
+        if create.kind_of(self._proposal) is PROFILE:
             return schema.profile_problems(
-                document,
+                after,
                 transformers=registry.option_checks(),
                 processors=registry.processor_names(),
             )
         # A target that isn't configured is a fact about the cycles, not an error.
-        return schema.run_profile_problems(document, profiles=None, endpoints=None)
+        return schema.run_profile_problems(after, profiles=None, endpoints=None)
 
     def _read_ticks(self, patch: Changes, rows: Rows) -> TickRows | None:
         created = [row.created_at for row in rows.compared]

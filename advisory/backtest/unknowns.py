@@ -76,7 +76,7 @@ _SENTENCES: Mapping[Unknown, Sentence] = {
         "would have answered isn't on record."
     ),
     Unknown.SIZE: lambda cycles: (
-        f"Of {cycles} the size of an item isn't known, so there is no upper bound of the volume."
+        f"Of {cycles} the size of an item isn't known, so the volume is only a lower bound."
     ),
 }
 

@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from django.db import transaction
+
 from advisory.signals.windows import Window
 from telemetry import database
 
 #: So many endpoints are named, those with the most failed attempts first.
 MOST_ENDPOINTS = 20
 
+#: What a sort or a grouping of the statement may take before it goes to disk.
+WORK_MEMORY = "32MB"
+
+PLAN_FOR_MANY = database.load(__name__, "plan_for_many", work_memory=WORK_MEMORY)
 MEASURE = database.load(__name__, "measure", endpoints=MOST_ENDPOINTS)
 
 
@@ -96,14 +102,17 @@ def measure(
 ) -> Measured:
     """Measure one profile, or all; ``namespaces`` None: in all namespaces."""
     parts: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    for profile, namespace, part, facts in MEASURE.rows(
-        baseline_from=window.baseline_start,
-        window_from=window.start,
-        window_to=window.end,
-        now=window.now,
-        profile=profile_id,
-        namespaces=None if namespaces is None else sorted(namespaces),
-    ):
+    with transaction.atomic(using=database.ALIAS):
+        PLAN_FOR_MANY.rows()
+        rows = MEASURE.rows(
+            baseline_from=window.baseline_start,
+            window_from=window.start,
+            window_to=window.end,
+            now=window.now,
+            profile=profile_id,
+            namespaces=None if namespaces is None else sorted(namespaces),
+        )
+    for profile, namespace, part, facts in rows:
         parts.setdefault((profile, namespace), {})[part] = json.loads(facts)
     measures, excluded = [], {"without_profile": 0, "without_namespace": 0}
     for (profile, namespace), facts_by_part in sorted(parts.items()):

@@ -1,5 +1,8 @@
 """Read stored signals."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,6 +15,29 @@ from governance.access.actors import Actor
 def visible_to(actor: Actor) -> QuerySet[AdvisorySignal]:
     """Return the signals of the actor's namespaces, the latest first."""
     return AdvisorySignal.objects.filter(actor.filter())
+
+
+#: Columns whose rows an index finds in the order of the list.
+_INDEXED = frozenset({"profile_id", "namespace", "computation_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Rows, and those to look at if no index finds them: see ``governance.rest.pages.respond``."""
+
+    rows: QuerySet[AdvisorySignal]
+    scanned: QuerySet[AdvisorySignal] | None
+
+
+def listed(actor: Actor, filters: Mapping[str, Any]) -> Listed:
+    """Return the signals that ``actor`` sees and that fit ``filters`` (lookup: value)."""
+    in_time = {name: value for name, value in filters.items() if "__" in name}
+    others = {name: value for name, value in filters.items() if "__" not in name}
+    is_found = bool(_INDEXED & others.keys()) or (not others and actor.namespaces is None)
+    return Listed(
+        visible_to(actor).filter(**filters),
+        None if is_found else AdvisorySignal.objects.filter(**in_time),
+    )
 
 
 def find(signal_id: UUID, *, actor: Actor) -> AdvisorySignal:

@@ -10,7 +10,7 @@ from advisory.statistics import normal
 from advisory.statistics.tails import Distribution
 
 #: Beyond this variance, the normal approximation with continuity correction.
-MOST_EXACT_VARIANCE = 1e8
+MOST_EXACT_VARIANCE = 1e6
 
 
 def lower(successes: int, total: int, rate: float) -> float:

@@ -18,6 +18,7 @@ def adjust(p_values: Sequence[float]) -> list[float]:
     adjusted = [1.0] * count
     smallest = 1.0
     for position, index in enumerate(order):
-        smallest = min(smallest, p_values[index] * count / (count - position))
+        # The quotient first: rounding must not bring a p-value below itself.
+        smallest = min(smallest, p_values[index] * (count / (count - position)))
         adjusted[index] = smallest
     return adjusted

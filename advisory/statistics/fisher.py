@@ -12,7 +12,7 @@ from advisory.statistics.tails import Distribution
 
 #: Beyond this variance, the normal approximation with continuity correction. Its condition is the
 #: variance, not the counts: few failures in millions of cycles are far from a normal distribution.
-MOST_EXACT_VARIANCE = 1e8
+MOST_EXACT_VARIANCE = 1e6
 
 
 def lower(successes: int, total: int, other_successes: int, other_total: int) -> float:

@@ -257,7 +257,7 @@ def _sync() -> None:
 
 
 def _start_nightly() -> None:
-    for job in tasks.NIGHTLY:
+    for job in tasks.nightly():
         nightly.start(job, wake=lambda run: queue.wake(queue.OPERATE, str(run)))
 
 

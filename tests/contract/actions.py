@@ -121,6 +121,7 @@ ROUTES: dict[str, Prepare] = {
         "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
     ),
     "POST run-profiles/<str:run_profile_id>/trigger": post("/run-profiles/r1/trigger", **REASON),
+    "POST profiles/<str:profile_id>/signals": post("/profiles/p1/signals"),
     "POST profiles/<str:profile_id>/strategy-proposals": post(
         "/profiles/{}/strategy-proposals", Installation.profile_with_low_performance
     ),
@@ -377,6 +378,7 @@ COMMANDS: dict[str, Prepare] = {
     "proposals policy": run("proposals", "policy", "a", "--approvals", "2", "--reason", "r"),
     "rerun": run("rerun", "{}", "--reason", "r", target=Installation.finished_cycle),
     "rerun: many": run("rerun", "--all", "--reason", "r", target=Installation.finished_cycle),
+    "signals": run("signals"),
     "resume": run("resume", "a", "--reason", "r", target=Installation.halted_namespace),
     "token create": run("token", "create", "vic", "--scopes", "read"),
     "token revoke": run(

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from advisory.models import AutonomyAction, StrategyProposal
+from advisory.models import AdvisorySignal, AutonomyAction, StrategyProposal
 from advisory.proposals import create
+from advisory.signals import compute
 from governance import audit
 from governance.access.actors import SYSTEM, Actor
 from governance.access.roles import Scope
@@ -57,6 +58,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "namespace_id": lambda: Namespace.objects.get(name=HIDDEN).pk,
     "profile_id": lambda: "hidden-p",
     "run_profile_id": lambda: "hidden-rp",
+    "signal_id": lambda: AdvisorySignal.objects.filter(namespace=HIDDEN)[0].pk,
     "namespace": lambda: HIDDEN,
     "number": lambda: 1,
 }
@@ -258,6 +260,7 @@ def create_hidden_objects() -> None:
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
+    compute.compute(actor=SYSTEM, profile_id="hidden-p")
     with audit.transaction():
         audit.record(
             Action.CYCLE_CANCELLED,

@@ -52,6 +52,7 @@ READS = [
     "/audit-trail",
     "/audit-trail/1",
     "/audit-trail/verify",
+    f"/strategy-proposals/{ID}/backtest",
 ]
 WRITES = [
     "/cycles/trigger",

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django_q.models import OrmQ
 
+from advisory import tasks as advisory_tasks
 from governance.kernel.identifiers import uuid7
+from governance.operations import nightly_work
 from orbit import queue, tasks
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.dispatch import bulk
@@ -49,4 +51,10 @@ def test_the_table_of_tasks_names_functions_that_exist() -> None:
 
 def test_every_bulk_action_and_nightly_work_has_its_slices() -> None:
     actions = (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
-    assert set(tasks.OPERATIONS) == {action.type for action in actions} | set(tasks.NIGHTLY)
+    assert set(tasks.handlers()) == {action.type for action in actions} | set(tasks.nightly())
+
+
+def test_nightly_work_of_an_app_above_is_done_too() -> None:
+    assert advisory_tasks.TYPE in tasks.nightly()
+    with pytest.raises(ValueError, match=r"advisory\.signals"):
+        nightly_work.register(advisory_tasks.TYPE, lambda slice_: None)

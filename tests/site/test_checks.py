@@ -83,6 +83,12 @@ def test_each_wrong_setting_is_one_finding(
     assert ids(checks.settings_of_production()) == [says]
 
 
+def test_an_invalid_file_of_policies_is_a_finding(db: None, right: Any, tmp_path: Path) -> None:
+    right.ORBIT_CONFIG_DIR = tmp_path
+    (tmp_path / "autonomy.json").write_text("[{}]")
+    assert ids(checks.settings_of_production()) == ["orbit.W021"]
+
+
 @pytest.mark.parametrize(
     ("endpoints", "drain", "says"),
     [

@@ -1,7 +1,7 @@
 """Signals of advice, as a computation leaves them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +58,9 @@ def store(found: Found, *, to: datetime | None = None, length: timedelta = WINDO
     return computation.id
 
 
-def action(profile_id: str, namespace: str, policy: str = "broken") -> AutonomyAction:
+def action(
+    profile_id: str, namespace: str, policy: str = "broken", *, day: date | None = None
+) -> AutonomyAction:
     """Store an action of autonomy, without what it did."""
     computation = store({(profile_id, namespace): ("low_performance", 0.99)})
     return AutonomyAction.objects.create(
@@ -68,7 +70,7 @@ def action(profile_id: str, namespace: str, policy: str = "broken") -> AutonomyA
         profile_id=profile_id,
         namespace=namespace,
         signal=AdvisorySignal.objects.get(computation=computation),
-        day=clock.read().date(),
+        day=day or clock.read().date(),
         number=1 + AutonomyAction.objects.count(),
         base_revision=1,
         made_revision=2,

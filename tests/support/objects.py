@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.urls import get_resolver
 
 from advisory.proposals import create
+from advisory.signals import compute
 from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
 from governance.models import LoginAttempt, Stop
@@ -52,6 +53,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
     return {
+        "signal_id": str(compute.compute(actor=SYSTEM).signals[0].pk),
         "action_id": str(advisory_signals.action("p1", "a").pk),
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),

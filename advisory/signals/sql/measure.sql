@@ -36,7 +36,15 @@ counted AS (
         -- NaN is greater than any number, infinity included.
         count(*) FILTER (
             WHERE status = 'success' AND NOT (duration_ms >= 0 AND duration_ms < 'Infinity')
-        ) AS invalid_duration
+        ) AS invalid_duration,
+        count(*) FILTER (
+            WHERE in_window AND status = 'success'
+              AND duration_ms >= 0 AND duration_ms < 'Infinity'
+        ) AS timed,
+        count(*) FILTER (
+            WHERE NOT in_window AND status = 'success'
+              AND duration_ms >= 0 AND duration_ms < 'Infinity'
+        ) AS timed_before
     FROM finished
     GROUP BY profile_id, namespace
 ),
@@ -70,35 +78,32 @@ placed AS (
     SELECT
         *,
         sum(tied) OVER below AS up_to,
-        sum(tied_now) OVER below AS up_to_now,
-        sum(tied) OVER everything AS total,
-        sum(tied_now) OVER everything AS total_now
+        sum(tied_now) OVER below AS up_to_now
     FROM latencies
-    WINDOW
-        everything AS (PARTITION BY profile_id, namespace),
-        below AS (PARTITION BY profile_id, namespace ORDER BY duration_ms)
+    WINDOW below AS (
+        PARTITION BY profile_id, namespace ORDER BY duration_ms
+        ROWS UNBOUNDED PRECEDING)   -- each latency is one row: no peers to look for
 ),
 ranked AS (
     SELECT
         profile_id,
         namespace,
-        max(total_now) AS count,
-        max(total - total_now) AS count_before,
+        max(timed) AS count,
+        max(timed_before) AS count_before,
         -- The smallest value that so much of the sample doesn't exceed.
-        min(duration_ms) FILTER (WHERE up_to_now >= 0.5::float8 * total_now AND tied_now > 0)
-            AS p50,
-        min(duration_ms) FILTER (WHERE up_to_now >= 0.95::float8 * total_now AND tied_now > 0)
-            AS p95,
+        min(duration_ms) FILTER (WHERE up_to_now >= 0.5::float8 * timed AND tied_now > 0) AS p50,
+        min(duration_ms) FILTER (WHERE up_to_now >= 0.95::float8 * timed AND tied_now > 0) AS p95,
         min(duration_ms) FILTER (
-            WHERE up_to - up_to_now >= 0.5::float8 * (total - total_now) AND tied > tied_now
+            WHERE up_to - up_to_now >= 0.5::float8 * timed_before AND tied > tied_now
         ) AS p50_before,
         min(duration_ms) FILTER (
-            WHERE up_to - up_to_now >= 0.95::float8 * (total - total_now) AND tied > tied_now
+            WHERE up_to - up_to_now >= 0.95::float8 * timed_before AND tied > tied_now
         ) AS p95_before,
         -- Equal values share the mean of their ranks.
         sum(tied_now * (up_to - (tied - 1) / 2::float8)) AS rank_sum,
         sum(tied::float8 * tied * tied - tied) AS ties
     FROM placed
+    JOIN counted USING (profile_id, namespace)
     GROUP BY profile_id, namespace
 ),
 deliveries AS (

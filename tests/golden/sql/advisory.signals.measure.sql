@@ -16,7 +16,13 @@ AND status = 'cancelled') AS cancelled_before, count(*) FILTER (WHERE status IS 
 OR status NOT IN ('success', 'partial_success', 'failed', 'cancelled')) AS without_status, count(*) FILTER (WHERE status = 'success'
 AND duration_ms IS NULL) AS without_duration, count(*) FILTER (WHERE status = 'success'
 AND NOT (duration_ms >= 0
-AND duration_ms < 'Infinity')) AS invalid_duration
+AND duration_ms < 'Infinity')) AS invalid_duration, count(*) FILTER (WHERE in_window
+AND status = 'success'
+AND duration_ms >= 0
+AND duration_ms < 'Infinity') AS timed, count(*) FILTER (WHERE NOT in_window
+AND status = 'success'
+AND duration_ms >= 0
+AND duration_ms < 'Infinity') AS timed_before
 FROM finished
 GROUP BY profile_id, namespace), compared AS (SELECT *, sum(succeeded) OVER peers - succeeded AS others_succeeded, sum(succeeded + partial + failed) OVER peers - (succeeded + partial + failed) AS others_ended, count(*) FILTER (WHERE succeeded + partial + failed > 0) OVER peers - (succeeded + partial + failed > 0)::int AS others
 FROM counted
@@ -27,14 +33,15 @@ AND duration_ms >= 0
 AND duration_ms < 'Infinity'
 AND (%(profile)s::text IS NULL
 OR profile_id = %(profile)s)
-GROUP BY profile_id, namespace, duration_ms), placed AS (SELECT *, sum(tied) OVER below AS up_to, sum(tied_now) OVER below AS up_to_now, sum(tied) OVER everything AS total, sum(tied_now) OVER everything AS total_now
-FROM latencies WINDOW everything AS (PARTITION BY profile_id, namespace), below AS (PARTITION BY profile_id, namespace
-ORDER BY duration_ms)), ranked AS (SELECT profile_id, namespace, max(total_now) AS count, max(total - total_now) AS count_before, min(duration_ms) FILTER (WHERE up_to_now >= 0.5::float8 * total_now
-AND tied_now > 0) AS p50, min(duration_ms) FILTER (WHERE up_to_now >= 0.95::float8 * total_now
-AND tied_now > 0) AS p95, min(duration_ms) FILTER (WHERE up_to - up_to_now >= 0.5::float8 * (total - total_now)
-AND tied > tied_now) AS p50_before, min(duration_ms) FILTER (WHERE up_to - up_to_now >= 0.95::float8 * (total - total_now)
+GROUP BY profile_id, namespace, duration_ms), placed AS (SELECT *, sum(tied) OVER below AS up_to, sum(tied_now) OVER below AS up_to_now
+FROM latencies WINDOW below AS (PARTITION BY profile_id, namespace
+ORDER BY duration_ms ROWS UNBOUNDED PRECEDING)), ranked AS (SELECT profile_id, namespace, max(timed) AS count, max(timed_before) AS count_before, min(duration_ms) FILTER (WHERE up_to_now >= 0.5::float8 * timed
+AND tied_now > 0) AS p50, min(duration_ms) FILTER (WHERE up_to_now >= 0.95::float8 * timed
+AND tied_now > 0) AS p95, min(duration_ms) FILTER (WHERE up_to - up_to_now >= 0.5::float8 * timed_before
+AND tied > tied_now) AS p50_before, min(duration_ms) FILTER (WHERE up_to - up_to_now >= 0.95::float8 * timed_before
 AND tied > tied_now) AS p95_before, sum(tied_now * (up_to - (tied - 1) / 2::float8)) AS rank_sum, sum(tied::float8 * tied * tied - tied) AS ties
 FROM placed
+JOIN counted USING (profile_id, namespace)
 GROUP BY profile_id, namespace), deliveries AS (SELECT coalesce(profile_id, '') COLLATE "C" AS profile_id, coalesce(namespace, '') COLLATE "C" AS namespace, occurred_at >= %(window_from)s AS in_window, metadata ->> 'endpoint_key' AS endpoint_key, count(*) FILTER (WHERE name = 'delivery_confirmed') AS confirmed, count(*) FILTER (WHERE name = 'delivery_confirmed'
 AND metadata ->> 'attempt' = '1') AS at_once, count(*) FILTER (WHERE name = 'delivery_attempt') AS failed
 FROM telemetry_telemetryevent

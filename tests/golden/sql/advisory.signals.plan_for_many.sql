@@ -1,0 +1,1 @@
+SELECT set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true), set_config('enable_hashjoin', 'on', true), set_config('enable_nestloop', 'off', true), set_config('work_mem', '32MB', true), set_config('plan_cache_mode', 'auto', true)
