@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-_WIDTH, _HEIGHT = 560, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 548, 14, 118
+_WIDTH, _HEIGHT = 420, 150
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 410, 16, 118
+#: Where the axis may begin, so that its four parts are round.
+_FLOORS = (0.8, 0.6, 0.2, 0.0)
 _TICKS = 4
 
 
@@ -77,7 +79,7 @@ def rows(evidence: Mapping[str, Any]) -> list[Row]:
     now, before = evidence.get("window", {}), evidence.get("baseline", {})
     measures = [
         Row("Ended cycles", _count(now.get("ended")), _count(before.get("ended"))),
-        Row("Success rate", _rate(now), _rate(before)),
+        Row("Success rate (95 % interval)", _rate(now), _rate(before)),
         Row("Partly succeeded", _count(now.get("partial")), _count(before.get("partial"))),
         Row("Failed", _count(now.get("failed")), _count(before.get("failed"))),
         Row("Cancelled", _count(now.get("cancelled")), _count(before.get("cancelled"))),
@@ -117,7 +119,7 @@ def plot(evidence: Mapping[str, Any]) -> Plot | None:
     has_before = before.get("interval") is not None
     periods = [now, before] if has_before else [now]
     lowest = min(period["interval"][0] for period in periods)
-    floor = max(0.0, int(lowest * 10) / 10 - (0.1 if lowest * 10 % 1 < 0.2 else 0.0))
+    floor = next(floor for floor in _FLOORS if floor <= max(0.0, lowest - 0.02))
     start, split, end = (
         datetime.fromisoformat(text)
         for text in (before["from"] if has_before else now["from"], now["from"], now["to"])
@@ -157,7 +159,7 @@ def _rate(values: Mapping[str, Any]) -> str:
     if values.get("success_rate") is None or not values.get("interval"):
         return "-"
     low, high = values["interval"]
-    return f"{values['success_rate']:.1%} (95 % interval {low:.1%} to {high:.1%})"
+    return f"{values['success_rate']:.1%} ({low:.0%} to {high:.0%})"
 
 
 def _count(value: Any) -> str:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from advisory.models import StrategyProposal
-from advisory.proposals import create
+from advisory.proposals import create, forbidden, patches
 from governance.access.actors import Actor
 from governance.console import line_diff, pages
 from governance.console.base import actor_of
@@ -76,13 +76,27 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
 def _form(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> ProposalForm:
     form = ProposalForm(
         request.POST if request.method == "POST" else None,
-        members=form_fields.members_of(kind, actor, new=False),
+        members=[
+            member
+            for member in form_fields.members_of(kind, actor, new=False)
+            if not _is_forbidden(kind, member.path)
+        ],
         base=_base(request, kind, row, actor),
         revision=row.revision,
         wants_reason="_preview" not in request.POST,
     )
     form.order_fields(["title", *form.fields])
     return form
+
+
+def _is_forbidden(kind: AnyKind, steps: tuple[str, ...]) -> bool:
+    """Return whether no proposal may change this place, so that it needs no field."""
+    patterns = (patches.steps(path) for path in forbidden.PATHS[kind.noun])
+    return any(
+        len(pattern) == len(steps)
+        and all(step in ("*", own) for step, own in zip(pattern, steps, strict=True))
+        for pattern in patterns
+    )
 
 
 def _base(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> dict[str, Any]:

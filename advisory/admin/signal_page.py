@@ -60,8 +60,16 @@ def shown(signal: AdvisorySignal, actor: Actor) -> dict[str, Any]:
         "plot": evidence.plot(signal.evidence),
         "evidence_rows": evidence.rows(signal.evidence),
         "example_cycles": _cycles(signal.evidence, actor),
+        "confidence": confidence(signal),
         "meaning": MEANINGS[SignalKind(signal.signal)].format(doubt=_doubt(signal.confidence)),
     }
+
+
+def confidence(signal: AdvisorySignal) -> str:
+    """Return the confidence, never rounded up; "-" if there is none."""
+    if signal.signal == SignalKind.INSUFFICIENT:
+        return "-"
+    return f"{int(signal.confidence * 10_000) / 10_000:.4f}"
 
 
 def may_compute(actor: Actor) -> bool:

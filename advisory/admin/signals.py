@@ -20,12 +20,12 @@ class AdvisorySignalAdmin(ReadOnlyAdmin):
 
     namespace_path = "namespace"
     list_display = (
-        "created_at",
         "profile_id",
         "namespace_name",
         "signal_shown",
         "confidence_shown",
-        "recommendation",
+        "window_to",
+        "created_at",
     )
     list_filter = (
         filters.choice("signal", SignalKind),
@@ -40,7 +40,7 @@ class AdvisorySignalAdmin(ReadOnlyAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
-        changes.result_list = changes.result_list.defer("evidence", "method")
+        changes.result_list = changes.result_list.defer("evidence", "method", "recommendation")
         return changes
 
     def get_urls(self) -> list[URLPattern]:
@@ -81,4 +81,4 @@ class AdvisorySignalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="confidence")
     def confidence_shown(self, signal: AdvisorySignal) -> str:
-        return "-" if signal.signal == SignalKind.INSUFFICIENT else f"{signal.confidence:.2f}"
+        return signal_page.confidence(signal)

@@ -5,6 +5,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from advisory.api import follow_up
 from advisory.autonomy import proposing
 from advisory.decisions import digest
 from advisory.errors import ProposalUnknown, Superseded
@@ -73,6 +74,7 @@ PROPOSAL = Fields(
     applied_revision=maybe(WHOLE),
     checks=optional(computed(many(CHECK.schema))),
     seen_sha256=optional(computed(SHA256)),
+    **follow_up.FIELDS,
 )
 #: Checked by ``patches.parse``, whose refusal says more than a schema's.
 _PATCH = {"type": "array", "description": "a JSON Patch (RFC 6902)"}
@@ -117,8 +119,9 @@ class ProposalList(Resource):
     def get(self, request: Request) -> Response:
         """Newest first. `state` is that of now: `expired` and `superseded` show at once.
 
-        With filters other than `profile_id` and the states `pending`, `approved` and `rejected`, a
-        page looks at 20,000 proposals: it may be short, even empty, while `next` goes on.
+        With filters other than `profile_id`, `namespace` and the states `pending`, `approved` and
+        `rejected`, or for a user who is confined to namespaces, a page looks at 20,000 proposals:
+        it may be short, even empty, while `next` goes on.
         """
         filters = queries.filters(self.query, _FILTERS)
         return pages.respond(
@@ -127,7 +130,7 @@ class ProposalList(Resource):
             PROPOSAL.of,
             query=self.query,
             key=("created_at", "id"),
-            scanned=reading.scanned(self.actor, **filters),
+            scanned=reading.scanned(**filters),
         )
 
     @operation(
@@ -172,7 +175,7 @@ class ProposalDetail(Resource):
         refusals=(ProposalUnknown,),
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        """With its decisions, and the checks of now: whether you could approve it.
+        """With its decisions, the checks of now, and what followed its approval.
 
         While it is pending, `seen_sha256` stands for what you see of it, with its changes, checks
         and backtest. Send it with a decision.
@@ -187,5 +190,6 @@ class ProposalDetail(Resource):
                 proposal,
                 checks=[CHECK.of(check) for check in examined.checks],
                 seen_sha256=None if seen is None else seen.sha256,
+                **follow_up.values(proposal),
             )
         )

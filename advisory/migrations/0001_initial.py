@@ -202,6 +202,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='strategyproposal',
+            index=models.Index(fields=['namespace', '-created_at', '-id'], name='proposal_namespace'),
+        ),
+        migrations.AddIndex(
+            model_name='strategyproposal',
             index=models.Index(condition=models.Q(('expires_at__isnull', False), ('state', 'pending')), fields=['expires_at'], name='proposal_expiring'),
         ),
         migrations.AddIndex(

@@ -75,6 +75,7 @@ class StrategyProposal(models.Model):
             models.Index(fields=["-created_at", "-id"], name="proposal_recent"),
             models.Index(fields=["state", "-created_at", "-id"], name="proposal_state_recent"),
             models.Index(fields=["profile_id", "-created_at"], name="proposal_profile"),
+            models.Index(fields=["namespace", "-created_at", "-id"], name="proposal_namespace"),
             models.Index(
                 fields=["expires_at"],
                 condition=models.Q(state="pending", expires_at__isnull=False),

@@ -15,7 +15,7 @@ from advisory.states import Proposal
 from governance.access.actors import Actor
 
 #: Columns that an index finds in the order of the list; and states, whether swept or not.
-_INDEXED = ("profile_id",)
+_INDEXED = ("profile_id", "namespace")
 _INDEXED_STATES = {Proposal.PENDING, Proposal.APPROVED, Proposal.REJECTED}
 #: Counts stop here.
 MOST_COUNTED = 10_000
@@ -57,11 +57,9 @@ def listed(
     return rows.filter(**_compared(columns))
 
 
-def scanned(
-    actor: Actor, *, state: Proposal | str | None = None, **columns: str | None
-) -> Proposals:
-    """Return what a page of ``listed`` looks at: the same without filters that have no index."""
-    rows = StrategyProposal.objects.filter(actor.filter())
+def scanned(*, state: Proposal | str | None = None, **columns: str | None) -> Proposals:
+    """Return what a page of ``listed`` looks at: the rows without filters that have no index."""
+    rows = StrategyProposal.objects.all()
     if state in _INDEXED_STATES:
         rows = rows.filter(state=state)
     return rows.filter(**_compared({name: columns.get(name) for name in _INDEXED}))

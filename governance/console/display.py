@@ -51,6 +51,16 @@ _STATES = {
     "missing": "bad",
     "incomplete": "part",
     "locked": "bad",
+    "approved": "good",
+    "confirmed": "good",
+    "came_true": "good",
+    "did_not": "bad",
+    "rolled_back": "part",
+    "superseded": "part",
+    "expired": "part",
+    "elevated_performance": "good",
+    "stable": "good",
+    "low_performance": "bad",
 }
 _HEX_BYTES = 512
 _JSON_CHARACTERS = 20_000

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from governance.access.actors import NotAllowed
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import json_diff
@@ -24,6 +25,8 @@ from orbit.profiles.edit import Preview
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, AnyKind
 
+#: A user with one of these may propose a change.
+_PROPOSING = (Scope.OPERATE, Scope.REVIEW, Scope.CONFIGURE)
 #: The documents that new ones start from.
 _BLANK: dict[str, dict[str, Any]] = {
     "profile": {
@@ -83,6 +86,9 @@ def edit_page(
     if (row is None or request.method == "POST") and not may:
         raise PermissionDenied
     context: dict[str, Any] = {"kind": kind, "row": row, "may_edit": may, "buttons": buttons}
+    context["may_propose"] = (
+        row is not None and not row.hidden and any(map(actor_of(request).may, _PROPOSING))
+    )
     if may:
         saving = "_preview" not in request.POST
         form = _form(request, kind, row, wants_reason=saving)

@@ -372,6 +372,16 @@ COMMANDS: dict[str, Prepare] = {
     "proposals approve": run(
         "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal_id
     ),
+    "proposals create": run(
+        "proposals",
+        "create",
+        "--profile=p1",
+        '--patch=[{"op": "replace", "path": "/label", "value": "New"}]',
+        "--rationale=r",
+    ),
+    "proposals generate": run(
+        "proposals", "generate", "{}", target=Installation.profile_with_low_performance
+    ),
     "proposals reject": run(
         "proposals", "reject", "{}", "--reason", "r", target=Installation.proposal_id
     ),
@@ -400,6 +410,8 @@ SILENT_COMMANDS: dict[str, str] = {
     "config diff": "it reads",
     "cycles": "it reads",
     "dlq list": "it reads",
+    "proposals list": "it reads",
+    "proposals show": "it reads",
     "token list": "it reads",
     "user list": "it reads",
     "health": "it reads",

@@ -78,6 +78,8 @@ CROSS JOIN LATERAL (
           AND s.namespace = target.namespace
           AND s.window_to >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UTC'
           AND s.window_to - s.window_from >= make_interval(secs => %(usual_seconds)s)
+          -- A window ends before its signal is made; the index is by that time.
+          AND s.created_at >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UTC'
           AND s.created_at > target.revised_at
           AND (
               s.window_from >= target.revised_at

@@ -1,7 +1,6 @@
-"""``manage.py proposals``: decide strategy proposals, and set who has to approve them."""
+"""``manage.py proposals``: make, read and decide strategy proposals; who has to approve them."""
 
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import CommandParser
 
@@ -9,18 +8,18 @@ from advisory.decisions import policy
 from advisory.decisions.decide import decide
 from advisory.decisions.policy import MOST_APPROVALS, MOST_HOURS, PolicyInvalid
 from advisory.decisions.probation import MOST_CYCLES, ProbationInvalid, Terms
-from advisory.errors import ProposalUnknown
+from advisory.management.proposing import ProposingCommand, identifier
 from advisory.states import Verdict
 from governance.access import actors
-from governance.kernel.commands import OrbitCommand
 from governance.rest import queries
 
 
-class Command(OrbitCommand):
-    help = "Decides strategy proposals, and sets how many approvals a namespace asks for."
+class Command(ProposingCommand):
+    help = "Makes, lists and decides strategy proposals, and sets how many approvals they need."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
+        self.add_proposing(actions)
         approve = actions.add_parser(
             "approve", help="Approve one. With enough approvals its change is applied."
         )
@@ -74,7 +73,7 @@ class Command(OrbitCommand):
     ) -> None:
         self.require_reason(options)
         outcome = decide(
-            _identifier(options["id"]),
+            identifier(options["id"]),
             verdict,
             actor=actors.operator(),
             reason=options["reason"],
@@ -122,13 +121,6 @@ class Command(OrbitCommand):
             return None if text is None else queries.moment(text)
         except ValueError as error:
             raise ProbationInvalid(f"--until {error}.") from None
-
-
-def _identifier(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ProposalUnknown(f"There is no strategy proposal {text[:100]!r}.") from None
 
 
 def _hours(text: str) -> int | None:

@@ -43,7 +43,8 @@ def test_a_user_proposes_and_reads_it_with_the_checks(ann: Api) -> None:
         "not_its_author": False,
         "namespaces_running": True,
     }
-    assert detail == made
+    assert len(detail.pop("seen_sha256")) == 64
+    assert (detail.pop("track_record")["rule"], detail) == (None, made)
     assert ann.get("/strategy-proposals?state=pending").json()["results"] == [made]
     assert ann.get("/strategy-proposals?author=bea").json()["results"] == []
 

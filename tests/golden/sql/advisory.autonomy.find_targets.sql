@@ -46,6 +46,7 @@ WHERE s.profile_id = target.profile_id
 AND s.namespace = target.namespace
 AND s.window_to >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UTC'
 AND s.window_to - s.window_from >= make_interval(secs => %(usual_seconds)s)
+AND s.created_at >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UTC'
 AND s.created_at > target.revised_at
 AND (s.window_from >= target.revised_at
 OR NOT EXISTS (SELECT
