@@ -417,6 +417,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "cycles": "it reads",
     "dlq list": "it reads",
     "proposals list": "it reads",
+    "proposals backtest": "it reads",
     "proposals show": "it reads",
     "token list": "it reads",
     "user list": "it reads",
