@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 TYPE = "advisory.signals"
 #: So many profiles get their proposals in one slice.
 PROFILES = 20
+#: So many actions of autonomy are done in one slice, whose transaction locks out starts of cycles.
+ACTIONS = 5
 
 ALLOW_LONG = sql.load(__name__, "allow_long")
 
@@ -43,7 +45,9 @@ def run_slice(slice_: Slice) -> datetime | None:
         _propose(progress)
     else:
         # The slice before has committed what the policies read.
-        evaluation = computing.act_on(UUID(progress["computation"]))
+        evaluation = computing.act_on(UUID(progress["computation"]), most=ACTIONS)
+        if evaluation.more:
+            return ledger.save_progress(run, progress, wait=0.0)
         if evaluation.problem:
             progress["note"] = evaluation.problem
         ledger.complete(run, Outcome.SUCCEEDED, ledger.counts_in(progress), progress=progress)

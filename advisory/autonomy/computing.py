@@ -33,10 +33,10 @@ def compute_and_act(
     return Computed(computation, act_on(computation.row.pk))
 
 
-def act_on(computation_id: UUID) -> Evaluation:
+def act_on(computation_id: UUID, *, most: int | None = None) -> Evaluation:
     """Evaluate the policies after a committed computation; an error is logged, never raised."""
     try:
-        return evaluating.evaluate(computation_id)
+        return evaluating.evaluate(computation_id, most=most)
     except Exception as error:
         # The signals are on record, and the next computation is evaluated as well.
         log.exception("Autonomy failed after the computation %s of signals", computation_id)

@@ -5,8 +5,11 @@ to do. So a process that is killed here leaves whole actions, and the next evalu
 """
 
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
+
+from django.db import transaction
 
 from advisory.autonomy import policies
 from advisory.autonomy.act import LimitReached, Target, act, find_targets
@@ -38,13 +41,16 @@ class Evaluation:
     refusals: tuple[Refusal, ...] = ()
     #: Why no policy was looked at.
     problem: str = ""
+    #: Whether ``most`` was reached, so that another evaluation goes on.
+    more: bool = False
 
 
 @guarded(Evaluation)
-def evaluate(computation_id: UUID) -> Evaluation:
+def evaluate(computation_id: UUID, *, most: int | None = None) -> Evaluation:
     """Act on the signals of a computation that is committed. Doing it again does nothing more.
 
-    Raises database errors; the actions before them are done.
+    ``most`` is for a caller whose own transaction keeps the lock of each action. Raises database
+    errors; the actions before them are done.
     """
     try:
         written = policies.read()
@@ -54,12 +60,22 @@ def evaluate(computation_id: UUID) -> Evaluation:
         return Evaluation(problem=error.detail)
     if not written:
         return Evaluation()
+    with transaction.atomic():  # an error leaves a caller's transaction usable
+        targets = find_targets(computation_id, written)
+    return _act_on(targets, written, computation_id, most)
+
+
+def _act_on(
+    targets: Iterable[Target], written: Sequence[Policy], computation_id: UUID, most: int | None
+) -> Evaluation:
     actions: list[AutonomyAction] = []
     refusals: list[Refusal] = []
     used_up: set[int] = set()
-    for target in find_targets(computation_id, written):
+    for target in targets:
         if target.number in used_up:
             continue
+        if len(actions) == most:
+            return Evaluation(tuple(actions), tuple(refusals), more=True)
         policy = written[target.number]
         try:
             action = act(policy, target, computation_id=computation_id)

@@ -87,7 +87,7 @@ def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Pre
 
     def prepare(installation: Installation) -> Callable[[], Any]:
         target_id = "" if target is None else str(target(installation))
-        return lambda: call_command(*(word.format(target_id) for word in words))
+        return lambda: call_command(*(word.replace("{}", target_id) for word in words))
 
     return prepare
 
@@ -411,6 +411,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "cycles": "it reads",
     "dlq list": "it reads",
     "proposals list": "it reads",
+    "proposals backtest": "it reads",
     "proposals show": "it reads",
     "token list": "it reads",
     "user list": "it reads",

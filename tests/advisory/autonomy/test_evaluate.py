@@ -239,6 +239,17 @@ def test_a_policy_does_no_more_than_its_number_a_day(write: Write) -> None:
     assert [state(name) for name in names] == ["disabled"] * 2 + ["enabled"] * 3
 
 
+def test_a_caller_may_have_some_actions_done_at_a_time(write: Write) -> None:
+    names = [f"p{number}" for number in range(5)]
+    store_profiles(
+        [profile(name) for name in names], [run_profile(f"{name}-eu", name) for name in names]
+    )
+    write(policy(profiles=names, max_per_day=5))
+    computation = low(*names)
+    done = [evaluate(computation, most=2) for _ in range(3)]
+    assert [(len(some.actions), some.more) for some in done] == [(2, True), (2, True), (1, False)]
+
+
 def test_the_policy_is_stored_as_it_was_and_an_edit_of_the_file_is_seen_at_once(
     write: Write,
 ) -> None:

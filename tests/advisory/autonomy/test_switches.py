@@ -139,7 +139,7 @@ def test_an_error_of_the_evaluation_loses_no_computation(
     store_profiles([profile()], [run_profile()])
     write(policy())
 
-    def fail(computation_id: UUID) -> Evaluation:
+    def fail(computation_id: UUID, *, most: int | None) -> Evaluation:
         raise ZeroDivisionError
 
     monkeypatch.setattr(computing.evaluating, "evaluate", fail)
