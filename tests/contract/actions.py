@@ -87,7 +87,7 @@ def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Pre
 
     def prepare(installation: Installation) -> Callable[[], Any]:
         target_id = "" if target is None else str(target(installation))
-        return lambda: call_command(*(word.format(target_id) for word in words))
+        return lambda: call_command(*(word.replace("{}", target_id) for word in words))
 
     return prepare
 
