@@ -68,7 +68,10 @@ def of(namespace: str, *, actor: Actor) -> Policy:
 
 def of_each(namespaces: Sequence[str]) -> list[Policy]:
     """Return the policies of ``namespaces``, which the caller has found visible."""
-    rows = {row.namespace_id: row for row in ApprovalPolicy.objects.filter(namespace__name__in=namespaces)}
+    rows = {
+        row.namespace_id: row
+        for row in ApprovalPolicy.objects.filter(namespace__name__in=namespaces)
+    }
     return [_read(rows.get(name), name) for name in namespaces]
 
 
