@@ -28,7 +28,7 @@ test:
 	$(PREPARE) --dev && $(SUITE) --durations 20 --ignore=tests/e2e $(ARGS) && { [ -n '$(ARGS)' ] || $(TWO_DATABASES); }
 # Tests of telemetry again, with a database of its own.
 SUITE := $(IN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-TWO_DATABASES := $(SUITE) -p tests.support.two_databases -m 'not one_database' tests/telemetry
+TWO_DATABASES := $(SUITE) -p tests.support.two_databases -m 'not one_database' tests/telemetry tests/advisory/signals
 e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
 # Many requests for each operation of the API; `make test` sends a few.

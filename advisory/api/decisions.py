@@ -1,8 +1,10 @@
 """``/strategy-proposals/{id}/approve`` and ``/reject``."""
 
+import json
 from typing import Any
 from uuid import UUID
 
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -109,7 +111,10 @@ def _decide(resource: Resource, proposal_id: UUID, verdict: Verdict) -> Response
             probation=_terms(body.get("probation")),
             call=call,
         )
-        return PROPOSAL.of(reading.find(proposal_id, actor=actor))
+        answer = JSONRenderer().render(PROPOSAL.of(reading.find(proposal_id, actor=actor)))
+        # Stored as it is sent, so that a repeated request gets the same bytes of each time.
+        document: dict[str, Any] = json.loads(answer)
+        return document
 
     # The body doesn't name the proposal, so the key's route must.
     key = idempotency.key_of(

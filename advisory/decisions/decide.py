@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from advisory.decisions import decidable, digest, track_record
 from advisory.decisions.probation import ProbationInvalid, Terms
 from advisory.decisions.probation import start as start_probation
-from advisory.errors import ChangedSinceSeen, Expired, Superseded
+from advisory.errors import AlreadyDecided, ChangedSinceSeen, Expired, Superseded
 from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import documents, reading, results
 from advisory.states import Proposal, Verdict
@@ -103,7 +103,7 @@ def _done(proposal: StrategyProposal, actor: Actor, call: UUID | None) -> Outcom
     if call is None:
         return None
     decision = ProposalDecision.objects.filter(
-        pk=call, proposal=proposal, decided_by_user=actor.user_id
+        pk=call, proposal=proposal, decided_by=actor.name, decided_by_user=actor.user_id
     ).first()
     return None if decision is None else Outcome(proposal, decision, _approvals(proposal))
 
@@ -239,6 +239,8 @@ def _translated(error: IntegrityError) -> OrbitError:
     """Return the refusal for what became true within the transaction. Raises ``error``."""
     if violated(error) == "decision_in_time":
         return Expired()
+    if violated(error) == "advisory_proposaldecision_pkey":
+        return AlreadyDecided("This form decided another proposal. Open the page again.")
     if violated(error) == "decision_user":
         return NotAllowed("Your user was renamed or disabled just now. Log in again.")
     raise error

@@ -8,6 +8,8 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from advisory.autonomy import proposing
+from advisory.backtest import run
+from advisory.backtest.result import Verdict
 from advisory.errors import ProposalUnknown
 from advisory.models import StrategyProposal
 from advisory.proposals import checks, create, reading
@@ -44,7 +46,7 @@ _DEFAULT_LISTED, _MOST_LISTED = 50, 1000
 
 
 class ProposingCommand(OrbitCommand):
-    """Lists, shows, creates and generates proposals; subclasses add verbs that decide."""
+    """Reads, creates and generates proposals; subclasses add verbs that decide."""
 
     def add_proposing(self, actions: Any) -> None:
         """Add the verbs to a command's subparsers."""
@@ -60,6 +62,14 @@ class ProposingCommand(OrbitCommand):
         )
         show = actions.add_parser("show", help="Show one with its checks.")
         show.add_argument("id", help="The proposal's id.")
+        backtest = actions.add_parser("backtest", help="Compare one with the cycles on record.")
+        backtest.add_argument("id", help="The proposal's id.")
+        backtest.add_argument(
+            "--cycles",
+            type=int,
+            default=run.DEFAULT_CYCLES,
+            help=f"How many ({run.DEFAULT_CYCLES}; at most {run.MOST_CYCLES}).",
+        )
         self._add_create(actions.add_parser("create", help="Propose a change."))
         generate = actions.add_parser(
             "generate", help="Let the engine propose for a profile that performs low."
@@ -102,6 +112,28 @@ class ProposingCommand(OrbitCommand):
             self.say(f"  {operation}")
         for check in examined.checks:
             self.say(f"{'ok' if check.ok else 'no'}: {check.text}")
+
+    def _backtest(self, options: dict[str, Any]) -> None:
+        actor = actors.operator()
+        proposal = reading.find(identifier(options["id"]), actor=actor)
+        backtest = run.run(proposal, cycles=options["cycles"], actor=actor)
+        if options["json"]:
+            self.print_json(backtest.to_dict())
+            return
+        self.say(
+            f"{backtest.compared} cycles compared: {backtest.count(Verdict.SAME)} the same, "
+            f"{backtest.count(Verdict.DIFFERENT)} different, "
+            f"{backtest.count(Verdict.UNPREDICTABLE)} unpredictable"
+        )
+        for name, figure in backtest.figures.items():
+            if figure.changes:
+                after = figure.to_dict()
+                most = "unknown" if after["most"] is None else after["most"]
+                self.say(f"{name}: {after['before']}, then {after['least']} to {most}")
+        for cycle in backtest.differing:
+            self.say(f"{cycle.cycle_id}: {'; '.join(cycle.why)}")
+        for sentence in backtest.cannot_tell:
+            self.say(f"can't tell: {sentence}")
 
     def _create(self, options: dict[str, Any]) -> None:
         kind = PROFILE if options["profile"] is not None else RUN_PROFILE

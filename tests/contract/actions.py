@@ -87,7 +87,7 @@ def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Pre
 
     def prepare(installation: Installation) -> Callable[[], Any]:
         target_id = "" if target is None else str(target(installation))
-        return lambda: call_command(*(word.format(target_id) for word in words))
+        return lambda: call_command(*(word.replace("{}", target_id) for word in words))
 
     return prepare
 
@@ -136,6 +136,9 @@ ROUTES: dict[str, Prepare] = {
         profile_id="p1",
         patch=[{"op": "replace", "path": "/label", "value": "New"}],
         rationale="because",
+    ),
+    "POST strategy-proposals/<uuid:proposal_id>/confirm": post(
+        "/strategy-proposals/{}/confirm", Installation.proposal_on_probation, **REASON
     ),
     "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
     "PUT run-profiles/<str:run_profile_id>": edit(
@@ -372,6 +375,9 @@ COMMANDS: dict[str, Prepare] = {
     "proposals approve": run(
         "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal_id
     ),
+    "proposals confirm": run(
+        "proposals", "confirm", "{}", "--reason", "r", target=Installation.proposal_on_probation
+    ),
     "proposals create": run(
         "proposals",
         "create",
@@ -411,6 +417,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "cycles": "it reads",
     "dlq list": "it reads",
     "proposals list": "it reads",
+    "proposals backtest": "it reads",
     "proposals show": "it reads",
     "token list": "it reads",
     "user list": "it reads",

@@ -40,6 +40,11 @@ def reading() -> list[str]:
     return sorted(route for route, view in api().items() if view is None or hasattr(view, "get"))
 
 
+def query(route: str) -> set[str]:
+    """Return the query parameters that GET of ``route`` declares."""
+    return set(api()[route].operations["GET"].query)
+
+
 def writing() -> list[str]:
     """Return every writing route as ``METHOD route``."""
     return sorted(

@@ -1,9 +1,11 @@
 """A proposal against cycles that the real pipeline ran."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -239,7 +241,9 @@ def test_states_revisions_and_patches_that_do_not_fit(settings: Any) -> None:
     assert "the profile p1 is hidden: no cycle starts" in hidden.cannot_tell[0]
 
 
-def test_cycles_that_cannot_be_compared_and_those_of_others(settings: Any) -> None:
+def test_cycles_that_cannot_be_compared_and_those_of_others(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Receiver() as receiver:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
@@ -270,6 +274,15 @@ def test_cycles_that_cannot_be_compared_and_those_of_others(settings: Any) -> No
     assert newest.left_out == {"rerun": 1}
     earlier = backtest.run(proposal, actor=SYSTEM, until=other.finished_at)
     assert [cycle.cycle_id for cycle in earlier.differing] == [other.pk, whole.pk]
+    capsys.readouterr()
+    call_command("proposals", "backtest", str(proposal.pk), "--cycles", "5")
+    printed = capsys.readouterr().out
+    assert "3 cycles compared: 0 the same, 3 different, 0 unpredictable\n" in printed
+    assert "cycles: 3, then 0 to 0\n" in printed
+    assert f"{whole.pk}: it would not have been started\n" in printed
+    assert "can't tell: 1 of 5 cycles were cancelled: left out.\n" in printed
+    call_command("proposals", "backtest", str(proposal.pk), "--json")
+    assert json.loads(capsys.readouterr().out)["cycles"]["different"] == 3
     again = backtest.run(proposal, actor=SYSTEM, until=other.finished_at)
     assert canonical_json(again.to_dict()) == canonical_json(earlier.to_dict())
     for number in (0, 1_001):

@@ -24,7 +24,7 @@ from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE
 from orbit.states import ProfileState
 from tests.support.advice import propose, state_of, store_documents
-from tests.support.callers import Api, api, create_user, session
+from tests.support.callers import Api, api, console, create_user, session
 from tests.support.pipeline import rows
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,26 @@ def by_a_replay(attack: Attack) -> str:
     return first
 
 
+def by_form(attack: Attack) -> str:
+    """Press Approve on the proposal's page, which was opened before."""
+    fields = {"verdict": "approve", "reason": "let me", "seen": attack.seen_sha256}
+    address = f"/admin/advisory/strategyproposal/{attack.proposal.pk}/change/"
+    answer = console(attack.attacker).post(address, {**fields, "call": str(uuid4())})
+    messages = " ".join(str(message) for message in answer.context["messages"])
+    return next(code for words, code in PHRASES.items() if words in messages)
+
+
+def by_action(attack: Attack) -> str:
+    """Select it in the list, and send an action of a name that its page has."""
+    chosen = {"action": "approve", "_selected_action": str(attack.proposal.pk), "asked": "1"}
+    for more in ({"verdict": "approve"}, {"action": "decide"}):
+        answer = console(attack.attacker).post(
+            "/admin/advisory/strategyproposal/", {**chosen, "reason": "let me", **more}
+        )
+        assert answer.status_code in {200, 302, 403}
+    return "no such action"
+
+
 def by_command(attack: Attack) -> str:
     try:
         call_command("proposals", "approve", str(attack.proposal.pk), "--reason", "let me")
@@ -111,12 +131,20 @@ def by_sql(attack: Attack) -> str:
     return "approved"
 
 
+PHRASES = {
+    "your own proposal": "own_proposal",
+    "time to decide": "expired",
+    "was made against revision": "superseded",
+    "already, at": "already_decided",
+}
 WAYS: dict[str, Callable[[Attack], str]] = {
     "token": by_token,
     "session": by_session,
     "reject": by_rejecting,
     "second tab": by_a_second_tab,
     "replay": by_a_replay,
+    "form": by_form,
+    "action": by_action,
     "command": by_command,
     "sql": by_sql,
 }
@@ -178,8 +206,8 @@ def changed() -> tuple[Any, ...]:
 def test_no_way_leads_round(way: str, case: str) -> None:
     attack = attack_on(CASES[case], way)
     before = changed()
-    expected = CASES[case].constraint if way == "sql" else CASES[case].code
-    assert WAYS[way](attack) == expected
+    expected = {"sql": CASES[case].constraint, "action": "no such action"}
+    assert WAYS[way](attack) == expected.get(way, CASES[case].code)
     assert changed() == before
     assert state_of(attack.proposal) != "approved"
 
