@@ -220,6 +220,9 @@ FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpo
 
 FORMS: dict[str, Prepare] = {
     "advisory_advisorysignal_compute": submit("advisory/advisorysignal/compute/"),
+    "advisory_approvalpolicy": submit(
+        "advisory/approvalpolicy/a/", required_approvals="2", **REASON
+    ),
     "advisory_strategyproposal_change": submit(
         "advisory/strategyproposal/{}/change/",
         lambda installation: installation.proposal().pk,
@@ -321,6 +324,7 @@ FORMS: dict[str, Prepare] = {
 }
 #: Pages that leave no audit entry, each with the reason.
 SILENT_PAGES: dict[str, str] = {
+    "advisory_approvalpolicies": "it only reads; its form has a page of its own",
     "advisory_advisorysignal_changelist": "it only reads",
     "advisory_advisorysignal_change": "it only reads",
     "advisory_strategyproposal_changelist": "it only reads",
