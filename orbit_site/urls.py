@@ -4,7 +4,15 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from advisory.api import autonomy, backtests, decisions, policies, proposals, signals
+from advisory.api import (
+    autonomy,
+    backtests,
+    confirmation,
+    decisions,
+    policies,
+    proposals,
+    signals,
+)
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
     configuration,
@@ -58,6 +66,7 @@ urlpatterns = [
     ),
     path("strategy-proposals", proposals.ProposalList.as_view()),
     path("strategy-proposals/<uuid:proposal_id>", proposals.ProposalDetail.as_view()),
+    path("strategy-proposals/<uuid:proposal_id>/confirm", confirmation.ProposalConfirm.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/approve", decisions.ProposalApproval.as_view()),
     path("strategy-proposals/<uuid:proposal_id>/reject", decisions.ProposalRejection.as_view()),
     path(

@@ -1,5 +1,5 @@
 """The console's pages of advice."""
 
-from advisory.admin import autonomy, proposals, signals
+from advisory.admin import autonomy, policies, proposals, signals
 
-__all__ = ["autonomy", "proposals", "signals"]
+__all__ = ["autonomy", "policies", "proposals", "signals"]

@@ -175,7 +175,8 @@ class ProposalDetail(Resource):
         refusals=(ProposalUnknown,),
     )
     def get(self, request: Request, proposal_id: UUID) -> Response:
-        """With its decisions, the checks of now, and what followed its approval.
+        """With its decisions, the checks of now, and what followed its approval (`probation`,
+        `forecast_outcome`); `track_record` is how often the engine was right before.
 
         While it is pending, `seen_sha256` stands for what you see of it, with its changes, checks
         and backtest. Send it with a decision.

@@ -4,6 +4,7 @@ A proposal keeps what was in force when it was made, the strictest of all namesp
 document runs. A trigger sees to it (migration 0002).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,6 +64,15 @@ def of(namespace: str, *, actor: Actor) -> Policy:
     """Return the policy of ``namespace``. Raises NamespaceUnknown."""
     _ensure_visible(namespace, actor)
     return _read(ApprovalPolicy.objects.filter(namespace_id=namespace).first(), namespace)
+
+
+def of_each(namespaces: Sequence[str]) -> list[Policy]:
+    """Return the policies of ``namespaces``, which the caller has found visible."""
+    rows = {
+        row.namespace_id: row
+        for row in ApprovalPolicy.objects.filter(namespace__name__in=namespaces)
+    }
+    return [_read(rows.get(name), name) for name in namespaces]
 
 
 def change(

@@ -168,7 +168,7 @@ def _over(probation: Probation) -> ProbationOver:
     return ProbationOver(
         f"{words} at {probation.ended_at:%Y-%m-%d %H:%M:%S} UTC by {probation.ended_by}: "
         f"{probation.end_reason}",
-        status=probation.status,
+        probation=probation.status,
         ended_by=probation.ended_by,
         ended_at=stops.to_iso(probation.ended_at),
     )

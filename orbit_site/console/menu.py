@@ -26,9 +26,11 @@ def waiting(request: HttpRequest) -> Waiting:
 def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the groups of the menu: decisions first, then pages, then ``tables``."""
     groups = pages.menu(actor_of(request))
+    own = [group for group in groups if group["name"] == _DECIDE]
+    groups = [group for group in groups if group["name"] != _DECIDE]
     decide = next((group for group in tables if group["app_label"] == "advisory"), None)
     if decide is None:
-        return groups + tables
+        return own + groups + tables
     places = list(_FIRST)
     models = sorted(
         decide["models"],
@@ -37,6 +39,7 @@ def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[st
         ),
     )
     entries = [{**model, "name": _name(request, model)} for model in models]
+    entries += [model for group in own for model in group["models"]]
     others = [group for group in tables if group is not decide]
     return [{**decide, "name": _DECIDE, "models": entries}, *groups, *others]
 

@@ -137,6 +137,9 @@ ROUTES: dict[str, Prepare] = {
         patch=[{"op": "replace", "path": "/label", "value": "New"}],
         rationale="because",
     ),
+    "POST strategy-proposals/<uuid:proposal_id>/confirm": post(
+        "/strategy-proposals/{}/confirm", Installation.proposal_on_probation, **REASON
+    ),
     "PUT profiles/<str:profile_id>": edit("PUT", "/profiles/p1", profile("p1", label="New")),
     "PUT run-profiles/<str:run_profile_id>": edit(
         "PUT", "/run-profiles/r1", run_profile("r1", "p1", "a", value_tags=["new"])
@@ -217,6 +220,9 @@ FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpo
 
 FORMS: dict[str, Prepare] = {
     "advisory_advisorysignal_compute": submit("advisory/advisorysignal/compute/"),
+    "advisory_approvalpolicy": submit(
+        "advisory/approvalpolicy/a/", required_approvals="2", **REASON
+    ),
     "advisory_strategyproposal_change": submit(
         "advisory/strategyproposal/{}/change/",
         lambda installation: installation.proposal().pk,
@@ -318,6 +324,7 @@ FORMS: dict[str, Prepare] = {
 }
 #: Pages that leave no audit entry, each with the reason.
 SILENT_PAGES: dict[str, str] = {
+    "advisory_approvalpolicies": "it only reads; its form has a page of its own",
     "advisory_advisorysignal_changelist": "it only reads",
     "advisory_advisorysignal_change": "it only reads",
     "advisory_strategyproposal_changelist": "it only reads",
@@ -371,6 +378,9 @@ COMMANDS: dict[str, Prepare] = {
     "pause": run("pause", "--reason", "r"),
     "proposals approve": run(
         "proposals", "approve", "{}", "--reason", "r", target=Installation.proposal_id
+    ),
+    "proposals confirm": run(
+        "proposals", "confirm", "{}", "--reason", "r", target=Installation.proposal_on_probation
     ),
     "proposals create": run(
         "proposals",

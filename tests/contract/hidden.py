@@ -154,6 +154,10 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "advisory_advisorysignal_compute": [
         ("advisory/advisorysignal/compute/", {"profile_id": "hidden-p"})
     ],
+    "advisory_approvalpolicy": [
+        ("advisory/approvalpolicy/hidden-ns/", fields)
+        for fields in (None, {"required_approvals": "2", **REASON})
+    ],
     "advisory_strategyproposal_change": [
         (
             "advisory/strategyproposal/{proposal_id}/change/",

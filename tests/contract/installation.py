@@ -26,6 +26,7 @@ from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
 from tests.support import advisory_signals
+from tests.support.approved import on_probation, pending
 from tests.support.callers import Api, actor_of, api, create_user
 from tests.support.callers import console as browser_of
 from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
@@ -110,6 +111,11 @@ class Installation:
     def profile_with_low_performance(self) -> str:
         advisory_signals.store({("p1", "a"): ("low_performance", 0.99)})
         return "p1"
+
+    def proposal_on_probation(self) -> Any:
+        """Return the id of a proposal of the engine, approved for three cycles."""
+        proposal = pending("p1", namespace="a")
+        return on_probation(proposal, profile("p1", label="Better"), cycles=3).pk
 
     def run_profile(self, **members: Any) -> RunProfile:
         """Return the run profile ``r1``, with ``members`` as a new revision."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from advisory.decisions import policy
+from advisory.decisions import policy, probation
 from advisory.decisions.decide import decide
 from advisory.decisions.policy import MOST_APPROVALS, MOST_HOURS, PolicyInvalid
 from advisory.decisions.probation import MOST_CYCLES, ProbationInvalid, Terms
@@ -40,6 +40,11 @@ class Command(ProposingCommand):
                 "--seen", metavar="SHA256", help="Only if this is still what it shows."
             )
             action.add_argument("--reason", required=True)
+        confirm = actions.add_parser(
+            "confirm", help="Confirm a change on probation, so that it stays."
+        )
+        confirm.add_argument("id", help="The proposal's id.")
+        confirm.add_argument("--reason", required=True)
         self._add_policy(actions.add_parser("policy", help="Show or set a namespace's policy."))
         for action in actions.choices.values():
             action.add_argument("--json", action="store_true", help="Print one JSON document.")
@@ -97,6 +102,22 @@ class Command(ProposingCommand):
                 "seen_sha256": outcome.decision.seen_sha256,
             }
         )
+
+    def _confirm(self, options: dict[str, Any]) -> None:
+        self.require_reason(options)
+        confirmed = probation.confirm(
+            identifier(options["id"]), actor=actors.operator(), reason=options["reason"]
+        )
+        if options["json"]:
+            self.print_json(
+                {
+                    "id": confirmed.pk,
+                    "probation": confirmed.status,
+                    "applied_revision": confirmed.applied_revision,
+                }
+            )
+        else:
+            self.say(f"Confirmed: revision {confirmed.applied_revision} stays.")
 
     def _policy(self, options: dict[str, Any]) -> None:
         actor, namespace = actors.operator(), options["namespace"]

@@ -146,10 +146,11 @@ def test_an_action_that_is_killed_anywhere_happened_whole_or_not_at_all(write: W
 def test_killed_just_before_and_just_after_a_commit(write: Write) -> None:
     write(policy(profiles=["p", "q"]))
     computation = broken("p", "q")
-    assert killed(computation, 1, commits=True)
-    assert traces() == (0, 0, 0)
-    # Before the second commit is after the first.
+    # The first commit ends the search for targets.
     assert killed(computation, 2, commits=True)
+    assert traces() == (0, 0, 0)
+    # Before the commit of the second action is after that of the first.
+    assert killed(computation, 3, commits=True)
     assert traces() == (1, 1, 1)
     assert len(evaluate(computation).actions) == 1
     assert traces() == (2, 2, 2)

@@ -52,11 +52,12 @@ def generate(actor: Actor, made: list[create.Made], name: str = "daily") -> None
 
 
 def waiting() -> int:
-    """Return how many sessions wait for a transaction to end."""
+    """Return how many sessions wait for the end of this transaction."""
+    # Not pg_stat_activity: a transaction sees that as it was at its first look.
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'"
-            " AND datname = current_database()"
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            " AND locktype = 'transactionid' AND transactionid = pg_current_xact_id()::xid"
         )
         return int(cursor.fetchone()[0])
 

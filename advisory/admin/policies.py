@@ -1,0 +1,103 @@
+"""The approval policies of namespaces, and the form that changes one."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from advisory.decisions import policy
+from advisory.decisions.policy import MOST_APPROVALS, MOST_HOURS, Policy
+from governance.access.actors import NamespaceUnknown
+from governance.access.roles import Scope
+from governance.console import pages
+from governance.console.actions import ReasonForm
+from governance.console.base import BoundedPaginator, actor_of
+from governance.kernel.errors import OrbitError
+from governance.models import Namespace
+
+_PER_PAGE = 50
+_LIST = "admin:advisory_approvalpolicies"
+
+
+class PolicyForm(ReasonForm):
+    """How many approvals a proposal of a namespace needs, and until when."""
+
+    required_approvals = forms.IntegerField(
+        label="Approvals", min_value=1, max_value=MOST_APPROVALS
+    )
+    expires_after_hours = forms.IntegerField(
+        label="Expires after (hours)",
+        required=False,
+        min_value=1,
+        max_value=MOST_HOURS,
+        help_text="From a proposal's creation. Empty: proposals don't expire.",
+    )
+    field_order = ("required_approvals", "expires_after_hours", "reason")
+
+
+@pages.page(
+    "advisory/approvalpolicy/",
+    name="advisory_approvalpolicies",
+    title="Approval policies",
+    group="Decide",
+)
+def policies(request: HttpRequest) -> HttpResponse:
+    """List the policies of the namespaces that the user sees."""
+    actor = actor_of(request)
+    names = Namespace.objects.filter(actor.filter("name")).order_by("name")
+    page = BoundedPaginator(names.values_list("name", flat=True), _PER_PAGE).get_page(
+        request.GET.get("p")
+    )
+    return pages.draw(
+        request,
+        "admin/advisory/policies.html",
+        title="Approval policies",
+        policies=policy.of_each(list(page)),
+        page=page,
+        may_change=actor.may(Scope.CONFIGURE),
+    )
+
+
+@pages.page(
+    "advisory/approvalpolicy/<str:namespace>/",
+    name="advisory_approvalpolicy",
+    title="Approval policy",
+    scope=Scope.CONFIGURE,
+    sends=Scope.CONFIGURE,
+)
+def change(request: HttpRequest, namespace: str) -> HttpResponse:
+    """Show the form of one policy; on POST save it."""
+    try:
+        current = policy.of(namespace, actor=actor_of(request))
+    except NamespaceUnknown as unknown:
+        raise Http404 from unknown
+    form = PolicyForm(request.POST if request.method == "POST" else None, initial=current.rules())
+    if form.is_valid() and _saved(request, current, form):
+        return HttpResponseRedirect(reverse(_LIST))
+    return pages.draw(
+        request,
+        "admin/advisory/policy.html",
+        title=f"Approval policy of {namespace}",
+        policy=current,
+        form=form,
+        list_link=reverse(_LIST),
+    )
+
+
+def _saved(request: HttpRequest, current: Policy, form: PolicyForm) -> bool:
+    values: dict[str, Any] = form.cleaned_data
+    try:
+        saved = policy.change(
+            current.namespace,
+            required_approvals=values["required_approvals"],
+            expires_after_hours=values["expires_after_hours"],
+            reason=values["reason"],
+            actor=actor_of(request),
+        )
+    except OrbitError as refusal:
+        form.add_error(None, refusal.detail)
+        return False
+    messages.success(request, f"In {saved.namespace}, for new proposals: {saved.sentence}")
+    return True
