@@ -101,11 +101,11 @@ def _copied(
         if member != "from":
             continue
         for pattern in patterns:
-            for found, _ in _values(pattern, before):
-                if found[: len(steps)] == steps != found:
+            for place, _ in _values(pattern, before):
+                if place[: len(steps)] == steps != place:
                     yield _problem(
                         f"/patch/{number}/from",
-                        f"A proposal can't copy or move {schemas.pointer(found)[:200]}. "
+                        f"A proposal can't copy or move {schemas.pointer(place)[:200]}. "
                         "Ask a configurator.",
                     )
 
