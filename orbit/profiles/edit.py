@@ -4,6 +4,7 @@ An edit locks the configuration before it reads the current revision, so of two 
 same revision one gets Stale.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -323,14 +324,24 @@ class Draft:
         _ensure_valid(kind, [*self._problems, *references])
         _ensure_current(kind, self._row, self._expected)
 
-    def write(self, *, source: Source, reason: str) -> int:
-        """Save it in the caller's transaction; return the number of the current revision then."""
+    def write(self, *, source: Source, reason: str, audited: bool = True) -> int:
+        """Save it in the caller's transaction; return the number of the current revision then.
+
+        Without ``audited`` the caller's entry has ``sides`` and says what happened.
+        """
         self.check()
         assert self._change is not None  # noqa: S101 - there are no problems
         self._changed = self._change.write(
-            self._row, actor=self._actor, source=source, reason=reason
+            self._row, actor=self._actor, source=source, reason=reason, audited=audited
         )
         return self._change.saved.revision
+
+    @property
+    def sides(self) -> tuple[Any, Any]:
+        """The document before and after ``write``, for a part of an audit entry."""
+        assert self._change is not None  # noqa: S101 - it was written
+        before, after = self._change.before, self._change.after
+        return (before and json.loads(before.canonical)), json.loads(after.canonical)
 
     def result(self) -> EditResult:
         """Return what ``write`` did, after its transaction."""
@@ -346,15 +357,23 @@ class _Change:
     ) -> None:
         self._kind, self._name, self._document = kind, name, document
         self._texts = revisions.texts([document])
-        self._after = audit.stored(document)
-        self._before = None if row is None else audit.stored(row.document)
+        self.after = audit.stored(document)
+        self.before = None if row is None else audit.stored(row.document)
         #: What it replaces.
         self.revision = None if row is None else row.revision
 
-    def write(self, row: AnyRow | None, *, actor: Actor, source: Source, reason: str) -> bool:
+    def write(
+        self,
+        row: AnyRow | None,
+        *,
+        actor: Actor,
+        source: Source,
+        reason: str,
+        audited: bool = True,
+    ) -> bool:
         """Write it over ``row`` in the caller's transaction; tell whether it differs."""
         if row is not None and row.revision != self.revision:  # edited just now
-            self._before = audit.stored(row.document)
+            self.before = audit.stored(row.document)
         is_profile = self._kind is PROFILE
         profiles, run_profiles = ([self._document], []) if is_profile else ([], [self._document])
         saved = revisions.save(
@@ -367,14 +386,14 @@ class _Change:
         )
         changes = saved.profiles if is_profile else saved.run_profiles
         changed = bool(changes.created or changes.changed)
-        if changed:
+        if changed and audited:
             audit.record(
                 self._kind.changed,
                 actor=actor.name,
                 object_id=self._name,
                 namespace=_audited_namespace(row, self._document),
-                before=self._before,
-                after=self._after,
+                before=self.before,
+                after=self.after,
                 reason=reason,
             )
         rows = self._kind.rows.objects.defer("document")
