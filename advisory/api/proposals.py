@@ -100,10 +100,10 @@ class ProfileProposals(Resource):
         refusals=(ProfileUnknown, Superseded),
     )
     def post(self, request: Request, profile_id: str) -> Response:
-        """One or more if the newest signals say `low_performance`, else none.
+        """One or more if its signals say `low_performance`, else none.
 
-        Signals that are older than an hour are computed again. An equal proposal that is pending is
-        answered instead of a new one. A disabled profile gets none.
+        Signals are computed for it, unless those of the last minute say so already. An equal
+        proposal that is pending is answered instead of a new one. A disabled profile gets none.
         """
         self.body()
         generated = proposing.propose(profile_id, actor=self.actor)

@@ -7,7 +7,7 @@ from governance.access.actors import Actor
 
 
 def propose(profile_id: str, *, actor: Actor) -> Generated:
-    """Make the engine's proposals from the newest signals; without any of the last hour, from new.
+    """Make the engine's proposals from signals of the last minute that say so, else from new ones.
 
     Raises as ``generate.generate`` does.
     """

@@ -32,7 +32,7 @@ _Steps = tuple[str, ...]
 def problems(noun: str, patch: Patch, before: dict[str, Any], after: dict[str, Any]) -> Problems:
     """Return what ``patch`` names or changes of a ``noun`` and may not."""
     patterns = list(_patterns(noun, before))
-    refused = list(_named(patterns, patch))
+    refused = [*_named(patterns, patch), *_copied(patterns, patch, before)]
     # Whatever way the operations take (a parent, the root, `-`, a copy), their result shows it.
     for pattern in patterns:
         old, new = (dict(_values(pattern, document)) for document in (before, after))
@@ -91,6 +91,23 @@ def _named(patterns: list[_Steps], patch: Patch) -> Iterator[dict[str, str]]:
             )
             if inside:
                 yield _problem(f"/patch/{number}/{member}", _words(steps[: len(pattern)]))
+
+
+def _copied(
+    patterns: list[_Steps], patch: Patch, before: dict[str, Any]
+) -> Iterator[dict[str, str]]:
+    """Yield what takes a forbidden value along with its parent: options can hold keys."""
+    for number, member, steps in _paths(patch):
+        if member != "from":
+            continue
+        for pattern in patterns:
+            for place, _ in _values(pattern, before):
+                if place[: len(steps)] == steps != place:
+                    yield _problem(
+                        f"/patch/{number}/from",
+                        f"A proposal can't copy or move {schemas.pointer(place)[:200]}. "
+                        "Ask a configurator.",
+                    )
 
 
 def _added_targets(

@@ -18,8 +18,8 @@ from orbit.models import Profile, RunProfile
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyRow
 from orbit.states import ProfileState
 
-#: Signals that are older are computed again.
-FRESH = timedelta(hours=1)
+#: Signals that are older are computed again: cycles may have ended since.
+FRESH = timedelta(minutes=1)
 #: Of a profile in a namespace.
 _MOST_RUN_PROFILES = 100
 
@@ -55,17 +55,21 @@ def generate(profile_id: str, *, signals: Sequence[AdvisorySignal], actor: Actor
 
 
 def recent(profile_id: str, *, actor: Actor) -> list[AdvisorySignal]:
-    """Return the profile's newest signal of the last hour in each namespace that ``actor`` sees.
+    """Return the profile's newest signals of the last minute, if one of them says it performs low.
 
-    Raises ProfileUnknown and NotAllowed.
+    One for each namespace that ``actor`` sees, of windows that ended in this minute. Empty:
+    compute new ones. Raises ProfileUnknown and NotAllowed.
     """
     _ensure_allowed(actor)
     PROFILE.find(profile_id, actor=actor, document=False)
+    since = clock.now() - FRESH
     rows = reading.visible_to(actor).filter(
-        profile_id=profile_id, created_at__gt=clock.now() - FRESH
+        profile_id=profile_id, created_at__gt=since, window_to__gt=since
     )
     newest = rows.order_by("namespace", "-created_at", "-id").distinct("namespace")
-    return list(newest.select_related("computation"))
+    signals = list(newest.select_related("computation"))
+    # Others may say so by now: it takes 10 ended cycles, which can be those of a few seconds.
+    return signals if any(signal.signal == SignalKind.LOW for signal in signals) else []
 
 
 def _ensure_allowed(actor: Actor) -> None:

@@ -154,7 +154,9 @@ def _apply_one(place: str, operation: Operation, document: Any) -> Any:
         return jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
     except jsonpatch.JsonPatchTestFailed:
         # The library's text quotes the values.
-        raise _invalid(place, f"The test failed: {path} has another value.") from None
+        raise _invalid(
+            place, f"The test failed: {path or 'the document'} has another value."
+        ) from None
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
         pass
     name = operation["op"]

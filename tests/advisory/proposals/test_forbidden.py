@@ -78,6 +78,13 @@ def test_a_profiles_forbidden_paths_are_refused(
     assert any(named in problem["detail"] for problem in found)
 
 
+@pytest.mark.parametrize("from_", ["", "/execution_rules", "/execution_rules/tiers/3"])
+def test_options_are_not_copied_along_with_a_parent(from_: str) -> None:
+    found = problems("profile", DOCUMENT, operation("copy", "/style_vector", from_=from_))
+    assert [problem["pointer"] for problem in found] == ["/patch/0/from"]
+    assert "can't copy or move" in found[0]["detail"]
+
+
 @pytest.mark.parametrize(
     "operations",
     [

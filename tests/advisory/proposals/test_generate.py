@@ -1,19 +1,22 @@
 """What the engine proposes for a profile that performs low."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from advisory.autonomy import proposing
+from advisory.autonomy import computing, proposing
 from advisory.models import AdvisorySignal, StrategyProposal
 from advisory.proposals import generate, rules
 from advisory.proposals.generate import Generated
+from advisory.signals import windows
 from advisory.statistics import forecasts
 from governance.access.actors import SYSTEM, Actor, NotAllowed
 from governance.access.roles import ROLES
 from governance.models import AuditTrailEntry
 from orbit.errors import ProfileUnknown
-from orbit.models import Profile
+from orbit.models import Profile, RunProfile
 from tests.support import cycle_events, recorded_cycles
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import configure_endpoints
@@ -165,6 +168,59 @@ def test_whatever_the_document_says_there_is_a_proposal(members: dict[str, Any])
     assert "the last 30 cycles of the current revision" in proposal.rationale
 
 
+def low_by_failures() -> None:
+    perform_low()
+
+
+def low_by_partial_successes() -> None:
+    cycle_events.store([cycle_events.finished("partial_success") for _ in range(14)])
+
+
+def low_by_latency() -> None:
+    cycle_events.store(
+        *(cycle_events.cycles(1, duration_ms=900 + number) for number in range(30)),
+        *(cycle_events.cycles(1, duration_ms=100 + number, days_ago=12) for number in range(60)),
+    )
+
+
+def low_beside_others() -> None:
+    cycle_events.store(
+        cycle_events.cycles(180, 20),
+        cycle_events.cycles(200, profile_id="other"),
+    )
+
+
+@pytest.mark.parametrize(
+    "run_members",
+    [
+        {"state": "disabled"},
+        {"execution_policy": {"max_dispatch_retries": 0}},
+        {"distribution_targets": ["other"], "execution_policy": {"cron": "*/5 * * * *"}},
+        None,
+    ],
+    ids=["disabled", "no retries", "one target", "no run profile"],
+)
+@pytest.mark.parametrize("low", [low_by_failures, low_by_partial_successes, low_by_latency])
+@pytest.mark.parametrize("dead", [True, False])
+def test_however_it_performs_low_there_is_a_proposal(
+    low: Callable[[], None], run_members: dict[str, Any] | None, dead: bool
+) -> None:
+    runs = [run_profile(**(run_members or {}))]
+    store_profiles([profile(**tiers(max_attempts=1))], runs)
+    if run_members is None:
+        RunProfile.objects.update(hidden=True)
+    low()
+    if dead:
+        recorded_cycles.record(14, deliveries=[("other", False, 1)], status="partial_success")
+    assert {proposal.state for proposal in proposed()} == {"pending"}
+
+
+def test_a_profile_that_is_worse_than_others_gets_a_proposal() -> None:
+    store_profiles([profile(), profile("other")], [run_profile(), run_profile("o", "other")])
+    low_beside_others()
+    assert len(proposed()) == 1
+
+
 def test_a_document_that_no_longer_fits_can_still_be_disabled() -> None:
     store_profiles([profile(**tiers(max_attempts=3, backoff_base=0.2))], [run_profile()])
     row = Profile.objects.get()
@@ -197,6 +253,30 @@ def test_asked_again_the_same_proposals_are_answered_and_signals_are_reused() ->
     )
     assert AdvisorySignal.objects.count() == 1
     assert AuditTrailEntry.objects.filter(action="proposal.created").count() == 1
+
+
+def test_cycles_since_the_newest_signal_count() -> None:
+    store_profiles([profile()], [run_profile()])
+    cycle_events.store(cycle_events.cycles(2))
+    assert not proposed()  # 2 cycles are too few
+    cycle_events.store(cycle_events.cycles(0, 14))
+    assert len(proposed()) == 1
+    assert len(proposed()) == 1
+    assert AdvisorySignal.objects.count() == 2
+
+
+def test_neither_old_signals_nor_those_of_an_old_window_are_reused(monkeypatch: Any) -> None:
+    store_profiles([profile()], [run_profile()])
+    cycle_events.store(cycle_events.cycles(0, 14, days_ago=12), cycle_events.cycles(100))
+    window = windows.choose(start=cycle_events.ago(13), end=cycle_events.ago(11))
+    computing.compute_and_act(actor=ANN, profile_id="daily", window=window)
+    assert AdvisorySignal.objects.get().signal == "low_performance"
+    assert proposing.propose("daily", actor=ANN).reason.endswith("elevated_performance.")
+    cycle_events.store(cycle_events.cycles(0, 300))
+    assert proposed()
+    monkeypatch.setattr(generate, "FRESH", timedelta(0))
+    assert proposed()
+    assert AdvisorySignal.objects.count() == 4
 
 
 def test_one_change_that_helps_in_two_namespaces_is_one_proposal() -> None:
