@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.db import connections
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from orbit import tasks
 from orbit.cycles.runner import WorkerProcess
@@ -37,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Each client makes the middleware anew. Else it would read the whole list of static files.
     settings.WHITENOISE_AUTOREFRESH = True
+    # The same examples each time, however slow the machine.
+    hypothesis_settings.register_profile(
+        "orbit", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+    hypothesis_settings.load_profile("orbit")
     # A test's own transaction idles while the test works, on a busy machine for long.
     for alias in settings.DATABASES:
         options = settings.DATABASES[alias]["OPTIONS"]

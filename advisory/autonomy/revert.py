@@ -14,7 +14,7 @@ from governance.audit.actions import Action
 from governance.kernel.errors import Kind, OrbitError
 from governance.namespaces import stops
 from orbit.errors import DocumentInvalid
-from orbit.profiles import edit, history, revisions
+from orbit.profiles import edit, history, revisions, validation
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
 
 
@@ -56,7 +56,7 @@ def revert(action_id: UUID, *, actor: Actor, reason: str) -> AutonomyAction:
         raise ActionUnknown(f"There is no action {action_id} of autonomy.")
     kind, name = _document_of(action)
     change = Change.of(kind, name, action.made_revision, back_to=action.base_revision)
-    problems = edit.check(kind, name, change.document, actor=actor)
+    problems = validation.all_problems(kind, name, change.document, actor=actor)
     with audit.transaction():
         revisions.lock()
         # Nothing but this function changes the row, and the lock is held.

@@ -185,14 +185,22 @@ class _Work:
         """Save the change as the next revision, and begin what follows an approval."""
         assert self._draft is not None  # noqa: S101 - it is approved
         revision = self._draft.write(
-            source="proposal", reason=f"approved proposal {proposal.pk}: {self._reason}"
+            source="proposal",
+            reason=f"approved proposal {proposal.pk}: {self._reason}",
+            audited=False,  # one entry says it all
         )
+        before, after = self._draft.sides
         # Of several approvals on probation, what ends first counts.
         agreed = proposal.decisions.filter(probation__isnull=False)
         terms = Terms.strictest(decision.probation or {} for decision in agreed)
-        more = {} if terms is None else {"probation": terms.to_dict()}
         self._end(
-            proposal, Proposal.APPROVED, Action.PROPOSAL_APPROVED, applied_revision=revision, **more
+            proposal,
+            Proposal.APPROVED,
+            Action.PROPOSAL_APPROVED,
+            before={"revision": proposal.base_revision, "document": before},
+            applied_revision=revision,
+            document=after,
+            probation=None if terms is None else terms.to_dict(),
         )
         track_record.start(proposal)
         if terms is not None:
@@ -204,20 +212,27 @@ class _Work:
         state: Proposal,
         action: Action,
         *,
+        before: dict[str, Any] | None = None,
         applied_revision: int | None = None,
         **after: Any,
     ) -> None:
         _move(proposal, state, applied_revision=applied_revision)
         proposal.refresh_from_db()
-        self._record(proposal, action, applied_revision=applied_revision, **after)
+        self._record(proposal, action, before, applied_revision=applied_revision, **after)
 
-    def _record(self, proposal: StrategyProposal, action: Action, **after: Any) -> None:
+    def _record(
+        self,
+        proposal: StrategyProposal,
+        action: Action,
+        before: dict[str, Any] | None = None,
+        **after: Any,
+    ) -> None:
         audit.record(
             action,
             actor=self._actor.name,
             object_id=str(proposal.pk),
             namespace=proposal.namespace,
-            before={"state": Proposal.PENDING},
+            before={"state": Proposal.PENDING, **(before or {})},
             after={
                 "state": proposal.state,
                 "required_approvals": proposal.required_approvals,

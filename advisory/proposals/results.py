@@ -5,7 +5,7 @@ from typing import Any
 from advisory.proposals import forbidden, patches
 from advisory.proposals.patches import Patch, Problems
 from governance.access.actors import SYSTEM
-from orbit.profiles import edit
+from orbit.profiles import validation
 from orbit.profiles.kinds import AnyKind
 
 
@@ -36,5 +36,5 @@ def schema_problems(
             "detail": f"The result doesn't fit: {problem['pointer'] or 'the document'}: "
             f"{problem['detail']}",
         }
-        for problem in edit.check(kind, name, after, actor=SYSTEM)
+        for problem in validation.all_problems(kind, name, after, actor=SYSTEM)
     ]

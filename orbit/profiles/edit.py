@@ -4,6 +4,7 @@ An edit locks the configuration before it reads the current revision, so of two 
 same revision one gets Stale.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,9 @@ from governance import audit
 from governance.access.actors import Actor, NotAllowed
 from governance.access.roles import Scope
 from governance.kernel import json_diff
-from governance.models import Namespace
-from orbit.dispatch import endpoints
-from orbit.errors import DocumentInvalid, Stale
+from orbit.errors import Stale
 from orbit.models import Profile, RunProfile
-from orbit.pipeline import registry
-from orbit.profiles import history, instruction, revisions, schema, visible
+from orbit.profiles import history, instruction, revisions, validation, visible
 from orbit.profiles.expected import ANY, Expected
 from orbit.profiles.instruction import Instruction
 from orbit.profiles.kinds import PROFILE, AnyKind, AnyRow
@@ -68,15 +66,9 @@ def save(
     return draft.result()
 
 
-def check(kind: AnyKind, name: str, document: Any, *, actor: Actor) -> Problems:
-    """Return the problems for which ``save`` would refuse ``document``."""
-    problems = _problems(kind, name, document)
-    return [*problems, *_reference_problems(kind, document, problems, actor)]
-
-
 def preview(kind: AnyKind, name: str, document: Any, *, current: Any, actor: Actor) -> Preview:
     """Return what saving ``document`` over ``current`` would do."""
-    problems = check(kind, name, document, actor=actor)
+    problems = validation.all_problems(kind, name, document, actor=actor)
     # Only a valid document has instructions.
     return Preview(
         problems,
@@ -161,7 +153,7 @@ def set_state(
         _ensure_current(kind, row, expected)
         if change.revision != row.revision:  # edited just now
             change, problems = _with_state(kind, name, row, state, actor)
-        _ensure_valid(kind, problems)
+        validation.ensure_none(kind, problems)
         changed = change.write(row, actor=actor, source=source, reason=reason)
     return change.result(row, changed)
 
@@ -173,7 +165,7 @@ def _with_state(
     document = {**row.document, "state": str(state)}
     # A document with problems can still be disabled.
     enabled = state == ProfileState.ENABLED
-    problems = check(kind, name, document, actor=actor) if enabled else []
+    problems = validation.all_problems(kind, name, document, actor=actor) if enabled else []
     return _Change(kind, name, row, document), problems
 
 
@@ -214,52 +206,6 @@ def _runs_elsewhere(row: AnyRow, actor: Actor) -> bool:
     if actor.namespaces is None or not isinstance(row, Profile):
         return False
     return RunProfile.objects.filter(profile=row, hidden=False).exclude(actor.filter()).exists()
-
-
-def _problems(kind: AnyKind, name: str, document: Any) -> Problems:
-    """Return the problems that need no database."""
-    if kind is PROFILE:
-        problems = schema.profile_problems(
-            document, transformers=registry.option_checks(), processors=registry.processor_names()
-        )
-    else:
-        problems = schema.run_profile_problems(
-            document, profiles=None, endpoints=endpoints.configured().keys()
-        )
-    stored = document.get(kind.key) if isinstance(document, dict) else None
-    if isinstance(stored, str) and stored != name:
-        detail = f"Must be {name[:200]}, as in the address: an id can't be changed."
-        problems.append({"pointer": f"/{kind.key}", "detail": detail})
-    return problems
-
-
-def _reference_problems(kind: AnyKind, document: Any, earlier: Problems, actor: Actor) -> Problems:
-    """Return the problems of a run profile's profile and namespace."""
-    if kind is PROFILE or not isinstance(document, dict):
-        return []
-    # One problem a member is enough.
-    wrong = {problem["pointer"] for problem in earlier}
-    profile, namespace = (
-        None if f"/{key}" in wrong else document.get(key) for key in ("profile_id", "namespace")
-    )
-    problems: Problems = []
-    if profile is not None and not visible.profiles(actor).filter(profile_id=profile).exists():
-        problems.append({"pointer": "/profile_id", "detail": f"There is no profile `{profile}`."})
-    if namespace is not None and not (
-        actor.sees(namespace) and Namespace.objects.filter(name=namespace).exists()
-    ):
-        detail = (
-            f"There is no namespace `{namespace}`. "
-            "An administrator creates it (POST /governance/namespaces)."
-        )
-        problems.append({"pointer": "/namespace", "detail": detail})
-    return problems
-
-
-def _ensure_valid(kind: AnyKind, problems: Problems) -> None:
-    if problems:
-        things = f"{len(problems)} thing{'s' if len(problems) > 1 else ''}"
-        raise DocumentInvalid(f"{things} in this {kind.words} can't be accepted.", errors=problems)
 
 
 def _ensure_current(kind: AnyKind, row: AnyRow | None, expected: Expected) -> None:
@@ -305,7 +251,9 @@ class Draft:
             **before.document,
             "state": str(ProfileState.DISABLED),
         }
-        self._problems = [] if self._only_disables else _problems(kind, name, document)
+        self._problems = (
+            [] if self._only_disables else validation.document_problems(kind, name, document)
+        )
         self._change = None if self._problems else _Change(kind, name, before, document)
 
     def check(self) -> None:
@@ -318,19 +266,29 @@ class Draft:
         references = (
             []
             if self._only_disables
-            else _reference_problems(kind, self._document, self._problems, actor)
+            else validation.reference_problems(kind, self._document, self._problems, actor)
         )
-        _ensure_valid(kind, [*self._problems, *references])
+        validation.ensure_none(kind, [*self._problems, *references])
         _ensure_current(kind, self._row, self._expected)
 
-    def write(self, *, source: Source, reason: str) -> int:
-        """Save it in the caller's transaction; return the number of the current revision then."""
+    def write(self, *, source: Source, reason: str, audited: bool = True) -> int:
+        """Save it in the caller's transaction; return the number of the current revision then.
+
+        Without ``audited`` the caller's entry has ``sides`` and says what happened.
+        """
         self.check()
         assert self._change is not None  # noqa: S101 - there are no problems
         self._changed = self._change.write(
-            self._row, actor=self._actor, source=source, reason=reason
+            self._row, actor=self._actor, source=source, reason=reason, audited=audited
         )
         return self._change.saved.revision
+
+    @property
+    def sides(self) -> tuple[Any, Any]:
+        """The document before and after ``write``, for a part of an audit entry."""
+        assert self._change is not None  # noqa: S101 - it was written
+        before, after = self._change.before, self._change.after
+        return (before and json.loads(before.canonical)), json.loads(after.canonical)
 
     def result(self) -> EditResult:
         """Return what ``write`` did, after its transaction."""
@@ -346,15 +304,23 @@ class _Change:
     ) -> None:
         self._kind, self._name, self._document = kind, name, document
         self._texts = revisions.texts([document])
-        self._after = audit.stored(document)
-        self._before = None if row is None else audit.stored(row.document)
+        self.after = audit.stored(document)
+        self.before = None if row is None else audit.stored(row.document)
         #: What it replaces.
         self.revision = None if row is None else row.revision
 
-    def write(self, row: AnyRow | None, *, actor: Actor, source: Source, reason: str) -> bool:
+    def write(
+        self,
+        row: AnyRow | None,
+        *,
+        actor: Actor,
+        source: Source,
+        reason: str,
+        audited: bool = True,
+    ) -> bool:
         """Write it over ``row`` in the caller's transaction; tell whether it differs."""
         if row is not None and row.revision != self.revision:  # edited just now
-            self._before = audit.stored(row.document)
+            self.before = audit.stored(row.document)
         is_profile = self._kind is PROFILE
         profiles, run_profiles = ([self._document], []) if is_profile else ([], [self._document])
         saved = revisions.save(
@@ -367,14 +333,14 @@ class _Change:
         )
         changes = saved.profiles if is_profile else saved.run_profiles
         changed = bool(changes.created or changes.changed)
-        if changed:
+        if changed and audited:
             audit.record(
                 self._kind.changed,
                 actor=actor.name,
                 object_id=self._name,
                 namespace=_audited_namespace(row, self._document),
-                before=self._before,
-                after=self._after,
+                before=self.before,
+                after=self.after,
                 reason=reason,
             )
         rows = self._kind.rows.objects.defer("document")

@@ -172,7 +172,7 @@ def cycles(draw: st.DrawFn) -> RecordedCycle:
     )
 
 
-FEW = settings(max_examples=40, deadline=None, derandomize=True)
+FEW = settings(max_examples=40)
 BASE = {"profile_id": "p1", "label": "P1", "state": "enabled"}
 #: What changes nothing that a cycle ran with.
 NOTHING: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [

@@ -24,7 +24,7 @@ def samples(draw: some.DrawFn) -> tuple[int, int]:
     return draw(some.one_of(some.just(0), some.just(total), some.integers(0, total))), total
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(first=samples(), other=samples())
 def test_tests_of_two_proportions(first: tuple[int, int], other: tuple[int, int]) -> None:
     lower, higher = fisher.lower(*first, *other), fisher.higher(*first, *other)
@@ -35,7 +35,7 @@ def test_tests_of_two_proportions(first: tuple[int, int], other: tuple[int, int]
     assert 0 <= equivalence.differ(*first, *other, margin=0.05) <= 1
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(sample=samples(), rate=some.floats(0.001, 0.999))
 def test_tests_and_intervals_of_one_proportion(sample: tuple[int, int], rate: float) -> None:
     lower, higher = binomial.lower(*sample, rate), binomial.higher(*sample, rate)
@@ -47,7 +47,7 @@ def test_tests_and_intervals_of_one_proportion(sample: tuple[int, int], rate: fl
     assert 0 <= low <= share <= high <= 1
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(values=some.lists(some.integers(0, 4), min_size=2, max_size=40), data=some.data())
 def test_ranks(values: list[int], data: some.DataObject) -> None:
     split = data.draw(some.integers(0, len(values)))
@@ -63,7 +63,7 @@ def test_ranks(values: list[int], data: some.DataObject) -> None:
     assert greater + less >= 1 - 1e-9
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(p_values=some.lists(some.floats(0, 1)))
 def test_adjusted_p_values(p_values: list[float]) -> None:
     adjusted = false_discovery.adjust(p_values)

@@ -42,7 +42,7 @@ def test_an_absent_member_raises(body: bytes) -> None:
         json_text.member(body, "payload")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(value=JSON, indent=st.sampled_from([None, 0, 3]), ascii_only=st.booleans())
 def test_a_document_is_the_compact_one_of_the_standard_library(
     value: object, indent: int | None, ascii_only: bool

@@ -32,7 +32,7 @@ def refusal(data: bytes) -> dict[str, str]:
     return error
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=JSON, ascii_only=st.booleans())
 def test_every_proper_document_is_read_as_the_standard_library_reads_it(
     value: Any, ascii_only: bool

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from governance.kernel import strict_json
@@ -63,7 +63,6 @@ def _within(values: Any) -> Any:
 _VALUES = st.recursive(_NUMBERS | _TEXTS.map('"{}"'.format), _within, max_leaves=8)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_pairs(_VALUES))
 @example('{"a":1,"metadata":{"a":1,"a" :2}}')
 @example('{"a":1,"metadata":{"a":"\\\\","a":2}}')
