@@ -30,7 +30,8 @@ PROFILES = 20
 #: So many actions of autonomy are done in one slice, whose transaction locks out starts of cycles.
 ACTIONS = 5
 
-ALLOW_LONG = sql.load(__name__, "allow_long")
+#: For the main database's transaction, which waits while telemetry is read from its own.
+ALLOW_LONG = sql.load(compute.__name__, "allow_long")
 
 
 def run_slice(slice_: Slice) -> datetime | None:
@@ -38,7 +39,7 @@ def run_slice(slice_: Slice) -> datetime | None:
     run, progress = slice_.run, dict(slice_.run.progress)
     ALLOW_LONG.rows()
     if "computation" not in progress:
-        computation = compute.compute(actor=SYSTEM)
+        computation = compute.compute(actor=SYSTEM, may_take_long=True)
         count = len(computation.signals)
         progress.update(computation=str(computation.row.pk), total=count, processed=count)
     elif not progress.get("proposed"):

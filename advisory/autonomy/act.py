@@ -130,8 +130,8 @@ def _act(policy: Policy, target: Target, computation_id: UUID) -> AutonomyAction
         )
         if recorded is None:
             raise LimitReached(
-                f"Policy {policy.name} has acted {policy.max_per_day} times today (UTC): "
-                "that is its max_per_day."
+                f"Policy {policy.name} has used up its max_per_day, {policy.max_per_day}, "
+                "until midnight UTC."
             )
         change.write(actor=SYSTEM, reason=reason)
         audit.record(

@@ -23,13 +23,19 @@ class Computed:
 
 
 def compute_and_act(
-    *, actor: Actor, profile_id: str | None = None, window: Window | None = None
+    *,
+    actor: Actor,
+    profile_id: str | None = None,
+    window: Window | None = None,
+    may_take_long: bool = False,
 ) -> Computed:
     """Compute and store signals as ``signals.compute`` does, then evaluate the policies.
 
     Raises what ``compute`` raises. While autonomy is off, only the evaluation is skipped.
     """
-    computation = compute.compute(actor=actor, profile_id=profile_id, window=window)
+    computation = compute.compute(
+        actor=actor, profile_id=profile_id, window=window, may_take_long=may_take_long
+    )
     return Computed(computation, act_on(computation.row.pk))
 
 

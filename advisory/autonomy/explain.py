@@ -67,8 +67,10 @@ class _Facts:
         for name in policy.namespaces:
             if name not in self.known:
                 yield f"There is no namespace {name}."
-            elif name in self.refusals:
-                yield self.refusals[name].detail
+        # A pause refuses in all of them: it is said once.
+        yield from dict.fromkeys(
+            self.refusals[name].detail for name in policy.namespaces if name in self.refusals
+        )
         for name in policy.profiles:
             yield from self._of_profile(policy, name)
 

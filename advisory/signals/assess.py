@@ -3,6 +3,7 @@
 Pure functions. docs/advice.md, "The method", has the same in words, with the sources.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -167,6 +168,8 @@ def _latency_by_baseline(item: Measures) -> tuple[list[Answer], str]:
         return [], "the median latency of the baseline is 0 ms"
     ranks = now.rank_sum, now.count, now.count_before, now.ties
     change = now.p50 / now.p50_before - 1
+    if not math.isfinite(change):
+        return [], "the median latencies are too far apart to be true"
     return [
         _test(Question.LATENCY_HIGHER, mann_whitney.greater(*ranks), change, LEAST_LATENCY_CHANGE),
         _test(Question.LATENCY_LOWER, mann_whitney.less(*ranks), change, -LEAST_LATENCY_CHANGE),

@@ -35,19 +35,29 @@ class Computation:
 
 
 def compute(
-    *, actor: Actor, profile_id: str | None = None, window: Window | None = None
+    *,
+    actor: Actor,
+    profile_id: str | None = None,
+    window: Window | None = None,
+    may_take_long: bool = False,
 ) -> Computation:
     """Compute and store the signals of one profile, or of all that ``actor`` sees.
 
     There is one for each namespace that a profile ran in or is configured for. False discoveries
     are controlled over all of them. Raises ProfileUnknown, and NotAllowed without a scope of
     ``SCOPES``. ``window`` is of ``windows.choose``; None is the usual one.
+    ``may_take_long``: telemetry may be read for ten minutes.
     """
     actor.require(*SCOPES)
     if profile_id is not None:
         PROFILE.find(profile_id, actor=actor, document=False)
     chosen = window or windows.choose()
-    measured = measure(chosen, profile_id=profile_id, namespaces=actor.namespaces)
+    measured = measure(
+        chosen,
+        profile_id=profile_id,
+        namespaces=actor.namespaces,
+        may_take_long=may_take_long,
+    )
     items, unknown = _of_configured(measured.measures, actor=actor, profile_id=profile_id)
     assessments = assess.assess(items)
     cycles = examples.find(
@@ -57,6 +67,7 @@ def compute(
             if item.signal == SignalKind.LOW and item.measures.namespace is not None
         ],
         chosen,
+        may_take_long=may_take_long,
     )
     row = SignalComputation(
         id=uuid7(),

@@ -95,7 +95,7 @@ def recommendation(assessment: Assessment) -> str:
     item = assessment.measures
     if assessment.signal == SignalKind.INSUFFICIENT:
         return (
-            f"{item.window.ended} cycles ended in the window, and a judgement needs "
+            f"{_ended(item.window.ended)} in the window, and a judgement needs "
             f"{LEAST_CYCLES}. Wait for more, or compute over a longer window."
         )
     positive = [answer for answer in assessment.tests if answer.found]
@@ -126,6 +126,10 @@ def _sentence(assessment: Assessment, answer: Answer) -> str:
                 f"Half of the successful cycles took more than {item.latencies.p50:,.0f} ms, "
                 f"after {item.latencies.p50_before:,.0f} ms before."
             )
+
+
+def _ended(count: int) -> str:
+    return f"{count} cycle{'' if count == 1 else 's'} ended"
 
 
 def _percent(cycles: Cycles) -> str:

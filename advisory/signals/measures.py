@@ -19,6 +19,7 @@ MOST_ENDPOINTS = 20
 #: What a sort or a grouping of the statement may take before it goes to disk.
 WORK_MEMORY = "32MB"
 
+ALLOW_LONG = database.load(__name__, "allow_long")
 PLAN_FOR_MANY = database.load(__name__, "plan_for_many", work_memory=WORK_MEMORY)
 MEASURE = database.load(__name__, "measure", endpoints=MOST_ENDPOINTS)
 
@@ -98,11 +99,20 @@ class Measured:
 
 
 def measure(
-    window: Window, *, profile_id: str | None = None, namespaces: frozenset[str] | None = None
+    window: Window,
+    *,
+    profile_id: str | None = None,
+    namespaces: frozenset[str] | None = None,
+    may_take_long: bool = False,
 ) -> Measured:
-    """Measure one profile, or all; ``namespaces`` None: in all namespaces."""
+    """Measure one profile, or all; ``namespaces`` None: in all namespaces.
+
+    ``may_take_long``: ten minutes instead of the usual limit of this process.
+    """
     parts: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     with transaction.atomic(using=database.ALIAS):
+        if may_take_long:
+            ALLOW_LONG.rows()
         PLAN_FOR_MANY.rows()
         rows = MEASURE.rows(
             baseline_from=window.baseline_start,

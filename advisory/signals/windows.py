@@ -56,6 +56,8 @@ def choose(
     end = now if end is None else min(end, now)
     if start is not None and start < first:
         raise _invalid("/from", _gone(start, first, kept))
+    if end <= first:
+        raise _invalid("/to", _gone(end, first, kept))
     start = max(first, end - usual()) if start is None else start
     if start >= end:
         raise _invalid("/to", f"the window is empty: it begins {_text(start)}, ends {_text(end)}")

@@ -56,6 +56,7 @@ class Command(OrbitCommand):
         computed = computing.compute_and_act(
             actor=actors.operator(),
             profile_id=options["profile"],
+            may_take_long=True,
             window=windows.choose(
                 start=_time(options, "from"),
                 end=_time(options, "to"),

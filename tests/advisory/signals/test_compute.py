@@ -18,6 +18,7 @@ from governance.kernel import clock
 from governance.models import AuditTrailEntry
 from orbit.errors import ProfileUnknown
 from orbit.models import Profile
+from telemetry import database
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.cycle_events import ago, cycles, delivered, finished, store
 
@@ -148,6 +149,39 @@ def test_what_cannot_be_judged_is_left_out_and_counted() -> None:
     json.dumps(row.evidence, allow_nan=False)
 
 
+def test_durations_that_are_too_far_apart_to_be_true_cost_no_other_profile_its_signal() -> None:
+    store_profiles([profile(), profile("other")], [run_profile(), run_profile("o", "other")])
+    store(
+        [finished(duration_ms=1e308) for _ in range(10)],
+        [finished(duration_ms=1e-300, days_ago=10) for _ in range(10)],
+        cycles(20, 0, profile_id="other"),
+    )
+    computed = signals()
+    assert {row.signal for row in computed.values()} == {"stable"}
+    assert computed["daily", "eu"].evidence["impossible"][0] == {
+        "comparison": "latency with baseline",
+        "reason": "the median latencies are too far apart to be true",
+    }
+
+
+def test_only_who_may_take_long_reads_telemetry_for_ten_minutes() -> None:
+    store_profiles([profile()], [run_profile()])
+    store(cycles(0, 20))
+    assert limits_after(may_take_long=False).isdisjoint({"10min"})
+    assert limits_after(may_take_long=True) == {"10min"}
+
+
+def limits_after(*, may_take_long: bool) -> set[str]:
+    """Return the limits of the transaction of telemetry, which the test is one of."""
+    compute.compute(actor=SYSTEM, may_take_long=may_take_long)
+    with database.connection().cursor() as cursor:
+        cursor.execute(
+            "SELECT unnest(ARRAY[current_setting('statement_timeout'), "
+            "current_setting('idle_in_transaction_session_timeout')])"
+        )
+        return {limit for (limit,) in cursor.fetchall()}
+
+
 def test_no_event_has_a_negative_duration() -> None:
     with pytest.raises(IntegrityError):
         store(finished(duration_ms=-5.0))
@@ -248,7 +282,7 @@ def test_an_unknown_profile_is_refused_and_leaves_nothing() -> None:
         ({"start": 40.0}, "/from", "telemetry keeps 30 days"),
         ({"baseline_start": 40.0}, "/baseline_from", "telemetry keeps 30 days"),
         ({"start": 5.0, "baseline_start": 4.0}, "/baseline_from", "begins after the window"),
-        ({"end": 40.0}, "/to", "is empty"),
+        ({"end": 40.0}, "/to", "telemetry keeps 30 days"),
     ],
 )
 def test_a_window_that_says_nothing_is_refused(
