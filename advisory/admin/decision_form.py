@@ -23,7 +23,7 @@ class DecisionForm(ReasonForm):
         required=False,
         min_value=1,
         max_value=MOST_CYCLES,
-        help_text="The earlier revision comes back after so many ended cycles.",
+        help_text="The earlier revision comes back after this number of ended cycles.",
     )
     until = forms.DateTimeField(
         required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"})

@@ -107,7 +107,9 @@ def rows(evidence: Mapping[str, Any]) -> list[Row]:
     ]
     others = evidence.get("others", {})
     if others.get("ended"):
-        measures.append(Row(f"{others['profiles']} other profiles here", _rate(others), "-"))
+        number = others["profiles"]
+        name = f"{number} other profile{'' if number == 1 else 's'} here"
+        measures.append(Row(name, _rate(others), "-"))
     return measures
 
 

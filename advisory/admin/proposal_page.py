@@ -86,7 +86,8 @@ def _decide(request: HttpRequest, proposal_id: UUID, form: DecisionForm) -> Orbi
             Verdict(values["verdict"]),
             actor=actor_of(request),
             reason=values["reason"],
-            seen_sha256=values["seen"] or None,
+            # Also if it is missing: a page is decided only as it was shown.
+            seen_sha256=values["seen"],
             probation=form.terms(),
             # A form that is sent twice decides once.
             call=values["call"],
@@ -109,7 +110,7 @@ def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
         "proposal": proposal,
         "author": words.author(proposal),
         "document": words.document(proposal),
-        "state": str(Proposal.SUPERSEDED) if ending and proposal.state == Proposal.PENDING else "",
+        "state": str(_state(proposal, ending)),
         "needs": words.needs(proposal),
         "expiry": "" if ending else words.expiry(proposal),
         "approvals": words.approvals(proposal, decisions),
@@ -147,6 +148,13 @@ def _backtest(seen: Seen | None, decisions: list[ProposalDecision]) -> Summary |
         return None if seen.backtest is None else backtest.summary(seen.backtest)
     kept = decisions[-1].seen.get("backtest") if decisions else None
     return None if kept is None else backtest.summary(kept)
+
+
+def _state(proposal: StrategyProposal, ending: str) -> Proposal:
+    """Return its state of now: also before the sweep has written that it ended."""
+    if proposal.state != Proposal.PENDING or not ending:
+        return Proposal(proposal.state)
+    return Proposal.EXPIRED if words.is_over(proposal) else Proposal.SUPERSEDED
 
 
 def _outdated(proposal: StrategyProposal, kind: AnyKind, row: AnyRow | None) -> str:

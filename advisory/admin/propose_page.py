@@ -63,7 +63,7 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
     return pages.draw(
         request,
         "admin/advisory/propose.html",
-        title=f"Propose a change of {row}",
+        title=f"Propose a change to {row}",
         form=form,
         row=row,
         kind=kind,

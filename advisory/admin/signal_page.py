@@ -14,6 +14,7 @@ from advisory.models import AdvisorySignal
 from advisory.proposals import reading
 from advisory.signals import compute
 from advisory.states import SignalKind
+from advisory.statistics import rounding
 from governance.access.actors import Actor
 from governance.console import pages
 from governance.console.base import actor_of
@@ -69,7 +70,7 @@ def confidence(signal: AdvisorySignal) -> str:
     """Return the confidence, never rounded up; "-" if there is none."""
     if signal.signal == SignalKind.INSUFFICIENT:
         return "-"
-    return f"{int(signal.confidence * 10_000) / 10_000:.4f}"
+    return rounding.down(signal.confidence, 4)
 
 
 def may_compute(actor: Actor) -> bool:

@@ -12,6 +12,7 @@ from advisory.autonomy.policies import Policy
 from advisory.autonomy.switches import guarded
 from advisory.models import AutonomyAction
 from advisory.signals import windows
+from advisory.statistics import rounding
 from governance import audit
 from governance.access.actors import SYSTEM
 from governance.audit.actions import Action
@@ -108,9 +109,10 @@ def _act(policy: Policy, target: Target, computation_id: UUID) -> AutonomyAction
         target = _still(policy, target, computation_id)
         _ensure_inside(policy, target)
         _ensure_open({target.namespace, *target.namespaces})
+        confidence = rounding.down(target.confidence, 4)
         reason = (
             f"policy {policy.name}: {policy.signal} in {target.namespace} for {policy.windows} "
-            f"window{'' if policy.windows == 1 else 's'}, confidence {target.confidence:.3f} "
+            f"window{'' if policy.windows == 1 else 's'}, confidence {confidence} "
             f"(signal {target.signal_id})"
         )
         recorded = INSERT_ACTION.one(

@@ -16,7 +16,7 @@ from advisory.backtest.deliveries import RecordedDelivery
 from advisory.backtest.replay import RecordedCycle
 from advisory.backtest.tiers import RecordedTier
 from advisory.models import StrategyProposal
-from advisory.proposals import create
+from advisory.proposals import documents
 from governance.kernel import sql
 from orbit.pipeline import rules
 from orbit.states import Cycle, Job, Tier
@@ -101,9 +101,8 @@ _Instruction = tuple[Settings, str, Mapping[tuple[str, ...], bool]]
 
 def read_base(proposal: StrategyProposal) -> Base | None:
     """Return the document at the proposal's revision, or None if there is none."""
-    kind = create.kind_of(proposal)
+    kind, name = documents.document_of(proposal)
     owner = kind.owner
-    name = proposal.run_profile_id or proposal.profile_id
     row = (
         kind.revisions.objects.filter(
             **{f"{owner}__{kind.key}": name}, number=proposal.base_revision

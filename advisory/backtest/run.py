@@ -24,7 +24,7 @@ from advisory.backtest.result import (
 )
 from advisory.backtest.ticks import ComparedTicks, TickRows
 from advisory.models import StrategyProposal
-from advisory.proposals import create, patches
+from advisory.proposals import documents, patches
 from advisory.proposals.patches import PatchInvalid
 from governance.access.actors import Actor
 from governance.access.roles import Scope
@@ -34,7 +34,6 @@ from governance.kernel.errors import Kind, OrbitError
 from orbit.dispatch import endpoints
 from orbit.pipeline import registry
 from orbit.profiles import schema
-from orbit.profiles.kinds import PROFILE
 from orbit.states import Trigger
 
 DEFAULT_CYCLES, MOST_CYCLES = 200, 1_000
@@ -117,7 +116,8 @@ class _Run:
             return self._empty(until, [limits.no_longer_applies(self._proposal, error.detail)])
         if problems := self._problems(base.document, after):
             return self._empty(until, [limits.breaks_schema(problems)])
-        patch = changes.between(create.kind_of(self._proposal), base.document, after)
+        kind, _ = documents.document_of(self._proposal)
+        patch = changes.between(kind, base.document, after)
         with _snapshot():
             rows = record.read_rows(
                 self._proposal,
@@ -143,7 +143,7 @@ class _Run:
     def _problems(self, before: dict[str, Any], after: dict[str, Any]) -> schema.Problems:
         if after == {**before, "state": "disabled"}:
             return []  # as in the editor
-        if create.kind_of(self._proposal) is PROFILE:
+        if self._proposal.run_profile_id is None:
             return schema.profile_problems(
                 after,
                 transformers=registry.option_checks(),

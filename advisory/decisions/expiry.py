@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from advisory.decisions import cycles
+from advisory.proposals import validity
 from advisory.states import Proposal
 from governance import audit
 from governance.access.actors import SYSTEM
@@ -23,7 +24,7 @@ _MOST = 100
 def expire_due(*, limit: int = _MOST) -> int:
     """End at most ``limit`` pending proposals whose time is over; return how many."""
     with audit.transaction():
-        ended = EXPIRE.rows(most=limit, reason="The time to decide it was over, and that means no.")
+        ended = EXPIRE.rows(most=limit, reason=validity.TIME_IS_OVER)
         _record(Proposal.EXPIRED, ended)
     return len(ended)
 
@@ -46,11 +47,6 @@ class Superseding:
         if len(ended) < limit:  # else there may be more on this page
             self.after = edge if size == page else _FIRST
         return len(ended)
-
-
-def supersede_outdated() -> int:
-    """End pending proposals, of the oldest, whose document has moved on; return how many."""
-    return Superseding().end_outdated()
 
 
 def _record(state: Proposal, ended: Iterable[tuple[UUID, str | None, str]]) -> None:

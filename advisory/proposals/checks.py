@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from advisory.models import StrategyProposal
-from advisory.proposals import create, reading, results
+from advisory.proposals import create, documents, reading, results
 from advisory.proposals.patches import PatchInvalid
 from governance.access.actors import Actor
 from governance.namespaces import gate
@@ -40,8 +40,7 @@ class Examined:
 
 def examine(proposal: StrategyProposal, *, actor: Actor) -> Examined:
     """Check ``proposal`` for ``actor``, who sees it. Reads only."""
-    kind = create.kind_of(proposal)
-    name = proposal.run_profile_id or proposal.profile_id
+    kind, name = documents.document_of(proposal)
     row = kind.lookup(name, actor=actor)
     checks = [_revision(kind, name, row, proposal)]
     before = row.document if row is not None and checks[0].ok else None

@@ -22,7 +22,7 @@ from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel import canonical, clock, identifiers, pg_text, reasons, schemas, sql
 from orbit.models import Profile, RunProfile
-from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
+from orbit.profiles.kinds import PROFILE, AnyKind, AnyRow
 
 INSERT = sql.load(__name__, "insert_proposals")
 
@@ -268,8 +268,3 @@ def _title(text: str) -> str:
             errors=[{"pointer": "/title", "detail": "Is too long, or has a control character."}],
         )
     return text
-
-
-def kind_of(proposal: StrategyProposal) -> AnyKind:
-    """Return the kind of the document that ``proposal`` changes."""
-    return PROFILE if proposal.run_profile_id is None else RUN_PROFILE

@@ -7,13 +7,15 @@ from typing import Any
 from advisory.models import AdvisorySignal
 from advisory.proposals.facts import Endpoint, Tier
 from advisory.proposals.moving import Move
+from advisory.statistics import rounding
 
 
 def rationale(signal: AdvisorySignal, reason: str) -> str:
     """Return the whole rationale: what the signal saw, the rule's reason, and how sure it is."""
+    confidence = rounding.down(signal.confidence, 4)
     return (
         f"{_success(signal)} {reason} "
-        f"{signal.signal}, confidence {signal.confidence:.2f}; the signal has the method."
+        f"{signal.signal}, confidence {confidence}; the signal has the method."
     )
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
+from advisory.decisions.expiry import Superseding
 from advisory.models import Probation, ProposalDecision, StrategyProposal
 from advisory.states import Proposal
 from governance import audit
@@ -74,6 +75,11 @@ def approve(proposal: StrategyProposal, document: dict[str, Any]) -> StrategyPro
     )
     proposal.refresh_from_db()
     return proposal
+
+
+def supersede_outdated() -> int:
+    """End pending proposals, of the oldest, whose document has moved on; return how many."""
+    return Superseding().end_outdated()
 
 
 def on_probation(

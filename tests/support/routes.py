@@ -10,7 +10,6 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from governance.console.actions import ReasonedAction, ReasonedAdmin
 from orbit_site import permissions
 
-OURS = {"governance", "orbit", "orbit_site", "telemetry"}
 WRITING = ("post", "put", "patch", "delete")
 
 

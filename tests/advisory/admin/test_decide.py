@@ -150,6 +150,7 @@ def test_a_proposal_whose_time_is_over_says_that_this_means_no() -> None:
     client = callers.console(create_user("rev", "Reviewer"))
     text = page(client, proposal).content.decode()
     assert "that means no" in text
+    assert "</span> expired</span>" in text
     assert 'name="verdict"' not in text
 
 
@@ -172,6 +173,16 @@ def test_a_page_that_shows_something_else_than_is_there_now_decides_nothing() ->
     proposal = advice.propose()
     client = callers.console(create_user("rev", "Reviewer"))
     answer = decide(client, proposal, "approve", seen="0" * 64)
+    assert answer.status_code == 409
+    assert "has changed since you saw it" in answer.content.decode()
+    assert advice.state_of(proposal) == Proposal.PENDING
+
+
+def test_a_post_without_the_digest_of_the_page_decides_nothing() -> None:
+    advice.store_documents()
+    proposal = advice.propose()
+    client = callers.console(create_user("rev", "Reviewer"))
+    answer = client.post(address(proposal), {"reason": "forged", "verdict": "approve"})
     assert answer.status_code == 409
     assert "has changed since you saw it" in answer.content.decode()
     assert advice.state_of(proposal) == Proposal.PENDING

@@ -13,7 +13,7 @@ from advisory.models import StrategyProposal
 from governance.kernel import clock
 from governance.models import AuditTrailEntry
 from orbit.profiles import revisions
-from tests.support.approved import pending
+from tests.support.approved import pending, supersede_outdated
 from tests.support.configuration import profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
@@ -58,13 +58,13 @@ def test_a_proposal_whose_document_moved_on_is_superseded() -> None:
     store_profiles([profile("other")], [])
     pending(), pending("other"), pending(run_profile_id="daily-eu")
     store_profiles([profile(label="Newer")], [])
-    assert [expiry.supersede_outdated(), expiry.supersede_outdated()] == [1, 0]
+    assert [supersede_outdated(), supersede_outdated()] == [1, 0]
     assert states() == ["superseded", "pending", "pending"]
     assert StrategyProposal.objects.get(state="superseded").end_reason == (
         "It was made against revision 1, but revision 2 is the current one."
     )
     store_profiles([], [run_profile(asset_bundle={"a": 1})])
-    assert expiry.supersede_outdated() == 1
+    assert supersede_outdated() == 1
     assert states() == ["superseded", "pending", "superseded"]
     assert AuditTrailEntry.objects.filter(action="proposal.ended").count() == 2
 
@@ -72,7 +72,7 @@ def test_a_proposal_whose_document_moved_on_is_superseded() -> None:
 def test_a_proposal_of_a_hidden_or_missing_document_is_superseded() -> None:
     pending(), pending("missing"), pending(run_profile_id="missing")
     revisions.hide_others(profiles=[], run_profiles=[])
-    assert expiry.supersede_outdated() == 3
+    assert supersede_outdated() == 3
     assert set(StrategyProposal.objects.values_list("end_reason", flat=True)) == {
         "Its document is no longer in the configuration."
     }

@@ -28,7 +28,7 @@ from orbit.models import Profile, ProfileRevision
 from orbit.profiles import edit
 from orbit.profiles.expected import exactly
 from orbit.profiles.kinds import PROFILE
-from tests.support.approved import CLEO, approve, on_probation, pending
+from tests.support.approved import CLEO, approve, on_probation, pending, supersede_outdated
 from tests.support.configuration import profile, store_profiles
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -83,7 +83,7 @@ def test_of_two_sweeps_one_ends_each_proposal() -> None:
         pending("moved", base=2, expires_at=clock.read() - timedelta(hours=1))
         assert ended(expiry.expire_due) == 1
         pending("moved")
-        assert ended(expiry.supersede_outdated) == 1
+        assert ended(supersede_outdated) == 1
     assert entries("proposal.ended") == 2 * ROUNDS
 
 
@@ -179,7 +179,7 @@ def test_a_roll_back_that_is_killed_anywhere_happened_whole_or_not_at_all() -> N
     assert probation_end.end_due() == 0
 
 
-@pytest.mark.parametrize("sweep", [expiry.expire_due, expiry.supersede_outdated])
+@pytest.mark.parametrize("sweep", [expiry.expire_due, supersede_outdated])
 def test_a_proposal_that_ends_while_its_sweep_is_killed_ends_once(
     sweep: Callable[[], int],
 ) -> None:

@@ -69,7 +69,7 @@ def test_short_waits_of_a_failing_tier_are_raised_and_the_rationale_has_the_numb
         "; before, in 97 % of 100. The 95 % intervals (28–54 %, 92–99 %) do not meet.",
         "Tier 3 failed in 30 of the last 50 cycles, although it makes up to 4 attempts; "
         "the waits between them add up to 1.4 s. In 12 cycles a later attempt succeeded.",
-        "low_performance, confidence 1.00",
+        "low_performance, confidence 1.0000",
     ):
         assert words in proposal.rationale
     forecast = forecasts.parse(proposal.forecast)

@@ -10,6 +10,7 @@ from advisory.statistics import (
     false_discovery,
     fisher,
     mann_whitney,
+    rounding,
     wilson,
 )
 
@@ -102,3 +103,11 @@ def test_impossible_counts_are_refused(counts: tuple[int, int, int, int]) -> Non
 def test_few_failures_of_millions_are_not_taken_for_a_normal_distribution() -> None:
     # By the normal approximation this would be 1e-11.
     assert fisher.lower(999, 1000, 1_999_990, 2_000_000) == pytest.approx(0.00548, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("number", "places", "text"),
+    [(0.99999, 4, "0.9999"), (0.29, 2, "0.29"), (1.0, 4, "1.0000"), (1e-9, 4, "0.0000")],
+)
+def test_a_confidence_is_never_rounded_up(number: float, places: int, text: str) -> None:
+    assert rounding.down(number, places) == text
