@@ -276,6 +276,10 @@ class Migration(migrations.Migration):
             model_name='advisorysignal',
             index=models.Index(fields=['namespace', '-created_at', '-id'], name='signal_namespace'),
         ),
+        migrations.AddIndex(
+            model_name='advisorysignal',
+            index=models.Index(fields=['signal', '-created_at', '-id'], name='signal_by_kind'),
+        ),
         migrations.AddConstraint(
             model_name='advisorysignal',
             constraint=models.CheckConstraint(condition=models.Q(('signal__in', ['elevated_performance', 'stable', 'low_performance', 'insufficient_data'])), name='signal_kind'),

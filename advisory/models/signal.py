@@ -75,6 +75,8 @@ class AdvisorySignal(models.Model):
             models.Index(fields=["-created_at", "-id"], name="signal_recent"),
             models.Index(fields=["profile_id", "namespace", "-created_at"], name="signal_profile"),
             models.Index(fields=["namespace", "-created_at", "-id"], name="signal_namespace"),
+            # Most are stable: the few others are what is looked for.
+            models.Index(fields=["signal", "-created_at", "-id"], name="signal_by_kind"),
         ]
 
     def __str__(self) -> str:

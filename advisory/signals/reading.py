@@ -18,7 +18,7 @@ def visible_to(actor: Actor) -> QuerySet[AdvisorySignal]:
 
 
 #: Columns whose rows an index finds in the order of the list.
-_INDEXED = frozenset({"profile_id", "namespace", "computation_id"})
+_INDEXED = frozenset({"profile_id", "namespace", "computation_id", "signal"})
 
 
 @dataclass(frozen=True, slots=True)
