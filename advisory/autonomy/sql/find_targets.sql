@@ -81,6 +81,8 @@ CROSS JOIN LATERAL (
           -- A window ends before its signal is made; the index is by that time.
           AND s.created_at >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UTC'
           AND s.created_at > target.revised_at
+          -- A caller who names the end of the window can't make up days before an edit.
+          AND (target.revision = 1 OR s.window_to > target.revised_at)
           AND (
               s.window_from >= target.revised_at
               OR NOT EXISTS (

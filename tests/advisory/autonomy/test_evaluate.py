@@ -141,6 +141,18 @@ def test_a_signal_from_before_an_edit_does_not_count(write: Write) -> None:
     assert evaluate(low(to=now)) == Evaluation()
 
 
+def test_a_window_that_ended_before_an_edit_does_not_count_whenever_it_is_computed(
+    write: Write,
+) -> None:
+    write(policy(when=windows(2)))
+    store_profiles([profile(label="Mended")], [])
+    low(to=clock.read() - DAY)
+    assert evaluate(low()) == Evaluation()
+    # Two days later, both are of the mended profile.
+    ProfileRevision.objects.filter(number=2).update(created_at=clock.read() - 2 * DAY)
+    assert evaluate(low()).actions
+
+
 def test_the_same_signal_acts_once_even_for_a_profile_that_was_enabled_by_hand(
     write: Write,
 ) -> None:

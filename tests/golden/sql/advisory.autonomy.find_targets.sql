@@ -48,6 +48,8 @@ AND s.window_to >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UT
 AND s.window_to - s.window_from >= make_interval(secs => %(usual_seconds)s)
 AND s.created_at >= (target.day - target.windows + 1)::timestamp AT TIME ZONE 'UTC'
 AND s.created_at > target.revised_at
+AND (target.revision = 1
+OR s.window_to > target.revised_at)
 AND (s.window_from >= target.revised_at
 OR NOT EXISTS (SELECT
 FROM advisory_autonomyaction a
