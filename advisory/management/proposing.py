@@ -17,6 +17,7 @@ from advisory.states import Proposal
 from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
+from governance.kernel.strict_json import StrictJsonError
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE
 
 _COLUMNS = "{id:<38}{state:<12}{author:<16}{document:<30}{title}"
@@ -140,7 +141,7 @@ class ProposingCommand(OrbitCommand):
         made = create.propose(
             kind,
             options["profile"] if kind is PROFILE else options["run_profile"],
-            strict_json.loads(options["patch"].encode("utf-8", "surrogateescape")),
+            _patch(options["patch"]),
             actor=actors.operator(),
             rationale=options["rationale"],
             title=options["title"],
@@ -171,6 +172,13 @@ class ProposingCommand(OrbitCommand):
                 document=proposal.run_profile_id or proposal.profile_id,
                 title=proposal.title,
             )
+
+
+def _patch(text: str) -> Any:
+    try:
+        return strict_json.loads(text.encode("utf-8", "surrogateescape"))
+    except StrictJsonError as error:
+        raise StrictJsonError(f"--patch isn't JSON: {error.detail}") from None
 
 
 def _state(proposal: Any) -> str:

@@ -20,7 +20,7 @@ from governance import audit
 from governance.access.actors import SYSTEM, Actor, NotAllowed
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import canonical, clock, identifiers, reasons, schemas, sql
+from governance.kernel import canonical, clock, identifiers, pg_text, reasons, schemas, sql
 from orbit.models import Profile, RunProfile
 from orbit.profiles.kinds import PROFILE, AnyKind, AnyRow
 
@@ -81,7 +81,8 @@ def propose(
     row = kind.find(name, actor=actor)
     _ensure_current(kind, row, base_revision)
     parsed = patches.parse(patch)
-    if not rationale.strip() or len(rationale) > reasons.MAX_LENGTH:
+    rationale = pg_text.clean(rationale.strip())
+    if not rationale or len(rationale) > reasons.MAX_LENGTH:
         raise reasons.ReasonInvalid
     results.result(kind, name, row.document, parsed)
     draft = Draft(
@@ -89,7 +90,7 @@ def propose(
         row,
         parsed,
         title=_title(title) or f"Change {kind.words} {name}",
-        rationale=rationale.strip(),
+        rationale=rationale,
         namespace=_namespace(row, actor),
         evidence={},
         forecast=None,
@@ -260,7 +261,7 @@ def _record(proposals: list[StrategyProposal], requested_by: Actor) -> None:
 
 
 def _title(text: str) -> str:
-    text = text.strip()
+    text = pg_text.clean(text.strip())
     if len(text) > _LONGEST_TITLE or schemas.unseen(text):
         raise patches.PatchInvalid(
             f"A title has at most {_LONGEST_TITLE} visible characters.",

@@ -79,8 +79,10 @@ def _ensure_allowed(actor: Actor) -> None:
 
 def _drafts(profile: Profile, signal: AdvisorySignal) -> list[Draft]:
     case = _case(profile, signal)
-    drafts = list(_fitting(case, rules.RULES))
-    return drafts or list(_fitting(case, [rules.LAST_RESORT]))
+    drafts, misfits = _fitting(case, rules.RULES)
+    if drafts:
+        return drafts
+    return _fitting(case, [rules.last_resort(misfits)])[0]
 
 
 def _case(profile: Profile, signal: AdvisorySignal) -> Case:
@@ -102,8 +104,9 @@ def _case(profile: Profile, signal: AdvisorySignal) -> Case:
     )
 
 
-def _fitting(case: Case, tried: Iterable[Rule]) -> Iterable[Draft]:
-    """Yield what the rules suggest and the documents allow."""
+def _fitting(case: Case, tried: Iterable[Rule]) -> tuple[list[Draft], list[str]]:
+    """Return what the rules suggest and the documents allow, and the rules of which they don't."""
+    drafts, misfits = [], []
     for rule in tried:
         for suggestion in rule.suggest(case):
             row = suggestion.row
@@ -111,8 +114,10 @@ def _fitting(case: Case, tried: Iterable[Rule]) -> Iterable[Draft]:
             try:
                 results.result(kind, str(row), row.document, suggestion.patch)
             except PatchInvalid:  # the document has other problems: they come first
+                misfits.append(rule.name)
                 continue
-            yield _draft(case, rule, suggestion)
+            drafts.append(_draft(case, rule, suggestion))
+    return drafts, misfits
 
 
 def _draft(case: Case, rule: Rule, suggestion: Suggestion) -> Draft:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from advisory.models import AdvisorySignal
@@ -196,12 +197,12 @@ def _move_cron(case: Case) -> Iterator[Suggestion]:
         )
 
 
-def _disable_profile(case: Case) -> Iterator[Suggestion]:
+def _disable_profile(misfits: Sequence[str], case: Case) -> Iterator[Suggestion]:
     yield Suggestion(
         case.profile,
         [{"op": "replace", "path": "/state", "value": "disabled"}],
         title=f"Disable {case.profile}",
-        reason=sentences.disable_profile(case.facts.all_cycles),
+        reason=sentences.disable_profile(case.facts.all_cycles, misfits),
         evidence={},
         forecast=None,
     )
@@ -215,8 +216,14 @@ RULES = (
     Rule("disable_target", _disable_target),
     Rule("move_cron", _move_cron),
 )
-#: If no other rule suggests anything that can be applied.
-LAST_RESORT = Rule("disable_profile", _disable_profile)
+
+
+def last_resort(misfits: Sequence[str]) -> Rule:
+    """Return the rule for when no other one suggests anything that can be applied.
+
+    ``misfits`` are the rules whose suggestions can't.
+    """
+    return Rule("disable_profile", partial(_disable_profile, misfits))
 
 
 def put(document: Mapping[str, Any], path: tuple[str, ...], value: Any) -> Patch:

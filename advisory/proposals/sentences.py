@@ -1,6 +1,6 @@
 """The rationale of each rule, in sentences with the numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,13 +68,16 @@ def move_cron(run_profile: Any, cron: str, move: Move) -> str:
     )
 
 
-def disable_profile(cycles: int) -> str:
+def disable_profile(cycles: int, misfits: Sequence[str]) -> str:
     """Return why nothing but disabling the profile is suggested."""
-    seen = f"the last {cycles} cycles" if cycles else "the cycles"
-    return (
-        f"No other rule found what to change in {seen} of the current revision. "
-        "A disabled profile starts no cycles until it is enabled again."
-    )
+    seen = f"the last {_count(cycles, 'cycle')}" if cycles else "the cycles"
+    why = f"No other rule found what to change in {seen} of the current revision."
+    if misfits:
+        why = (
+            f"What {' and '.join(dict.fromkeys(misfits))} would change can't be applied: the "
+            "document has other problems. Mend them first."
+        )
+    return f"{why} A disabled profile starts no cycles until it is enabled again."
 
 
 def _success(signal: AdvisorySignal) -> str:

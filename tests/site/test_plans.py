@@ -176,6 +176,20 @@ LISTS = [
             "state=pending&profile_id=p7",
         )
     ),
+    *(
+        f"/signals?{query}"
+        for query in (
+            "",
+            "signal=low_performance",
+            "signal=elevated_performance",
+            "profile_id=p7",
+            "namespace=n7",
+            "namespace=n7&signal=low_performance",
+            "computation_id=00000000-0000-0000-0000-000000000007",
+            "from=2020-01-01T00:00:00Z",
+            "to=2020-01-01T00:00:00Z",
+        )
+    ),
     "/dead-letters/groups",
     *(
         f"/operations?{query}"

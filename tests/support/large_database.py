@@ -22,6 +22,8 @@ LARGE = (
     "governance_operationrun",
     "governance_operationrunitem",
     "advisory_strategyproposal",
+    "advisory_advisorysignal",
+    "advisory_signalcomputation",
     "telemetry_telemetryevent",
     "telemetry_artifact",
     "telemetry_metric",
@@ -133,6 +135,17 @@ STATEMENTS = (
     FROM (SELECT *, CASE WHEN i %% 100 = 0 THEN 'pending' WHEN i %% 3 = 0 THEN 'superseded'
         WHEN i %% 1000 = 1 THEN 'expired' ELSE 'rejected' END AS state FROM n) AS states""",
     "ALTER TABLE advisory_strategyproposal ENABLE TRIGGER USER",
+    """INSERT INTO advisory_signalcomputation (id, baseline_from, window_from, window_to, actor,
+        signals, excluded, created_at)
+    SELECT id, at - interval '2 d', at - interval '1 d', at, 'u' || i %% 100, 10, '{}', at
+    FROM n WHERE i %% 10 = 0""",
+    # Ten of each computation; one in a thousand is low.
+    """INSERT INTO advisory_advisorysignal (id, computation_id, profile_id, namespace, signal,
+        confidence, method, window_from, window_to, evidence, recommendation, created_at)
+    SELECT n.id, c.id, 'p' || n.i %% 200, n.namespace,
+        CASE WHEN n.i %% 1000 = 1 THEN 'low_performance' ELSE 'stable' END,
+        0.5, 'm', n.at - interval '1 d', n.at, '{}', 'r', n.at
+    FROM n JOIN n c ON c.i = n.i - n.i %% 10 AND c.i > 0""",
     """INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, run_id, level,
         metadata)
     SELECT id, now() - (%(rows)s - i) * interval '0.5 s', 'execution_finished', namespace, id,

@@ -46,13 +46,20 @@ def test_a_command_proposes_lists_and_shows(capsys: Any) -> None:
 
 
 def test_what_it_refuses(capsys: Any) -> None:
-    with pytest.raises(StrictJsonError):
+    with pytest.raises(StrictJsonError, match="--patch isn't JSON"):
         create("--profile", "daily", patch="[{]")
     with pytest.raises(PatchInvalid):
         create("--profile", "daily", patch="{}")
     with pytest.raises(ProposalUnknown):
         call_command("proposals", "show", "x")
     assert not StrategyProposal.objects.exists()
+
+
+def test_bytes_of_the_terminal_that_are_not_utf_8_are_replaced(capsys: Any) -> None:
+    arguments = ["--profile", "daily", "--patch", DISABLE, "--title", "T\udcff"]
+    call_command("proposals", "create", *arguments, "--rationale", "It \udcfffails.")
+    proposal = StrategyProposal.objects.get()
+    assert (proposal.title, proposal.rationale) == ("T?", "It ?fails.")
 
 
 def test_it_generates_or_says_why_there_is_none(capsys: Any) -> None:

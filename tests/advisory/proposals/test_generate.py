@@ -230,6 +230,9 @@ def test_a_document_that_no_longer_fits_can_still_be_disabled() -> None:
     recorded_cycles.record(30, tier=(3, False, 3), status="failed")
     (proposal,) = proposed()
     assert proposal.rule == "disable_profile"
+    assert "What raise_backoff would change can't be applied: the document has" in (
+        proposal.rationale
+    )
 
 
 def test_cycles_of_an_earlier_revision_say_nothing_of_the_current_one() -> None:
