@@ -101,11 +101,13 @@ def _decide(request: HttpRequest, proposal_id: UUID, form: DecisionForm) -> Orbi
 def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
     decisions = list(proposal.decisions.order_by("decided_at", "id"))
     kind, name = documents.document_of(proposal)
-    row = kind.lookup(name, actor=actor, document=False)
-    ending = words.ending(proposal, decisions) or _outdated(proposal, kind, row)
+    ending = words.ending(proposal, decisions)
     seen = None if ending else digest.seen(proposal, actor=actor)
+    row = seen.examined.row if seen else kind.lookup(name, actor=actor, document=False)
+    if not ending and (ending := _outdated(proposal, kind, row)):
+        seen = None
     why_not = "" if seen is None else _why_not(proposal, decisions, seen.examined, actor)
-    changes, problem = _changes(proposal, actor)
+    changes, problem = _changes(proposal, seen, actor)
     return {
         "proposal": proposal,
         "author": words.author(proposal),
@@ -132,11 +134,15 @@ def _context(proposal: StrategyProposal, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _changes(proposal: StrategyProposal, actor: Actor) -> tuple[line_diff.LineDiff | None, str]:
+def _changes(
+    proposal: StrategyProposal, seen: Seen | None, actor: Actor
+) -> tuple[line_diff.LineDiff | None, str]:
     """Return what the proposal changes, or why that can't be shown."""
     kind, name = documents.document_of(proposal)
     try:
-        before = history.find(kind, name, proposal.base_revision, actor=actor).document
+        before = None if seen is None else seen.examined.before
+        if before is None:
+            before = history.find(kind, name, proposal.base_revision, actor=actor).document
         return line_diff.compare(before, patches.apply(before, proposal.patch)), ""
     except OrbitError as error:
         return None, error.detail

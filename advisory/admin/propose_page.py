@@ -55,7 +55,9 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
     form = _form(request, kind, row, actor)
     context: dict[str, Any] = {}
     if form.is_valid() and (document := form.merged()) is not None:
-        if "_preview" in request.POST:
+        if document == form.base and "_preview" not in request.POST:
+            form.add_error(None, "This changes nothing yet. Change a field, then propose it.")
+        elif "_preview" in request.POST:
             context["diff"] = line_diff.compare(form.base, document)
         elif proposal := _make(request, kind, row, form, document):
             address = reverse("admin:advisory_strategyproposal_change", args=[proposal.pk])

@@ -31,6 +31,8 @@ class Examined:
     before: dict[str, Any] | None
     #: What the patch makes of it; None if it can't be approved.
     after: dict[str, Any] | None
+    #: The document's row; None if the actor doesn't see it.
+    row: AnyRow | None
 
     @property
     def can_be_approved(self) -> bool:
@@ -50,7 +52,7 @@ def examine(proposal: StrategyProposal, *, actor: Actor) -> Examined:
         checks.append(fits)
     checks.append(_author(proposal, actor))
     checks += _namespaces(kind, row, proposal, actor)
-    return Examined(checks, before, after)
+    return Examined(checks, before, after, row)
 
 
 def _revision(kind: AnyKind, name: str, row: AnyRow | None, proposal: StrategyProposal) -> Check:

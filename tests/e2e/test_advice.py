@@ -118,6 +118,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         "/admin/advisory/strategyproposal/",
         f"/admin/advisory/strategyproposal/{proposal.pk}/change/",
         f"/admin/advisory/strategyproposal/propose/profile/{row}/",
+        "/admin/advisory/approvalpolicy/",
         "/admin/advisory/advisorysignal/",
     ]
     with visit(site.address, width=width, dark=dark) as console:

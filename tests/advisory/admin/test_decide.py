@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from advisory.models import ProposalDecision, StrategyProposal
+from advisory.models import AdvisorySignal, ProposalDecision, StrategyProposal
 from advisory.states import Proposal
 from orbit.models import Profile
-from tests.support import advice, callers
+from tests.support import advice, advisory_signals, callers, recorded_cycles
 from tests.support.callers import create_user
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,17 @@ def test_a_reviewer_sees_what_changes_and_why_and_approves_it() -> None:
     assert 'value="approve"' not in decided
     (decision,) = ProposalDecision.objects.all()
     assert decision.seen_sha256 in decided
+
+
+def test_a_page_takes_few_statements() -> None:
+    advice.store_documents()
+    advisory_signals.store({("daily", "eu"): ("low_performance", 0.99)})
+    proposal = advice.propose(signal=AdvisorySignal.objects.get())
+    recorded_cycles.record(5)
+    client = callers.console(create_user("rev", "Reviewer"))
+    with CaptureQueriesContext(connection) as statements:
+        page(client, proposal)
+    assert len(statements) <= 30
 
 
 def test_a_rejection_changes_nothing_and_its_reason_is_shown() -> None:

@@ -55,6 +55,7 @@ def test_no_change_and_what_no_proposal_may_change_are_refused_and_nothing_is_lo
     client = callers.console(create_user("ann", "Operator"))
     page = send(client, address(), _propose="1").content.decode()
     assert "Nothing was proposed." in page
+    assert "This changes nothing yet." in page
     moved = {**RunProfile.objects.get().document, "namespace": "us"}
     fields = {"document": json.dumps(moved), "reason": "move it", "_propose": "1"}
     page = send(client, address("runprofile"), **fields).content.decode()

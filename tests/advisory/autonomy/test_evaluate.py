@@ -20,7 +20,7 @@ from orbit.models import Profile, ProfileRevision, RunProfile
 from orbit.profiles import edit
 from orbit.profiles.kinds import PROFILE
 from orbit.states import ProfileState
-from tests.support import advisory_signals
+from tests.support import advisory_signals, utc_day
 from tests.support.advisory_signals import policy
 from tests.support.configuration import profile, run_profile, store_profiles
 
@@ -240,6 +240,7 @@ def test_a_policy_does_no_more_than_its_number_a_day(write: Write) -> None:
         [profile(name) for name in names], [run_profile(f"{name}-eu", name) for name in names]
     )
     write(policy(profiles=names, max_per_day=2))
+    utc_day.wait_for_room()
     for _ in range(2):  # of another day
         advisory_signals.action("other", "us", day=clock.read().date() - DAY)
     computation = low(*names)

@@ -2,9 +2,7 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -19,27 +17,14 @@ from governance.access.actors import SYSTEM
 from governance.kernel import sql
 from governance.models import AuditTrailEntry
 from orbit.models import Profile, ProfileRevision
-from tests.support import advisory_signals
+from tests.support import advisory_signals, utc_day
 from tests.support.advisory_signals import policy
 from tests.support.configuration import profile, run_profile, store_profiles
+from tests.support.threads import at_once
 
 pytestmark = pytest.mark.usefixtures("committed")
 ROUNDS = 20
 Write = Callable[..., None]
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    gate = threading.Barrier(len(calls), timeout=60)
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            gate.wait()
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def broken(*names: str) -> UUID:
@@ -65,6 +50,7 @@ def test_of_two_evaluators_of_the_same_computation_one_acts(write: Write) -> Non
 def test_evaluators_at_once_never_exceed_the_number_of_a_day(write: Write) -> None:
     written = []
     for number in range(ROUNDS):
+        utc_day.wait_for_room()
         names = [f"p{number}-{each}" for each in range(4)]
         written.append(policy(f"policy{number}", profiles=names, max_per_day=1))
         write(*written)

@@ -19,7 +19,7 @@ from governance.models import AuditTrailEntry
 from governance.namespaces import halts
 from orbit.errors import DocumentInvalid
 from orbit.models import Profile, ProfileRevision, RunProfile
-from tests.support import advisory_signals
+from tests.support import advisory_signals, utc_day
 from tests.support.advisory_signals import policy
 from tests.support.callers import api, console, create_user
 from tests.support.configuration import profile, run_profile, store_profiles
@@ -158,6 +158,7 @@ def test_policies_say_what_keeps_them_from_acting(
         policy("first", profiles=["daily", "off", "gone"], namespaces=["eu", "nowhere"]),
         policy("second", do="disable_run_profile", max_per_day=1),
     )
+    utc_day.wait_for_room()
     advisory_signals.action("daily", "eu", policy="second")
     halts.halt("eu", actor=SYSTEM, reason="storm")
     statuses = explain()

@@ -2,9 +2,7 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -30,26 +28,12 @@ from orbit.profiles.expected import exactly
 from orbit.profiles.kinds import PROFILE
 from tests.support.approved import CLEO, approve, on_probation, pending, supersede_outdated
 from tests.support.configuration import profile, store_profiles
+from tests.support.threads import at_once
 
 pytestmark = pytest.mark.usefixtures("committed")
 
 ROUNDS = 20
 T = TypeVar("T")
-
-
-def at_once(*calls: Callable[[], T]) -> list[T]:
-    """Run ``calls`` at the same time; return their results."""
-    gate = threading.Barrier(len(calls), timeout=60)
-
-    def run(call: Callable[[], T]) -> T:
-        try:
-            gate.wait()
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def over(name: str) -> StrategyProposal:

@@ -2,10 +2,8 @@
 
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -34,25 +32,11 @@ from tests.support.postgres_proxy import (
     lose_answer,
     lose_request,
 )
+from tests.support.threads import at_once
 
 pytestmark = pytest.mark.usefixtures("committed")
 T = TypeVar("T")
 ROUNDS = 10
-
-
-def at_once(*calls: Callable[[], T]) -> list[T]:
-    """Run ``calls`` at the same time; return their results."""
-    gate = threading.Barrier(len(calls), timeout=60)
-
-    def run(call: Callable[[], T]) -> T:
-        try:
-            gate.wait()
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def attempt(proposal: StrategyProposal, verdict: Verdict, actor: Actor) -> OrbitError | None:

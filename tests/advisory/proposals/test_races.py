@@ -1,7 +1,6 @@
 """Equal proposals made at once, by real transactions."""
 
 import threading
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -19,32 +18,11 @@ from orbit.profiles.kinds import PROFILE
 from tests.support import advisory_signals
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.polling import until
+from tests.support.threads import at_once
 
 pytestmark = pytest.mark.usefixtures("committed")
 ANN, BEA = (Actor(name, None, ROLES["Operator"], None) for name in ("ann", "bea"))
 DISABLE = [{"op": "replace", "path": "/state", "value": "disabled"}]
-
-
-def at_once(*calls: Callable[[], object]) -> None:
-    """Run the calls in threads that begin together; raise what one raised."""
-    barrier, errors = threading.Barrier(len(calls)), []
-
-    def run(call: Callable[[], object]) -> None:
-        try:
-            barrier.wait(30)
-            call()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
 
 
 def generate(actor: Actor, made: list[create.Made], name: str = "daily") -> None:
