@@ -80,8 +80,8 @@ class SignalList(Resource):
     def get(self, request: Request) -> Response:
         """Newest first; `from` and `to` are of the time of the computation.
 
-        Filters other than these, `profile_id`, `namespace` and `computation_id` look at 20,000
-        signals a page: then a page may be short, even empty, while `next` goes on.
+        For a user who is confined to namespaces, a page without `profile_id`, `namespace` or
+        `computation_id` looks at 20,000 signals: it may be short, even empty, while `next` goes on.
         """
         listed = reading.listed(self.actor, queries.filters(self.query, _FILTERS))
         return pages.respond(
