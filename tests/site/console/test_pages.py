@@ -23,6 +23,8 @@ from tests.support.telemetry_rows import create_one_of_each
 
 OURS = {"governance", "orbit", "telemetry"}
 assert urls.urlpatterns  # loading them registers the tables; before that the list is empty
+# The URLconf does it, if a test of another file has read it.
+admin.autodiscover()
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
 CONFIGURED = {"orbit.Profile", "orbit.RunProfile"}
 ADMINISTRATORS = {
