@@ -27,7 +27,7 @@ class Command(ProposingCommand):
             "--cycles",
             type=int,
             help="Approve on probation: unless it is confirmed, the earlier revision comes back "
-            f"after so many ended cycles (at most {MOST_CYCLES}).",
+            f"after this many ended cycles (at most {MOST_CYCLES}).",
         )
         approve.add_argument(
             "--until",

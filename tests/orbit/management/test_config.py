@@ -52,7 +52,7 @@ def test_check_accepts_valid_files(folder: Path, capsys) -> None:
     assert run(capsys, "check") == (0, "The configuration is valid: 1 profile, 1 run profile.\n")
     assert run_json(capsys, "check") == (
         0,
-        {"valid": True, "profiles": 1, "run_profiles": 1, "warnings": []},
+        {"valid": True, "profiles": 1, "run_profiles": 1, "policies": 0, "warnings": []},
     )
 
 
