@@ -100,7 +100,8 @@ def _rest() -> Iterator[Row]:
 
 
 def _pages() -> Iterator[Row]:
-    for page in pages.registered():
+    # They are registered in the order in which their modules happen to be imported.
+    for page in sorted(pages.registered(), key=lambda page: page.address):
         note = _WORKSPACE_ONLY if page.workspace else ""
         yield Row(
             "page", "GET", f"admin/{page.address}", _holders(page.scope, tokens=False), note=note
