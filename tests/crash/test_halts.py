@@ -56,8 +56,11 @@ class Sink:
         return [request.headers["idempotency-key"] for request in self.requests]
 
     def variables(self) -> dict[str, str]:
+        # On a busy machine it holds requests for longer than the default time-outs: a second
+        # attempt would be right then.
+        patience = {"read_timeout": 120, "total_timeout": 120}
         targets = [
-            {"key": key, "url": self.receiver.url, "method": "POST", "token": "token"}
+            {"key": key, "url": self.receiver.url, "method": "POST", "token": "token", **patience}
             for key in ENDPOINTS
         ]
         return {
