@@ -95,15 +95,23 @@ def two_clusters(server: Server, name: str, folder: Path, sink: Sink) -> Iterato
         yield
 
 
-def start_cycles(*namespaces: str) -> list[CycleRun]:
-    """Start a cycle of sixty deliveries in each namespace."""
+def configure(*namespaces: str) -> None:
+    """Configure cycles of sixty deliveries in each namespace."""
     configure_profiles(
         **{
             f"r_{name}": {"namespace": name, "distribution_targets": ENDPOINTS}
             for name in namespaces
         }
     )
-    return [CycleRun.objects.get(pk=start_cycle(f"r-{name}")) for name in namespaces]
+
+
+def start(namespace: str) -> CycleRun:
+    return CycleRun.objects.get(pk=start_cycle(f"r-{namespace}"))
+
+
+def start_cycles(*namespaces: str) -> list[CycleRun]:
+    configure(*namespaces)
+    return [start(name) for name in namespaces]
 
 
 def ended(cycle: CycleRun) -> bool:
@@ -142,8 +150,11 @@ def test_within_a_second_of_a_halt_no_delivery_starts_in_that_namespace_and_the_
     server: Server, committed: str, tmp_path: Path
 ) -> None:
     with held_sink() as sink, two_clusters(server, committed, tmp_path, sink):
-        halted, other = start_cycles("a", "b")
+        # One after the other: a worker that has both sends the first one's, up to its senders.
+        configure("a", "b")
+        halted = start("a")
         until(lambda: sink.count("a") >= 5, "nothing was sent")
+        other = start("b")
         halts.halt("a", actor=SYSTEM, reason="a flood")
         committed_at = database_time()
         # No request is answered within the second, so a sender that went on would go on later.
