@@ -109,3 +109,27 @@ class EndpointGone(OrbitError):
     """The endpoint of this delivery can't be used any more."""
 
     code, kind = "endpoint_gone", Kind.CONFLICT
+
+
+class ConductorRunUnknown(OrbitError):
+    """There is no such conductor run."""
+
+    code, kind = "unknown_conductor_run", Kind.MISSING
+
+
+class TaskUnknown(OrbitError):
+    """There is no such task."""
+
+    code, kind = "unknown_task", Kind.MISSING
+
+
+class LeaseLost(OrbitError):
+    """This lease is over: the task was released, or another worker has it."""
+
+    code, kind = "lease_lost", Kind.CONFLICT
+
+
+class InvalidTransition(OrbitError):
+    """The task's state doesn't allow this."""
+
+    code, kind = "invalid_transition", Kind.CONFLICT

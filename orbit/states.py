@@ -127,3 +127,46 @@ class Trigger(StrEnum):
     REST = "rest"
     ADMIN = "admin"
     COMMAND = "command"
+
+
+class TaskState(StrEnum):
+    """A conductor task. A retry makes a failed one run again."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+TASK = Machine(
+    TaskState,
+    {
+        TaskState.PENDING: {TaskState.RUNNING, TaskState.CANCELLED},
+        TaskState.RUNNING: {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED},
+        TaskState.FAILED: {TaskState.RUNNING, TaskState.CANCELLED},
+    },
+)
+
+#: A conductor run ends with its roots; a retry of a failed root starts it again.
+CONDUCTOR_RUN = Machine(
+    TaskState,
+    {
+        TaskState.PENDING: {
+            TaskState.RUNNING,
+            TaskState.SUCCEEDED,
+            TaskState.FAILED,
+            TaskState.CANCELLED,
+        },
+        TaskState.RUNNING: {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED},
+        TaskState.FAILED: {TaskState.RUNNING, TaskState.CANCELLED},
+    },
+)
+
+
+class FailurePolicy(StrEnum):
+    """What a parent does when a child fails for good."""
+
+    WAIT_ALL = "wait_all"
+    FAIL_FAST = "fail_fast"
+    TOLERATE = "tolerate"

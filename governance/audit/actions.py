@@ -28,6 +28,26 @@ class Action(StrEnum):
     AUTONOMY_REVERTED = "autonomy.reverted", "autonomy_action", "An action of autonomy was reverted"
     BACKUP_MADE = "backup.made", "backup", "A backup was made"
     BACKUP_RESTORED = "backup.restored", "backup", "A backup was restored"
+    CONDUCTOR_RUN_CANCELLED = (
+        "conductor_run.cancelled",
+        "conductor_run",
+        "A conductor run was cancelled",
+    )
+    CONDUCTOR_RUN_CREATED = (
+        "conductor_run.created",
+        "conductor_run",
+        "A conductor run was created",
+    )
+    CONDUCTOR_TASK_CANCELLED = (
+        "conductor_task.cancelled",
+        "conductor_task",
+        "A conductor task was cancelled",
+    )
+    CONDUCTOR_TASK_RETRIED = (
+        "conductor_task.retried",
+        "conductor_task",
+        "A failed conductor task was made to run again",
+    )
     CONFIG_EXPORTED = "config.exported", "config", "The configuration was written to its files"
     CONFIG_RELOADED = "config.reloaded", "config", "The configuration was loaded from its files"
     CYCLE_CANCELLED = "cycle.cancelled", "cycle", "A cycle was cancelled"
@@ -49,6 +69,7 @@ class Action(StrEnum):
     OPERATION_STARTED = "operation.started", "operation_run", "A bulk operation was started"
     PAUSE_LIFTED = "pause.lifted", "pause", "The pause of the workspace ended"
     PAUSE_SET = "pause.set", "pause", "The whole workspace was paused"
+    PRUNED = "retention.pruned", "operation_run", "What finished long ago was deleted"
     PROBATION_CONFIRMED = "probation.confirmed", "proposal", "A change on probation was confirmed"
     PROBATION_ENDED = "probation.ended", "proposal", "A probation ended without a confirmation"
     PROFILE_CHANGED = "profile.changed", "profile", "A profile was edited"

@@ -1,5 +1,11 @@
 """The tables of orbit."""
 
+from orbit.models.conductor import (
+    ConductorParent,
+    ConductorRun,
+    ConductorTally,
+    ConductorTask,
+)
 from orbit.models.cycle import CycleRun, SkipNotice
 from orbit.models.dispatch import (
     DeadLetterDispatch,
@@ -22,6 +28,10 @@ from orbit.models.schedule import ClusterNode, CronTick
 __all__ = [
     "AppliedFiles",
     "ClusterNode",
+    "ConductorParent",
+    "ConductorRun",
+    "ConductorTally",
+    "ConductorTask",
     "CronTick",
     "CycleCheckpoint",
     "CycleRun",

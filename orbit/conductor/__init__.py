@@ -1,0 +1,1 @@
+"""The conductor: runs and tasks for workers elsewhere, which take them over HTTP."""

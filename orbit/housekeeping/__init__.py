@@ -1,0 +1,1 @@
+"""Housekeeping: periodic work of the cluster, as operation runs."""
