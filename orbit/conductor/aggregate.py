@@ -16,12 +16,13 @@ from django.db import transaction
 
 from governance.kernel import sql
 from orbit.conductor import cascade
+from orbit.conductor.events import EVENTS
 from orbit.states import TaskState
 
 RUNS_WITH_TALLIES = sql.load(__name__, "runs_with_tallies")
 ADD_TALLIES = sql.load(__name__, "add_tallies")
-START_PARENTS = sql.load(__name__, "start_parents")
-END_PARENTS = sql.load(__name__, "end_parents")
+START_PARENTS = sql.load(__name__, "start_parents", events=EVENTS)
+END_PARENTS = sql.load(__name__, "end_parents", events=EVENTS)
 START_CANCELLING = sql.load(__name__, "start_cancelling")
 MOVE_RUNS = sql.load(__name__, "move_runs")
 HAS_WORK = sql.load(__name__, "aggregate_has_work")

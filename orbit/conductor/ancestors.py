@@ -3,11 +3,12 @@
 from django.db import transaction
 
 from governance.kernel import sql
+from orbit.conductor.events import EVENTS
 from orbit.errors import InvalidTransition
 from orbit.models import ConductorRun
 from orbit.states import TaskState
 
-REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors")
+REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors", events=EVENTS)
 _FINAL = (TaskState.SUCCEEDED, TaskState.CANCELLED)
 
 

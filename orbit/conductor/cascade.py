@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from governance.kernel import sql
+from orbit.conductor.events import EVENTS
 from orbit.models import ConductorParent, ConductorRun
 
 NEXT_CANCELLING_PARENT = sql.load(__name__, "next_cancelling_parent")
 NEXT_CANCELLING_RUN = sql.load(__name__, "next_cancelling_run")
-CANCEL_TASKS = sql.fragment(__name__, "cancel_tasks")
+CANCEL_TASKS = sql.fragment(__name__, "cancel_tasks", events=EVENTS)
 CANCEL_CHILDREN = sql.load(__name__, "cancel_children", cancel=CANCEL_TASKS)
 CANCEL_ROOTS = sql.load(__name__, "cancel_roots", cancel=CANCEL_TASKS)
 

@@ -16,7 +16,8 @@ BEGIN
         RAISE EXCEPTION 'The task % is %, so it can''t become %.', OLD.id, OLD.state, NEW.state
             USING ERRCODE = 'check_violation', CONSTRAINT = 'conductor_task_transition';
     END IF;
-    NEW.state_changed_at := clock_timestamp();
+    -- Later than the one before, also when the clock was set back: events go by it.
+    NEW.state_changed_at := greatest(clock_timestamp(), OLD.state_changed_at + interval '1 us');
     RETURN NEW;
 END $$;
 

@@ -9,5 +9,6 @@ WITH changed AS (
       AND p.task_id = t.id
       AND p.is_fanned_out
     RETURNING t.*
-)
+),
+{{events(changed)}}
 SELECT count(*)::int FROM changed

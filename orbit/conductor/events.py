@@ -1,0 +1,15 @@
+"""The events of tasks: the statement that changes tasks writes them, so none is lost or doubled.
+
+Each statement that changes the state of tasks has a CTE with the changed rows, and this one beside
+it::
+
+    changed AS (UPDATE orbit_conductortask t SET .. RETURNING t.*),
+    {{events(changed)}}
+
+They go to the outbox, also with one database: from there they are stored and projected.
+"""
+
+from governance.kernel import sql
+
+#: task_start, task_end or a decision for each row of its argument; none for PENDING.
+EVENTS = sql.fragment(__name__, "task_events")
