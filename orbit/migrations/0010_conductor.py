@@ -250,6 +250,14 @@ class Migration(migrations.Migration):
             model_name='conductortask',
             index=models.Index(condition=models.Q(('state', 'FAILED')), fields=['run', 'id'], name='conductor_task_failed'),
         ),
+        migrations.AddIndex(
+            model_name='conductortask',
+            index=models.Index(condition=models.Q(('parent__isnull', False), ('state', 'FAILED')), fields=['parent', 'index'], name='conductor_child_failed'),
+        ),
+        migrations.AddIndex(
+            model_name='conductortask',
+            index=models.Index(condition=models.Q(('parent__isnull', True)), fields=['run', 'index'], name='conductor_task_root'),
+        ),
         migrations.AddConstraint(
             model_name='conductortask',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'])), name='conductor_task_state'),
