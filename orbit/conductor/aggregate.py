@@ -16,7 +16,7 @@ from django.db import transaction
 
 from governance.kernel import sql
 from orbit.conductor import cascade
-from orbit.conductor.events import EVENTS
+from orbit.conductor.task_events import EVENTS
 from orbit.states import TaskState
 
 RUNS_WITH_TALLIES = sql.load(__name__, "runs_with_tallies")

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from governance.kernel import sql
-from orbit.conductor.events import EVENTS
+from orbit.conductor.task_events import EVENTS
 from orbit.errors import InvalidTransition
 from orbit.models import ConductorRun
 from orbit.states import TaskState

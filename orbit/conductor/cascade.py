@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from governance.kernel import sql
-from orbit.conductor.events import EVENTS
+from orbit.conductor.task_events import EVENTS
 from orbit.models import ConductorParent, ConductorRun
 
 NEXT_CANCELLING_PARENT = sql.load(__name__, "next_cancelling_parent")

@@ -29,7 +29,7 @@ changed AS (
     WHERE t.id IN (SELECT id FROM locked)
     RETURNING t.*
 ),
-{{events(changed)}}
+{{events}}
 SELECT coalesce(
         (SELECT min(o.index) - 1 FROM open o WHERE o.id NOT IN (SELECT id FROM locked)),
         (SELECT max(n.index) FROM next n),

@@ -46,7 +46,7 @@ changed AS (
       AND t.state = 'RUNNING'   -- a cancel may have come first
     RETURNING t.*
 ),
-{{events(changed)}},
+{{events}},
 cancel_the_others AS (
     UPDATE orbit_conductorparent p
     SET is_cancelling = true, cancelled_up_to = 0

@@ -10,5 +10,5 @@ WITH changed AS (
       AND p.is_fanned_out
     RETURNING t.*
 ),
-{{events(changed)}}
+{{events}}
 SELECT count(*)::int FROM changed

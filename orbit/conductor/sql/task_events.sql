@@ -1,9 +1,8 @@
--- A CTE that writes the events of tasks whose state a statement has just changed, once each.
--- `changed` is a CTE of that statement: UPDATE orbit_conductortask t .. RETURNING t.*. It must hold
--- no task whose state is as before (one that is claimed again after its lease, say).
+-- A CTE that writes the events of tasks whose state a statement has just changed, once each. It
+-- reads the CTE `changed` with id, run_id, namespace, name, priority, state, attempt, started_at and
+-- state_changed_at as they are now (RETURNING t.*), and no task whose state is as it was before.
 -- An event has the time of its transition, which grows from transition to transition of a task. Its
 -- id is a UUIDv7, so that the outbox is emptied in order of time.
--- args: changed
 events AS (
     INSERT INTO telemetry_outboxevent (
         id, occurred_at, name, namespace, session_id, task_id, stage, level, duration_ms, metadata)
@@ -25,7 +24,7 @@ events AS (
             WHEN 'RUNNING' THEN 'task_start' WHEN 'CANCELLED' THEN 'decision' ELSE 'task_end'
         END,
         c.namespace, c.run_id, c.id, 'conductor',
-        CASE WHEN c.state <> 'FAILED' THEN 'info' WHEN c.ready THEN 'warning' ELSE 'error' END,
+        CASE c.state WHEN 'FAILED' THEN 'error' ELSE 'info' END,
         CASE WHEN c.state IN ('SUCCEEDED', 'FAILED') AND c.started_at IS NOT NULL THEN
             greatest(0, extract(epoch FROM c.state_changed_at - c.started_at) * 1000)::float8
         END,
@@ -36,6 +35,6 @@ events AS (
                 'decision', 'task_cancelled', 'status', 'cancelled', 'title', c.name)
             ELSE jsonb_build_object('success', c.state = 'SUCCEEDED', 'attempt', c.attempt)
         END
-    FROM {{changed}} c
+    FROM changed c
     WHERE c.state <> 'PENDING'
 )
