@@ -86,8 +86,8 @@ def has_work() -> bool:
 def _add_up(after: str, done: Aggregated) -> str:
     """Add up tallies of the next runs; return the last of them, or "" if there are no more."""
     with transaction.atomic():
-        found = RUNS_WITH_TALLIES.rows(after=after, candidates=CANDIDATES, runs=RUNS)
-        runs = [run_id for (run_id,) in found]
+        locked = RUNS_WITH_TALLIES.rows(after=after, candidates=CANDIDATES, runs=RUNS)
+        runs = [run_id for (run_id,) in locked]
         taken = ADD_TALLIES.rows(runs=runs, tallies=TALLIES) if runs else []
         if taken:
             done.tallies += sum(tallies for _, tallies in taken)
