@@ -77,6 +77,18 @@ def run_aggregate_once(*, passes: int = PASSES) -> Aggregated:
     return done
 
 
+def run_to_end() -> Aggregated:
+    """Repeat ``run_aggregate_once`` until nothing is left that it can do; return the sum."""
+    total = Aggregated(goes_on=True)
+    while total.goes_on:
+        done = run_aggregate_once()
+        for name in ("tallies", "succeeded", "failed", "cancelled", "runs_ended"):
+            setattr(total, name, getattr(total, name) + getattr(done, name))
+        total.tasks_cancelled += done.tasks_cancelled
+        total.goes_on = done.goes_on
+    return total
+
+
 def has_work() -> bool:
     """Return whether a call would find something. Costs a few probes of indexes."""
     row = HAS_WORK.one()
