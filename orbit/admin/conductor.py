@@ -8,17 +8,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from governance.access.roles import Scope
 from governance.console import display, filters, pages
-from governance.console.actions import ReasonedAdmin
+from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit.admin import conductor_plot as plot
-from orbit.conductor import counts, sentences, tree
+from orbit.conductor import counts, run_cancel, sentences, tree
 from orbit.conductor.tree import Failed, Place, Siblings
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
 from orbit.states import TaskState
 
+_OPEN = (TaskState.PENDING, TaskState.RUNNING)
 _MOST_DIGITS = 10
 #: The class of the box around the sentence, by state.
 _VERDICTS = {
@@ -94,6 +96,17 @@ class ConductorRunAdmin(ReasonedAdmin):
             held=[(row, row.lease_expires_at <= now) for row in page.held if row.lease_expires_at],
             buttons=self.buttons(request, page.run),
         )
+
+    @reasoned_action(
+        label="Cancel",
+        scope=Scope.OPERATE,
+        explains="Cancels every task of the run that has not ended. Workers that hold one learn it "
+        "at their next call. What succeeded stays. A run with many tasks takes some seconds.",
+        when=lambda run: run.state in _OPEN and run.cancel_requested_at is None,
+    )
+    def cancel(self, request: HttpRequest, run: ConductorRun, reason: str) -> str:
+        run_cancel.cancel_run(run.pk, actor=actor_of(request), reason=reason)
+        return f"The run {run.name} is being cancelled."
 
     @admin.display(description="state")
     def state_badge(self, run: ConductorRun) -> str:

@@ -9,7 +9,7 @@ from orbit.conductor.grid import Grid, Row
 PITCH = 14
 BAR = 100.0
 _LEAST = 2.0
-#: State -> the sign in its square, so that no state is told by its colour alone.
+#: State -> the sign in its square, so that colour alone tells no state.
 SIGNS = {
     "failed": "M3 3l6 6M9 3l-6 6",
     "retrying": "M6 2.5v4M6 9v.5",

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from governance.access.actors import SYSTEM
 from governance.kernel import clock
+from governance.models import AuditTrailEntry
 from governance.namespaces import halts
 from orbit.models import ConductorParent, ConductorTask
 from tests.support import conductor_rows
@@ -41,7 +42,7 @@ def viewer(*namespaces: str) -> Any:
 def test_the_list_shows_counts_as_a_bar_and_in_words_with_the_tallies_that_wait() -> None:
     run = conductor_rows.run()
     conductor_rows.parent(run, 2, children=10, failed=(3,), pending=4)
-    # The trigger writes a tally; nothing has added it up yet.
+    # The trigger notes the change; aggregate has not added it up yet.
     ConductorTask.objects.filter(run=run, index=1, parent__isnull=False).update(state="CANCELLED")
     page = text(viewer().get(LIST))
     assert "1 failed, 1 running, 3 pending, 1 cancelled, 5 succeeded" in page
@@ -206,3 +207,30 @@ def test_many_roots_are_paged_and_drawn_as_squares_too() -> None:
     assert "Each square is one task." in page
     assert page.count('<g class="pending"') == 62
     assert "?at=51#roots" in page
+
+
+def test_a_childs_input_is_made_from_its_parents() -> None:
+    run = conductor_rows.run()
+    conductor_rows.parent(run, 2, children=2, input={"fanout": 2, "child": {"color": "blue"}})
+    child = ConductorTask.objects.get(run=run, index=2)
+    page = text(viewer().get(f"{TASKS}{child.pk}/change/"))
+    assert "&quot;color&quot;: &quot;blue&quot;, &quot;index&quot;: 2" in page
+    assert "Made from the input of its parent." in page
+
+
+def test_a_run_is_cancelled_once_with_a_reason() -> None:
+    run = conductor_rows.run(name="nightly")
+    conductor_rows.task(run, 2, ready=True)
+    assert "Cancel<" not in text(viewer().get(f"{LIST}{run.pk}/change/"))
+    browser = console(create_user("opa", "Operator"))
+    page = f"{LIST}{run.pk}/"
+    assert f'href="{page}cancel/">Cancel<' in text(browser.get(f"{page}change/"))
+    assert "This field is required" in text(browser.post(f"{page}cancel/", {"reason": ""}))
+    answer = browser.post(f"{page}cancel/", {"reason": "wrong input"}, follow=True)
+    assert "The run nightly is being cancelled." in text(answer)
+    assert "Cancel<" not in text(answer)
+    assert ConductorTask.objects.get(run=run).state == "CANCELLED"
+    again = text(browser.post(f"{page}cancel/", {"reason": "again"}, follow=True))
+    assert "is being cancelled" in again
+    entries = AuditTrailEntry.objects.filter(action="conductor_run.cancelled")
+    assert list(entries.values_list("actor", "reason")) == [("opa", "wrong input")]
