@@ -16,12 +16,13 @@ from django.db import transaction
 
 from governance.kernel import sql
 from orbit.conductor import cascade
+from orbit.conductor.task_events import EVENTS
 from orbit.states import TaskState
 
 RUNS_WITH_TALLIES = sql.load(__name__, "runs_with_tallies")
 ADD_TALLIES = sql.load(__name__, "add_tallies")
-START_PARENTS = sql.load(__name__, "start_parents")
-END_PARENTS = sql.load(__name__, "end_parents")
+START_PARENTS = sql.load(__name__, "start_parents", events=EVENTS)
+END_PARENTS = sql.load(__name__, "end_parents", events=EVENTS)
 START_CANCELLING = sql.load(__name__, "start_cancelling")
 MOVE_RUNS = sql.load(__name__, "move_runs")
 HAS_WORK = sql.load(__name__, "aggregate_has_work")
@@ -110,8 +111,8 @@ def _add_up(after: str, done: Aggregated) -> str:
 def _decide(runs: list[str], parents: list[str], done: Aggregated) -> None:
     # Statements of their own: each sees what the one before has written.
     if parents:
-        START_PARENTS.rows(parents=parents)
-        ended: dict[Any, int] = dict(END_PARENTS.rows(parents=parents))
+        START_PARENTS.send(parents=parents)
+        ended: dict[Any, int] = dict(END_PARENTS.send(parents=parents))
         done.succeeded += ended.get(TaskState.SUCCEEDED, 0)
         done.failed += ended.get(TaskState.FAILED, 0)
         done.cancelled += ended.get(TaskState.CANCELLED, 0)

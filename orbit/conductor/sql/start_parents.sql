@@ -17,5 +17,6 @@ changed AS (
     WHERE t.id IN (SELECT task_id FROM complete)
       AND t.state = 'PENDING'
     RETURNING t.*
-)
+),
+{{events}}
 SELECT count(*)::int FROM changed

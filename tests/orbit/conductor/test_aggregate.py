@@ -193,7 +193,7 @@ def test_a_tally_that_others_hold_ends_nothing_too_early() -> None:
         ancestors.reopen_ancestors(tree.id, parent)
         rows("UPDATE orbit_conductortask SET ready = true WHERE id = %s", leaf)
     # The retry isn't added up yet: its parent still counts a failure, and nothing open.
-    aggregate.END_PARENTS.rows(parents=[parent])
+    aggregate.END_PARENTS.send(parents=[parent])
     aggregate.MOVE_RUNS.rows(runs=[tree.id])
     assert (states([parent]), tree.state) == (["RUNNING"], "RUNNING")
 
@@ -251,3 +251,21 @@ def test_tallies_of_many_runs_are_added_up_whatever_the_limits(monkeypatch) -> N
     assert {tree.state for tree in trees} == {"SUCCEEDED"}
     assert not ConductorTally.objects.exists()
     assert not aggregate.has_work()
+
+
+def test_parents_and_what_is_cancelled_under_them_tell_it_by_events() -> None:
+    tree = Tree()
+    parent = tree.parent(policy="fail_fast")
+    failed, other = tree.leaves(2, parent)
+    end("FAILED", [failed])
+    settle()
+    told = rows(
+        "SELECT task_id, name, metadata FROM telemetry_outboxevent WHERE session_id = %s"
+        " ORDER BY occurred_at",
+        tree.id,
+    )
+    assert [(task_id, name) for task_id, name, _ in told] == [
+        (parent, "task_start"),
+        (parent, "task_end"),
+        (other, "decision"),
+    ]
