@@ -1,8 +1,8 @@
 """Aggregate: count what changed, end parents and runs by it, and cancel what is under them.
 
-A trigger writes a tally for each statement that changes tasks. A pass takes a bounded number of
+A trigger writes tallies of each statement that changes tasks. A pass takes a bounded number of
 tallies, adds them to their parents and runs, and ends what they decide, in one transaction. A
-parent that ends leaves a tally for its own parent, which the next pass takes. So the cost follows
+parent that ends leaves one for its own parent, which the next pass takes. So the cost follows
 what changed, whatever the size of the run.
 
 Lock order: run, parents, tasks. A run is a lock for all of its tallies: aggregators that meet at

@@ -259,12 +259,12 @@ def test_parents_and_what_is_cancelled_under_them_tell_it_by_events() -> None:
     failed, other = tree.leaves(2, parent)
     end("FAILED", [failed])
     settle()
-    told = rows(
+    events = rows(
         "SELECT task_id, name, metadata FROM telemetry_outboxevent WHERE session_id = %s"
         " ORDER BY occurred_at",
         tree.id,
     )
-    assert [(task_id, name) for task_id, name, _ in told] == [
+    assert [(task_id, name) for task_id, name, _ in events] == [
         (parent, "task_start"),
         (parent, "task_end"),
         (other, "decision"),
