@@ -69,7 +69,7 @@ class Worker:
             pass
         self._release_waiting()
         until = time.monotonic() + self._grace_seconds
-        for thread in threads:
+        for _thread in threads:
             self._waiting.put(None)
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
