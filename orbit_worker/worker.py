@@ -58,9 +58,27 @@ class Worker:
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or ``stop``. Raises Refused if Orbit refuses the claim."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: self.stop())
+        before = self._take_signals()
+        try:
+            self._run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self._refused is not None:
+            raise self._refused
+
+    def stop(self) -> None:
+        """Claim nothing more and let ``run`` end."""
+        self._stopping.set()
+        self._has_room.set()
+
+    def _take_signals(self) -> dict[int, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        return {number: signal.signal(number, lambda *_: self.stop()) for number in numbers}
+
+    def _run(self) -> None:
         claims = self._start(self._claim)
         self._start(self._renew)
         threads = [self._start(self._run_tasks) for _ in range(self._concurrency)]
@@ -79,13 +97,6 @@ class Worker:
         claims.join(1.0)
         self._release(self._all_held())
         self._ended.set()
-        if self._refused is not None:
-            raise self._refused
-
-    def stop(self) -> None:
-        """Claim nothing more and let ``run`` end."""
-        self._stopping.set()
-        self._has_room.set()
 
     def _start(self, function: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=function, daemon=True)
@@ -159,18 +170,22 @@ class Worker:
     def _renew(self) -> None:
         """Renew each lease three times in its time, and say which are lost."""
         while not self._ended.wait(self._lease_seconds / 3):
-            for task in self._all_held():
-                try:
-                    sent = time.monotonic()
-                    body = {"lease_token": task.lease_token, "lease_seconds": self._lease_seconds}
-                    self._api.post(f"{task.id}/heartbeat", body, seconds=self._lease_seconds / 3)
-                    task.held_until = sent + self._lease_seconds
-                except Refused as refused:
-                    # Its outcome may have arrived just now.
-                    if refused.status in {404, 409}:
-                        task.lose()
-                except Away as away:
-                    log.warning("A lease wasn't renewed: %s", away)
+            tasks = self._all_held()
+            if not tasks:
+                continue
+            named = [{"id": task.id, "lease_token": task.lease_token} for task in tasks]
+            body = {"tasks": named, "lease_seconds": self._lease_seconds}
+            began = time.monotonic()
+            try:
+                answer = self._api.post("heartbeat", body, seconds=self._lease_seconds / 3)
+            except (Away, Refused) as problem:
+                log.warning("Leases weren't renewed: %s", problem)
+                continue
+            for task, result in zip(tasks, answer["results"], strict=True):
+                if result.get("code"):
+                    task.lose()
+                else:
+                    task.held_until = began + self._lease_seconds
 
     def _all_held(self) -> list[Task]:
         with self._lock:
