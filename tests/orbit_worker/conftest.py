@@ -29,4 +29,5 @@ def orbit(server: Server, committed: str) -> Iterator[dict[str, str]]:
     finally:
         processes.kill_group(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in output) == (0, False), output
+    # The log may tell of a client that was killed in the middle of its request.
+    assert process.returncode == 0, output

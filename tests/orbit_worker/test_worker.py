@@ -85,7 +85,10 @@ def test_a_long_task_keeps_its_lease_and_a_cancelled_one_is_lost(orbit: dict[str
     with at_work(worker):
         until(lambda: states() == ["RUNNING", "RUNNING"], "they aren't claimed", seconds=60)
         ConductorTask.objects.filter(index=2).update(
-            state="CANCELLED", lease_token=None, lease_expires_at=None, finished_at="2026-01-01T00:00:00Z"
+            state="CANCELLED",
+            lease_token=None,
+            lease_expires_at=None,
+            finished_at="2026-01-01T00:00:00Z",
         )
         until(lambda: states()[0] == "SUCCEEDED" and bool(lost), "they go on", seconds=60)
     assert lost == ["t1"]
