@@ -14,6 +14,7 @@ from django.db import transaction
 from governance.kernel import clock, sql
 from governance.namespaces import gate
 from orbit.conductor import inputs, ulid
+from orbit.conductor.task_events import EVENTS
 
 _MAY = sql.fragment(__name__, "may_fan_out")
 _FAN_OUT = sql.load(
@@ -23,10 +24,11 @@ _FAN_OUT = sql.load(
     gate_lets_start=gate.STARTS,
     most_children=inputs.MOST_CHILDREN,
     alphabet=ulid.ALPHABET,
+    events=EVENTS,
 )
 _BAD = sql.load(__name__, "bad_parents", may_fan_out=_MAY, gate_lets_start=gate.STARTS)
-_START_BAD = sql.load(__name__, "start_bad_parents")
-_FAIL_BAD = sql.load(__name__, "fail_bad_parents")
+_START_BAD = sql.load(__name__, "start_bad_parents", events=EVENTS)
+_FAIL_BAD = sql.load(__name__, "fail_bad_parents", events=EVENTS)
 _LEAVE_CANCELLED = sql.load(__name__, "leave_cancelled_parents")
 _IS_PENDING = sql.load(__name__, "fanout_is_pending", may_fan_out=_MAY, gate_lets_start=gate.STARTS)
 
@@ -78,7 +80,7 @@ def run_fanout_once(max_fanout: int = MAX_FANOUT) -> FanoutPass:
     done.failed = _fail_bad()
     _LEAVE_CANCELLED.execute(max_parents=_MAX_PARENTS)
     clock.refresh()
-    rows = _FAN_OUT.rows(
+    rows = _FAN_OUT.send(
         prefix=ulid.make()[:-_NUMBER_LENGTH], max_fanout=max_fanout, max_parents=_MAX_PARENTS
     )
     for task_id, name, made, children, fanout in rows:
@@ -103,6 +105,6 @@ def _fail_bad() -> int:
             return 0
         ids = [task_id for task_id, _ in rows]
         errors = [inputs.problem(json.loads(text)) for _, text in rows]
-        _START_BAD.rows(ids=ids)
-        row = _FAIL_BAD.one(ids=ids, errors=errors)
-    return row[0] if row else 0
+        _START_BAD.send(ids=ids)
+        ((failed,),) = _FAIL_BAD.send(ids=ids, errors=errors)
+    return int(failed)

@@ -7,6 +7,7 @@ WITH changed AS (
     WHERE t.id = b.id COLLATE "C" AND t.state = 'RUNNING'
     RETURNING t.*
 ),
+{{events}},
 no_more AS (
     UPDATE orbit_conductorparent p
     SET is_fanned_out = true

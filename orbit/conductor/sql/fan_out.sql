@@ -20,7 +20,7 @@ shares AS MATERIALIZED (
            least(x.fanout - x.fanned_out, %(max_fanout)s - x.before)::int AS number,
            CASE WHEN jsonb_typeof(x.child -> 'fanout') = 'number' THEN
                CASE WHEN (x.child -> 'fanout')::numeric BETWEEN 1 AND {{most_children}}
-                         AND (x.child -> 'fanout')::numeric %% 1 = 0
+                         AND (x.child -> 'fanout')::numeric = trunc((x.child -> 'fanout')::numeric)
                     THEN (x.child -> 'fanout')::int END
            END AS child_fanout
     FROM (
@@ -85,6 +85,7 @@ changed AS (
     WHERE t.id = s.id AND s.state = 'PENDING'
     RETURNING t.*
 ),
+{{events}},
 -- Last, because each parent of a run needs it; in order, so that two passes don't wait in a circle.
 runs AS MATERIALIZED (
     SELECT r.id

@@ -5,5 +5,6 @@ WITH changed AS (
     SET state = 'RUNNING', started_at = statement_timestamp()
     WHERE t.id = ANY(%(ids)s::text[]) AND t.state = 'PENDING'
     RETURNING t.*
-)
+),
+{{events}}
 SELECT count(*)::int FROM changed

@@ -1,6 +1,7 @@
 """``manage.py conductor``: runs and tasks for work done elsewhere."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
-from orbit.conductor import create
+from governance.kernel.progress import Progress
+from orbit.conductor import create, fanout
+
+# Another worker holds the parents that are left.
+_WAIT_SECONDS = 0.2
 
 
 class Command(OrbitCommand):
@@ -21,6 +26,11 @@ class Command(OrbitCommand):
         creation.add_argument("file", help="The document, as for POST /conductor/runs; - is stdin.")
         creation.add_argument("--json", action="store_true")
         creation.set_defaults(call=self._create)
+        fanning = actions.add_parser(
+            "fanout", help="Make the children of parents until nothing is pending."
+        )
+        fanning.add_argument("--json", action="store_true")
+        fanning.set_defaults(call=self._fan_out)
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["call"](options)
@@ -33,3 +43,32 @@ class Command(OrbitCommand):
             self.print_json({"id": created.id, "state": created.state})
         else:
             self.say(f"run {created.id} created with {len(created.tasks)} tasks")
+
+    def _fan_out(self, options: dict[str, Any]) -> None:
+        children = completed = failed = passes = 0
+        with Progress(self.stderr) as progress:
+            while True:
+                done = fanout.run_fanout_once()
+                children += done.children
+                completed += done.completed
+                failed += done.failed
+                passes += done.did_something
+                progress.show("fan-out", children, unit="children")
+                if done.did_something:
+                    continue
+                if not fanout.is_pending():
+                    break
+                time.sleep(_WAIT_SECONDS)
+        document = {
+            "children": children,
+            "parents": completed,
+            "failed": failed,
+            "passes": passes,
+        }
+        if options["json"]:
+            self.print_json(document)
+        else:
+            self.say(
+                f"{children} children of {completed} parents made in {passes} passes; "
+                f"{failed} parents failed for a bad input.fanout"
+            )
