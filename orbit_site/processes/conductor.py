@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts
-from orbit.conductor import aggregate
+from orbit.conductor import aggregate, fanout
 from orbit_site.web.database import cut_off
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class Conductor:
         """Do a bounded part of the work; return the seconds until the next part. Raises nothing."""
         try:
             self._limit()
+            fanned_out = fanout.is_pending() and fanout.run_fanout_once().did_something
             goes_on = aggregate.has_work() and aggregate.run_aggregate_once(passes=PASSES).goes_on
         except Exception as error:
             # Whatever it is, the next round may work.
@@ -80,7 +81,7 @@ class Conductor:
             )
             return self._backoff
         self._backoff = 0.0
-        return 0.0 if goes_on else IDLE_SECONDS
+        return 0.0 if fanned_out or goes_on else IDLE_SECONDS
 
     def _limit(self) -> None:
         connection = connections[DEFAULT_DB_ALIAS]
