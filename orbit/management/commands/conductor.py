@@ -11,7 +11,7 @@ from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
 from governance.kernel.progress import Progress
-from orbit.conductor import create, fanout
+from orbit.conductor import aggregate, create, fanout
 
 # Another worker holds the parents that are left.
 _WAIT_SECONDS = 0.2
@@ -31,6 +31,11 @@ class Command(OrbitCommand):
         )
         fanning.add_argument("--json", action="store_true")
         fanning.set_defaults(call=self._fan_out)
+        aggregation = actions.add_parser(
+            "aggregate", help="End parents and runs by their children, until nothing is left to do."
+        )
+        aggregation.add_argument("--json", action="store_true")
+        aggregation.set_defaults(call=self._aggregate)
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["call"](options)
@@ -71,4 +76,23 @@ class Command(OrbitCommand):
             self.say(
                 f"{children} children of {completed} parents made in {passes} passes; "
                 f"{failed} parents failed for a bad input.fanout"
+            )
+
+    def _aggregate(self, options: dict[str, Any]) -> None:
+        done = aggregate.run_to_end()
+        if options["json"]:
+            self.print_json(
+                {
+                    "succeeded": done.succeeded,
+                    "failed": done.failed,
+                    "cancelled": done.cancelled,
+                    "runs_ended": done.runs_ended,
+                    "tasks_cancelled": done.tasks_cancelled,
+                }
+            )
+        else:
+            self.say(
+                f"parents: {done.succeeded} succeeded, {done.failed} failed, "
+                f"{done.cancelled} cancelled; runs ended: {done.runs_ended}; "
+                f"tasks cancelled under them: {done.tasks_cancelled}"
             )
