@@ -14,7 +14,7 @@ from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit.admin import conductor_plot as plot
-from orbit.conductor import counts, run_cancel, sentences, tree
+from orbit.conductor import counts, run_cancel, sentences, tree, work
 from orbit.conductor.tree import Failed, Place, Siblings
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
@@ -169,6 +169,28 @@ class ConductorTaskAdmin(ReasonedAdmin):
             failed=_failed(page.failed) if page.failed else None,
             buttons=self.buttons(request, task),
         )
+
+    @reasoned_action(
+        label="Cancel",
+        scope=Scope.OPERATE,
+        explains="Cancels the task at once, and its open children soon. A worker that holds it "
+        "learns it at its next call. What succeeded stays.",
+        when=lambda task: task.state in _OPEN or task.state == TaskState.FAILED,
+    )
+    def cancel(self, request: HttpRequest, task: ConductorTask, reason: str) -> str:
+        work.cancel(task.pk, actor=actor_of(request), reason=reason)
+        return f"The task {task.name} is cancelled."
+
+    @reasoned_action(
+        label="Retry",
+        scope=Scope.OPERATE,
+        explains="Lets a worker take the failed task once more; of a task with children, those "
+        "that failed. The failed tasks above it and its run are running again.",
+        when=lambda task: task.state == TaskState.FAILED and not task.ready,
+    )
+    def retry(self, request: HttpRequest, task: ConductorTask, reason: str) -> str:
+        work.retry(task.pk, actor=actor_of(request), reason=reason)
+        return f"The task {task.name} can be taken again."
 
     @admin.display(description="state")
     def state_badge(self, task: ConductorTask) -> str:

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db.models import Model
 
 from governance.models import OperationRun
-from orbit.models import CycleRun
+from orbit.models import ConductorTask, CycleRun
 from orbit.states import ProfileState
 from tests.contract.installation import Installation
 from tests.support.configuration import profile, run_profile
@@ -98,6 +98,7 @@ ROUTES: dict[str, Prepare] = {
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
     ),
+    "POST conductor/runs": post("/conductor/runs", namespace="a", name="r", tasks=[{"name": "t"}]),
     "POST conductor/runs/<str:conductor_run_id>/cancel": post(
         "/conductor/runs/{}/cancel", lambda installation: installation.conductor_run().pk, **REASON
     ),
@@ -223,6 +224,12 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
         pk=installation.finished_cycle()
     ),
     "orbit_conductorrun_cancel": Installation.conductor_run,
+    "orbit_conductortask_cancel": lambda installation: ConductorTask.objects.get(
+        pk=installation.conductor_task()
+    ),
+    "orbit_conductortask_retry": lambda installation: ConductorTask.objects.get(
+        pk=installation.failed_conductor_task()
+    ),
     "orbit_profile_disable": Installation.profile,
     "orbit_profile_enable": lambda installation: installation.profile(state=ProfileState.DISABLED),
     "orbit_runprofile_disable": Installation.run_profile,

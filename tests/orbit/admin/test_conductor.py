@@ -234,3 +234,25 @@ def test_a_run_is_cancelled_once_with_a_reason() -> None:
     assert "is being cancelled" in again
     entries = AuditTrailEntry.objects.filter(action="conductor_run.cancelled")
     assert list(entries.values_list("actor", "reason")) == [("opa", "wrong input")]
+
+
+def test_a_failed_task_is_retried_and_then_cancelled_each_with_a_reason() -> None:
+    run = conductor_rows.run()
+    task = conductor_rows.task(run, 2, state="FAILED", attempt=1, error="broke")
+    page = f"{TASKS}{task.pk}/"
+    assert "Retry<" not in text(viewer().get(f"{page}change/"))
+    browser = console(create_user("opa", "Operator"))
+    assert "Retry<" in text(browser.get(f"{page}change/"))
+    answer = text(browser.post(f"{page}retry/", {"reason": "the disk is back"}, follow=True))
+    assert "can be taken again" in answer
+    assert "Retry<" not in answer
+    task.refresh_from_db()
+    assert (task.state, task.ready) == ("FAILED", True)
+    answer = text(browser.post(f"{page}cancel/", {"reason": "not needed"}, follow=True))
+    assert "is cancelled" in answer
+    assert "Cancel<" not in answer
+    entries = AuditTrailEntry.objects.filter(object_id=task.pk).order_by("id")
+    assert list(entries.values_list("action", "reason")) == [
+        ("conductor_task.retried", "the disk is back"),
+        ("conductor_task.cancelled", "not needed"),
+    ]
