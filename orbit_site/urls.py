@@ -15,6 +15,7 @@ from advisory.api import (
 )
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
+    conductor_runs,
     configuration,
     cycles,
     dead_letters,
@@ -124,6 +125,10 @@ urlpatterns = [
     path("telemetry/policy-violations", readings.PolicyViolationList.as_view()),
     path("telemetry/error-groups", readings.ErrorGroupList.as_view()),
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
+    path("conductor/runs", conductor_runs.ConductorRunList.as_view()),
+    path("conductor/runs/<str:conductor_run_id>", conductor_runs.ConductorRunDetail.as_view()),
+    path("conductor/runs/<str:conductor_run_id>/tasks", conductor_runs.ConductorTaskList.as_view()),
+    path("conductor/tasks/<str:conductor_task_id>", conductor_runs.ConductorTaskDetail.as_view()),
     path("autonomy/actions", autonomy.AutonomyActionList.as_view()),
     path("autonomy/actions/<uuid:action_id>", autonomy.AutonomyActionDetail.as_view()),
     path("autonomy/actions/<uuid:action_id>/revert", autonomy.AutonomyActionRevert.as_view()),

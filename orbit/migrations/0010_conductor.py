@@ -37,7 +37,13 @@ BEGIN
         WHERE n.state <> o.state OR n.state = 'FAILED' AND n.ready <> o.ready
         GROUP BY n.run_id, n.parent_id
     ) d
-    WHERE (d.pending, d.running, d.retrying, d.succeeded, d.failed, d.cancelled) <> (0, 0, 0, 0, 0, 0);
+    WHERE (d.pending, d.running, d.retrying, d.succeeded, d.failed, d.cancelled) <> (0, 0, 0, 0, 0, 0)
+    UNION ALL
+    -- Nothing changed among its children yet: aggregate is to cancel those that are open.
+    SELECT n.run_id, n.id, 0, 0, 0, 0, 0, 0
+    FROM new_rows n
+    JOIN old_rows o ON o.id = n.id
+    WHERE n.is_parent AND n.state = 'CANCELLED' AND o.state <> 'CANCELLED';
     RETURN NULL;
 END $$;
 
@@ -110,6 +116,7 @@ class Migration(migrations.Migration):
                 ('error', models.TextField(null=True)),
                 ('lease_token', models.UUIDField(null=True)),
                 ('lease_expires_at', models.DateTimeField(null=True)),
+                ('lease_seconds', models.SmallIntegerField(null=True)),
                 ('worker', models.CharField(max_length=200, null=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('state_changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -142,6 +149,8 @@ class Migration(migrations.Migration):
                 ('open_roots', models.IntegerField()),
                 ('failed_roots', models.IntegerField(db_default=0, default=0)),
                 ('cancelled_roots', models.IntegerField(db_default=0, default=0)),
+                ('is_cancelling', models.BooleanField(db_default=False, default=False)),
+                ('cancelled_up_to', models.IntegerField(db_default=0, default=0)),
             ],
             options={
                 'ordering': ['-id'],
@@ -201,6 +210,10 @@ class Migration(migrations.Migration):
             model_name='conductorrun',
             index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at', 'id'], name='conductor_run_finished'),
         ),
+        migrations.AddIndex(
+            model_name='conductorrun',
+            index=models.Index(condition=models.Q(('is_cancelling', True)), fields=['id'], name='conductor_run_cancelling'),
+        ),
         migrations.AddConstraint(
             model_name='conductorrun',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'])), name='conductor_run_state'),
@@ -211,7 +224,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='conductortally',
-            index=models.Index(fields=['run_id'], name='conductor_tally_run'),
+            index=models.Index(fields=['run_id', 'parent_id'], name='conductor_tally_run'),
         ),
         migrations.AddIndex(
             model_name='conductorparent',
@@ -249,6 +262,14 @@ class Migration(migrations.Migration):
             model_name='conductortask',
             index=models.Index(condition=models.Q(('state', 'FAILED')), fields=['run', 'id'], name='conductor_task_failed'),
         ),
+        migrations.AddIndex(
+            model_name='conductortask',
+            index=models.Index(condition=models.Q(('parent__isnull', False), ('state', 'FAILED')), fields=['parent', 'index'], name='conductor_child_failed'),
+        ),
+        migrations.AddIndex(
+            model_name='conductortask',
+            index=models.Index(condition=models.Q(('parent__isnull', True)), fields=['run', 'index'], name='conductor_task_root'),
+        ),
         migrations.AddConstraint(
             model_name='conductortask',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'])), name='conductor_task_state'),
@@ -260,6 +281,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='conductortask',
             constraint=models.UniqueConstraint(condition=models.Q(('parent__isnull', False)), fields=('parent', 'index'), name='one_child_per_parent_and_index'),
+        ),
+        migrations.AddConstraint(
+            model_name='conductortask',
+            constraint=models.UniqueConstraint(condition=models.Q(('parent__isnull', True)), fields=('run', 'index'), name='one_root_per_run_and_index'),
         ),
         migrations.AddConstraint(
             model_name='conductortask',

@@ -40,6 +40,9 @@ class ConductorRun(_Counts):
     open_roots = models.IntegerField()
     failed_roots = models.IntegerField(default=0, db_default=0)
     cancelled_roots = models.IntegerField(default=0, db_default=0)
+    # Its open roots are being cancelled; `cancelled_up_to` is the last index looked at.
+    is_cancelling = models.BooleanField(default=False, db_default=False)
+    cancelled_up_to = models.IntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["-id"]
@@ -66,6 +69,11 @@ class ConductorRun(_Counts):
                 fields=["finished_at", "id"],
                 condition=models.Q(finished_at__isnull=False),
                 name="conductor_run_finished",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(is_cancelling=True),
+                name="conductor_run_cancelling",
             ),
         ]
 
@@ -111,6 +119,8 @@ class ConductorTask(models.Model):
     # The fencing token of the claim that may write; null while no worker holds the task.
     lease_token = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
+    # For how long a heartbeat renews it.
+    lease_seconds = models.SmallIntegerField(null=True)
     worker = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: never claimed
     created_at = models.DateTimeField(db_default=Now())
     state_changed_at = models.DateTimeField(db_default=Now())
@@ -126,6 +136,11 @@ class ConductorTask(models.Model):
                 fields=["parent", "index"],
                 condition=models.Q(parent__isnull=False),
                 name="one_child_per_parent_and_index",
+            ),
+            models.UniqueConstraint(
+                fields=["run", "index"],
+                condition=models.Q(parent__isnull=True),
+                name="one_root_per_run_and_index",
             ),
             models.CheckConstraint(
                 condition=models.Q(lease_token__isnull=True, lease_expires_at__isnull=True)
@@ -169,6 +184,16 @@ class ConductorTask(models.Model):
                 fields=["run", "id"],
                 condition=models.Q(state="FAILED"),
                 name="conductor_task_failed",
+            ),
+            models.Index(
+                fields=["parent", "index"],
+                condition=models.Q(state="FAILED", parent__isnull=False),
+                name="conductor_child_failed",
+            ),
+            models.Index(
+                fields=["run", "index"],
+                condition=models.Q(parent__isnull=True),
+                name="conductor_task_root",
             ),
         ]
 
@@ -230,7 +255,8 @@ class ConductorParent(_Counts):
 class ConductorTally(_Counts):
     """How a statement changed the counts of a parent and a run. Aggregate adds it up, once.
 
-    A trigger writes it, so every change of a task's state is in one.
+    A trigger writes it, so every change of a task's state is in one. One without a change asks
+    aggregate to look at the parent: the trigger writes it for a parent that was cancelled.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -241,7 +267,7 @@ class ConductorTally(_Counts):
     )
 
     class Meta:
-        indexes = [models.Index(fields=["run_id"], name="conductor_tally_run")]
+        indexes = [models.Index(fields=["run_id", "parent_id"], name="conductor_tally_run")]
 
     def __str__(self) -> str:
         return self.run_id

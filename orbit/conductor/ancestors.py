@@ -1,0 +1,32 @@
+"""Make what had failed because of a task run again."""
+
+from django.db import transaction
+
+from governance.kernel import sql
+from orbit.errors import InvalidTransition
+from orbit.models import ConductorRun
+from orbit.states import TaskState
+
+REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors")
+_FINAL = (TaskState.SUCCEEDED, TaskState.CANCELLED)
+
+
+def reopen_ancestors(run_id: str, parent_id: str | None) -> None:
+    """Make the failed ancestors and the run RUNNING again, before a task is retried.
+
+    ``parent_id``: of the task; None for a root. Call it in the transaction of the retry, and
+    before the task is locked: the run is locked first, so that aggregate can't end anything
+    meanwhile. Raises InvalidTransition if an ancestor or the run has succeeded or was cancelled.
+    """
+    with transaction.atomic():
+        run = ConductorRun.objects.select_for_update(no_key=True).get(pk=run_id)
+        if run.state in _FINAL or run.cancel_requested_at:
+            state = "being cancelled" if run.state not in _FINAL else run.state
+            raise InvalidTransition(f"The run {run_id} is {state}: its tasks can't be retried.")
+        for task_id, state in REOPEN_ANCESTORS.rows(parent_id=parent_id) if parent_id else ():
+            if state in _FINAL:
+                raise InvalidTransition(
+                    f"The task {task_id}, above this one, is {state}: this one can't be retried."
+                )
+        if run.state == TaskState.FAILED:
+            ConductorRun.objects.filter(pk=run_id).update(state=TaskState.RUNNING, finished_at=None)

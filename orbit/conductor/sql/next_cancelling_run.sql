@@ -1,0 +1,8 @@
+-- Lock a run whose open roots are being cancelled, from one id on.
+-- params: after text
+SELECT r.id, r.cancelled_up_to
+FROM orbit_conductorrun r
+WHERE r.is_cancelling AND r.id > %(after)s
+ORDER BY r.id
+LIMIT 1
+FOR NO KEY UPDATE SKIP LOCKED

@@ -1,0 +1,20 @@
+-- Lock runs that have tallies, from one id on. A run that another transaction holds is left to it.
+-- params: after text, candidates int, runs int
+WITH RECURSIVE waiting AS (   -- jumps from run to run along the index, however many tallies each has
+    (SELECT t.run_id FROM orbit_conductortally t
+     WHERE t.run_id > %(after)s ORDER BY t.run_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.run_id FROM orbit_conductortally t
+            WHERE t.run_id > w.run_id ORDER BY t.run_id LIMIT 1)
+    FROM waiting w
+    WHERE w.run_id IS NOT NULL
+),
+candidates AS MATERIALIZED (
+    SELECT run_id FROM waiting WHERE run_id IS NOT NULL LIMIT %(candidates)s
+)
+SELECT r.id
+FROM orbit_conductorrun r
+WHERE r.id IN (SELECT run_id FROM candidates)
+ORDER BY r.id
+LIMIT %(runs)s
+FOR NO KEY UPDATE OF r SKIP LOCKED

@@ -1,0 +1,7 @@
+-- What waits to be added to the counts of runs.
+-- params: runs text[]
+SELECT t.run_id, sum(t.pending), sum(t.running), sum(t.retrying), sum(t.succeeded), sum(t.failed),
+    sum(t.cancelled)
+FROM orbit_conductortally t
+WHERE t.run_id = ANY(%(runs)s)
+GROUP BY t.run_id

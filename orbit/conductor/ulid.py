@@ -1,0 +1,45 @@
+"""ULIDs: the ids of conductor runs and tasks, 26 characters that sort by time.
+
+Ten characters of milliseconds and sixteen of randomness, in Crockford's base 32.
+"""
+
+import os
+import re
+import threading
+
+from governance.kernel import clock
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LENGTH = 26
+_TEXT = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+_RANDOM_BITS, _STEP_BITS = 80, 48
+# A database whose clock goes back further was wrong before: the ids follow it.
+_LARGEST_STEP_BACK_MS = 10_000
+_lock = threading.Lock()
+_last = 0
+
+
+def make() -> str:
+    """Return a new ULID. Those of one process increase, even if the clock goes back a bit."""
+    global _last
+    with _lock:
+        ms = int(clock.timestamp() * 1000)
+        if ms <= _last >> _RANDOM_BITS <= ms + _LARGEST_STEP_BACK_MS:
+            # A random step: two processes forked from one must not count on in the same way.
+            _last += 1 + int.from_bytes(os.urandom(_STEP_BITS // 8), "big")
+        else:
+            _last = ms << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+        return encode(_last, LENGTH)
+
+
+def check(text: str) -> str:
+    """Return the ULID ``text`` in capitals. Raises ValueError."""
+    capitals = text.upper()
+    if not _TEXT.fullmatch(capitals):
+        raise ValueError("must be a ULID: 26 digits and letters, without I, L, O and U")
+    return capitals
+
+
+def encode(number: int, length: int) -> str:
+    """Return ``number`` in base 32, ``length`` characters long."""
+    return "".join(ALPHABET[number >> 5 * place & 31] for place in range(length - 1, -1, -1))

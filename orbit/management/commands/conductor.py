@@ -1,0 +1,35 @@
+"""``manage.py conductor``: runs and tasks for work done elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from governance.access import actors
+from governance.kernel import strict_json
+from governance.kernel.commands import OrbitCommand
+from orbit.conductor import create
+
+
+class Command(OrbitCommand):
+    help = "Creates conductor runs and does their upkeep by hand."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        creation = actions.add_parser("create", help="Create a run from a JSON document.")
+        creation.add_argument("file", help="The document, as for POST /conductor/runs; - is stdin.")
+        creation.add_argument("--json", action="store_true")
+        creation.set_defaults(call=self._create)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        options["call"](options)
+
+    def _create(self, options: dict[str, Any]) -> None:
+        is_stdin = options["file"] == "-"
+        text = sys.stdin.buffer.read() if is_stdin else Path(options["file"]).read_bytes()
+        created = create.create(strict_json.loads(text), actor=actors.operator())
+        if options["json"]:
+            self.print_json({"id": created.id, "state": created.state})
+        else:
+            self.say(f"run {created.id} created with {len(created.tasks)} tasks")
