@@ -1,4 +1,4 @@
-"""Delete old operation runs and their items, in bounded batches by the order of their ids."""
+"""Old operation runs and their items: deleted in bounded batches, by the order of their ids."""
 
 from datetime import datetime, timedelta
 
