@@ -1,4 +1,4 @@
-"""GET /operations, /operations/periodic, /operations/{id}, /operations/{id}/items, POST /operations/{id}/cancel."""
+"""GET /operations, its runs, their items, periodic work; POST /operations/{id}/cancel."""
 
 from uuid import UUID
 

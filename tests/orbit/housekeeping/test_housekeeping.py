@@ -6,9 +6,12 @@ import pytest
 from django.db.models.functions import Now
 from django_q.models import OrmQ, Task
 
+from governance.kernel import clock
+from governance.kernel.identifiers import uuid7_floor
 from governance.models import OperationRun
 from governance.operations import ledger, slices
 from governance.operations.slices import SliceHandler
+from governance.states import Outcome
 from orbit import queue
 from orbit.housekeeping import ensure_partitions, prune_queue
 
@@ -40,9 +43,13 @@ def test_old_results_and_quarantined_rows_go_in_slices(monkeypatch: pytest.Monke
             key=queue.BAD, payload=str(days), lock=Now() + timedelta(days=36525 - days)
         )
     queue.wake()
+    old, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
+    ledger.complete(old, Outcome.SUCCEEDED, {}, progress={})
+    long_ago = clock.read() - timedelta(days=200)
+    OperationRun.objects.update(id=uuid7_floor(long_ago), finished_at=long_ago)
     run = do(prune_queue.TYPE, prune_queue.run_slice)
     assert run.outcome == "succeeded"
-    assert run.summary_counts == {"total": 6, "processed": 6, "deleted": 6}
+    assert run.summary_counts == {"total": 7, "processed": 7, "deleted": 7}
     assert (run.progress["tables"]["queue_results"], Task.objects.count()) == (5, 0)
     assert set(OrmQ.objects.values_list("key", flat=True)) == {queue.BAD, queue.WAKE}
     assert OrmQ.objects.get(key=queue.BAD).payload == "1"
