@@ -24,6 +24,8 @@ from orbit.cycles.rerun import single
 from orbit.dispatch import bulk
 from orbit.errors import CycleActive
 from orbit.models import (
+    ConductorRun,
+    ConductorTask,
     CronTick,
     CycleRun,
     DeadLetterDispatch,
@@ -49,6 +51,8 @@ PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "action_id": lambda: AutonomyAction.objects.get(namespace=HIDDEN).pk,
+    "conductor_run_id": lambda: ConductorRun.objects.get(namespace=HIDDEN).pk,
+    "conductor_task_id": lambda: ConductorTask.objects.get(namespace=HIDDEN).pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
