@@ -15,6 +15,7 @@ from advisory.api import (
 )
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
+    conductor_run_cancel,
     conductor_runs,
     conductor_tasks,
     configuration,
@@ -128,6 +129,10 @@ urlpatterns = [
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
     path("conductor/runs", conductor_runs.ConductorRunList.as_view()),
     path("conductor/runs/<str:conductor_run_id>", conductor_runs.ConductorRunDetail.as_view()),
+    path(
+        "conductor/runs/<str:conductor_run_id>/cancel",
+        conductor_run_cancel.ConductorRunCancel.as_view(),
+    ),
     path("conductor/runs/<str:conductor_run_id>/tasks", conductor_runs.ConductorTaskList.as_view()),
     path("conductor/tasks/claim", conductor_tasks.ConductorTaskClaim.as_view()),
     path("conductor/tasks/complete", conductor_tasks.ConductorTaskBatchComplete.as_view()),

@@ -1,4 +1,4 @@
-"""What people do to one task: retry it, cancel it. Each leaves an audit entry."""
+"""What users do to one task: retry it, cancel it. Each leaves an audit entry."""
 
 from governance import audit
 from governance.access.actors import Actor

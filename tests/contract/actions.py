@@ -98,6 +98,9 @@ ROUTES: dict[str, Prepare] = {
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
     ),
+    "POST conductor/runs/<str:conductor_run_id>/cancel": post(
+        "/conductor/runs/{}/cancel", lambda installation: installation.conductor_run().pk, **REASON
+    ),
     "POST dead-letters/<uuid:letter_id>/requeue": post(
         "/dead-letters/{}/requeue", Installation.dead_letter, **REASON
     ),
