@@ -1,7 +1,8 @@
 """Cancel the open tasks under a parent or a run, in bounded batches.
 
 ``is_cancelling`` says that there are some, and ``cancelled_up_to`` how far the last batch came.
-A child that is a parent itself is noted in the tallies, by which aggregate begins with its children.
+A child that is a parent itself is noted in the tallies, so that aggregate
+begins with its children.
 """
 
 from dataclasses import dataclass

@@ -15,30 +15,35 @@ from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.usefixtures("committed")
 
-# Kills itself after its statement number N; ends by itself if it has fewer.
+# For each number that it reads, a child aggregates, and kills itself after so many statements. It
+# prints the child's signal; 0 is an end of its own.
 KILLED = """
 import os, signal, sys
 import django
 django.setup()
-from django.conf import settings
 from django.db import connection
 from orbit.conductor import aggregate
-connection.settings_dict.update({"NAME": sys.argv[2], "HOST": sys.argv[3], "PORT": "",
+connection.settings_dict.update({"NAME": sys.argv[1], "HOST": sys.argv[2], "PORT": "",
     "USER": "orbit_app", "PASSWORD": ""})
-left = int(sys.argv[1])
-def count(execute, *arguments):
-    global left
-    result = execute(*arguments)
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-send = aggregate.sql.send
-def counted(*arguments, **options):
-    return count(lambda: send(*arguments, **options))
-aggregate.sql.send = counted
-with connection.execute_wrapper(count):
-    aggregate.run_to_end()
+
+def aggregate_and_die(left):
+    def count(execute, *arguments):
+        nonlocal left
+        result = execute(*arguments)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    send = aggregate.sql.send
+    aggregate.sql.send = lambda *values, **options: count(lambda: send(*values, **options))
+    with connection.execute_wrapper(count):
+        aggregate.run_to_end()
+
+for line in sys.stdin:
+    if (pid := os.fork()) == 0:
+        aggregate_and_die(int(line))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
@@ -69,30 +74,36 @@ def test_ten_aggregators_at_once_count_exactly() -> None:
 
 def test_an_aggregator_killed_after_any_statement_loses_and_doubles_nothing() -> None:
     database = connection.settings_dict
-    for statement in range(1, 40):
-        tree = Tree()
-        good, bad = tree.parent(policy="wait_all"), tree.parent(policy="fail_fast")
-        end("SUCCEEDED", tree.leaves(3, good))
-        failed, *others = tree.leaves(3, bad)
-        end("FAILED", [failed])
-        ended = subprocess.run(
-            [sys.executable, "-c", KILLED, str(statement), database["NAME"], database["HOST"]],
-            cwd=PROJECT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "orbit_site.settings"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert wrong_counts() == []
-        aggregate.run_to_end()
-        assert wrong_counts() == []
-        assert states([good, bad, *others]) == ["SUCCEEDED", "FAILED", "CANCELLED", "CANCELLED"]
-        assert tree.state == "FAILED"
-        if ended.returncode == 0:
-            assert statement > 8
-            return
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
-    pytest.fail("the aggregator did not end by itself")
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, database["NAME"], database["HOST"]],
+        cwd=PROJECT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "orbit_site.settings"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as killed:
+        assert killed.stdin is not None
+        assert killed.stdout is not None
+        for statement in range(1, 60):
+            tree = Tree()
+            good, bad = tree.parent(policy="wait_all"), tree.parent(policy="fail_fast")
+            end("SUCCEEDED", tree.leaves(3, good))
+            failed, *others = tree.leaves(3, bad)
+            end("FAILED", [failed])
+            print(statement, file=killed.stdin, flush=True)
+            code = int(killed.stdout.readline())
+            assert wrong_counts() == []
+            aggregate.run_to_end()
+            assert wrong_counts() == []
+            assert states([good, bad, *others]) == ["SUCCEEDED", "FAILED", "CANCELLED", "CANCELLED"]
+            assert tree.state == "FAILED"
+            if code == 0:
+                assert statement > 8
+                break
+            assert code == -signal.SIGKILL
+        else:
+            pytest.fail("the aggregator did not end by itself")
+        killed.stdin.close()
 
 
 def test_tasks_that_end_while_their_parent_is_cancelled_are_counted_once() -> None:
