@@ -165,6 +165,7 @@ urlpatterns = [
     path("autonomy/actions/<uuid:action_id>", autonomy.AutonomyActionDetail.as_view()),
     path("autonomy/actions/<uuid:action_id>/revert", autonomy.AutonomyActionRevert.as_view()),
     path("operations", operations.OperationRunList.as_view()),
+    path("operations/periodic", operations.PeriodicWorkList.as_view()),
     path("operations/<uuid:run_id>", operations.OperationRunDetail.as_view()),
     path("operations/<uuid:run_id>/items", operations.OperationRunItemList.as_view()),
     path("operations/<uuid:run_id>/cancel", operations.OperationRunCancel.as_view()),
