@@ -60,6 +60,12 @@ class Installation:
             ConductorTask.objects.filter(pk=task).update(state=state, ready=False, attempt=1)
         return task
 
+    def conductor_document(self) -> str:
+        """The path of a document that `conductor create` takes."""
+        path = self.folder / "run.json"
+        path.write_text('{"name": "r", "namespace": "a", "tasks": [{"name": "t"}]}')
+        return str(path)
+
     def conductor_run(self) -> ConductorRun:
         return ConductorRun.objects.get(pk=conductor.run({"name": "t"}, namespace="a").id)
 
