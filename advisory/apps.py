@@ -15,11 +15,13 @@ class AdvisoryConfig(AppConfig):
     name = "advisory"
 
     def ready(self) -> None:
-        """Have signals computed every night."""
+        """Have signals computed once a day, and proposals expire."""
         # It needs models, which can't be imported before.
-        from governance.operations import nightly_work
+        from governance.operations import periodic
+        from governance.states import Every
 
-        nightly_work.register("advisory.signals", _compute_signals)
+        periodic.register(periodic.Work("advisory.signals", Every.DAY, _compute_signals))
+        periodic.register(periodic.Work("ops.expire_proposals", Every.MINUTE, _expire_proposals))
 
 
 def _compute_signals(slice_: "Slice") -> datetime | None:
@@ -27,3 +29,9 @@ def _compute_signals(slice_: "Slice") -> datetime | None:
     from advisory import tasks
 
     return tasks.run_slice(slice_)
+
+
+def _expire_proposals(slice_: "Slice") -> datetime | None:
+    from advisory import tasks
+
+    return tasks.expire_proposals(slice_)

@@ -1,4 +1,6 @@
-"""The operation run ``advisory.signals``: all profiles, once per UTC day.
+"""The operation runs ``advisory.signals`` and ``ops.expire_proposals``.
+
+Signals are computed for all profiles, once per UTC day.
 
 Its slices: compute; make proposals for profiles that perform low, some at a time; let the policies
 of autonomy act. A slice that dies never happened.
@@ -10,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from advisory.autonomy import computing
+from advisory.decisions import expiry
 from advisory.models import AdvisorySignal
 from advisory.proposals import generate
 from advisory.signals import compute
@@ -29,6 +32,8 @@ TYPE = "advisory.signals"
 PROFILES = 20
 #: So many actions of autonomy are done in one slice, whose transaction locks out starts of cycles.
 ACTIONS = 5
+#: So many proposals expire in one slice: each has an audit entry.
+EXPIRIES = 100
 
 #: For the main database's transaction, which waits while telemetry is read from its own.
 ALLOW_LONG = sql.load(compute.__name__, "allow_long")
@@ -54,6 +59,21 @@ def run_slice(slice_: Slice) -> datetime | None:
         ledger.complete(run, Outcome.SUCCEEDED, ledger.counts_in(progress), progress=progress)
         return None
     return ledger.save_progress(run, progress, wait=0.0)
+
+
+def expire_proposals(slice_: Slice) -> datetime | None:
+    """End some of the proposals whose time is over; the next slice goes on if there may be more.
+
+    Until then a decision and the inbox see for themselves that a proposal is over.
+    """
+    run = slice_.run
+    ended = expiry.expire_due(limit=EXPIRIES)
+    done = run.progress.get("updated", 0) + ended
+    progress = {"total": done, "processed": done, "updated": done}
+    if ended == EXPIRIES:
+        return ledger.save_progress(run, progress, wait=0.0)
+    ledger.complete(run, Outcome.SUCCEEDED, progress, progress=progress)
+    return None
 
 
 def _propose(progress: dict[str, Any]) -> None:

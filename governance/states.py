@@ -61,6 +61,14 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Every(StrEnum):
+    """How often periodic work is started: once in each of these intervals of UTC."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+
+
 class ItemOutcome(StrEnum):
     """The outcome of an item of an operation run."""
 

@@ -47,6 +47,7 @@ CLAIM = sql.load(__name__, "claim_tasks", others=OTHERS)
 ENQUEUE_LATER = sql.load(__name__, "enqueue_later")
 COLLAPSE = sql.load(__name__, "collapse_wakeups")
 PRUNE = sql.load(__name__, "prune_failed_tasks")
+PRUNE_BAD = sql.load(__name__, "prune_bad_rows")
 
 
 class PgBroker(ORM):  # type: ignore[misc]
@@ -220,6 +221,11 @@ def schedules() -> "QuerySet[Any]":
 def prune_failures(*, days: int = 7, limit: int = 10_000) -> int:
     """Delete up to ``limit`` failed tasks older than ``days`` days."""
     return PRUNE.execute(days=days, most=limit)
+
+
+def prune_quarantined(*, days: int = 90, limit: int = 10_000) -> int:
+    """Delete up to ``limit`` rows that were quarantined ``days`` days ago."""
+    return PRUNE_BAD.execute(key=BAD, days=days, most=limit)
 
 
 class _Notifier:

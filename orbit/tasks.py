@@ -3,18 +3,22 @@
 import functools
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from governance.kernel import availability, clock
-from governance.operations import nightly_work, slices
+from governance.operations import periodic, slices
+from governance.operations.periodic import Work
+from governance.states import Every
 from orbit import interrupts, queue
 from orbit.cycles import runner
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.runner import WorkerProcess
 from orbit.dispatch import bulk
+from orbit.housekeeping import work as housekeeping
 from orbit.schedules import run_tick
 from telemetry.reconcile import run as reconcile
 from telemetry.retention import sweep
@@ -31,26 +35,31 @@ worker: WorkerProcess | None = None
 #: Operation runs' slice handlers, by type.
 OPERATIONS: dict[str, slices.SliceHandler] = {
     action.type: action.run_slice for action in (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
-} | {
-    sweep.TYPE: lambda slice_: sweep.run_slice(slice_, lambda: interrupts.process.stamp()),
-    reconcile.TYPE: lambda slice_: _stamped(reconcile.run_slice, slice_),
 }
 
-#: Types of operation runs that are started once per UTC day, without those that apps register.
-NIGHTLY: tuple[str, ...] = (sweep.TYPE, reconcile.TYPE)
+#: A type that was renamed: runs of the release before it may wait.
+RENAMED = {"telemetry.prune": sweep.TYPE}
 
 
-def nightly() -> tuple[str, ...]:
-    """Return the types of operation runs that are started once per UTC day."""
-    return (*NIGHTLY, *nightly_work.registered())
+def periodic_work() -> tuple[Work, ...]:
+    """Return all periodic work. A slice of it may take LONGEST_SLICE_SECONDS."""
+    return (
+        Work(sweep.TYPE, Every.DAY, lambda run: sweep.run_slice(run, interrupts.process.stamp)),
+        *(
+            replace(work, run_slice=functools.partial(_stamped, work.run_slice))
+            for work in (
+                Work(reconcile.TYPE, Every.DAY, reconcile.run_slice),
+                *housekeeping.WORK,
+                *periodic.registered(),
+            )
+        ),
+    )
 
 
 def handlers() -> dict[str, slices.SliceHandler]:
-    """Return the handlers of slices by type. A registered one may take LONGEST_SLICE_SECONDS."""
-    return OPERATIONS | {
-        type_: functools.partial(_stamped, run_slice)
-        for type_, run_slice in nightly_work.registered().items()
-    }
+    """Return the handlers of slices by type."""
+    all_types = OPERATIONS | {work.type: work.run_slice for work in periodic_work()}
+    return all_types | {old: all_types[new] for old, new in RENAMED.items()}
 
 
 def advance() -> None:

@@ -9,7 +9,7 @@ from telemetry import database
 
 APP = "telemetry"
 #: They belong to transactions of the main database.
-IN_MAIN = {"outboxevent", "refusedevent", "outboxstate", "nightlyrun"}
+IN_MAIN = {"outboxevent", "refusedevent", "outboxstate"}
 
 
 class Router:

@@ -1,10 +1,10 @@
-"""Operation runs with their progress, outcome and items, and Cancel."""
+"""Operation runs with their progress, outcome and items, Cancel; periodic work."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +14,7 @@ from governance.console import display, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.models import OperationRun, OperationRunItem
-from governance.operations import cancel, ledger
+from governance.operations import cancel, ledger, periodic_listing
 from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 
 
@@ -38,6 +38,7 @@ class OperationRunAdmin(ReasonedAdmin):
     search_fields = ("id",)
     links = ("type", "type__exact")
     readonly_fields = ("how_far", "items_link")
+    change_list_template = "console/operations.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return (
@@ -45,6 +46,15 @@ class OperationRunAdmin(ReasonedAdmin):
             .select_related("namespace")
             .order_by("-id")
         )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        periodic = [
+            {"work": work, "progress": self.how_far(work.last_run) if work.last_run else ""}
+            for work in periodic_listing.read(actor_of(request))
+        ]
+        return super().changelist_view(request, {"periodic": periodic, **(extra_context or {})})
 
     @admin.display(description="status")
     def status_shown(self, run: OperationRun) -> str:

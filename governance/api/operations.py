@@ -1,4 +1,4 @@
-"""``/operations``: list, read, list items, cancel."""
+"""``/operations``: list, read, list items, cancel; ``/operations/periodic``."""
 
 from uuid import UUID
 
@@ -7,12 +7,12 @@ from rest_framework.response import Response
 
 from governance.access.roles import Scope
 from governance.models import OperationRun, OperationRunItem
-from governance.operations import cancel, ledger
+from governance.operations import cancel, ledger, periodic_listing
 from governance.rest import pages, parsing, queries, schemas
 from governance.rest.fields import Fields, field, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import FREE, TEXT, TIME, WHOLE, maybe, one_of
-from governance.states import ItemOutcome, Operation, Outcome
+from governance.states import Every, ItemOutcome, Operation, Outcome
 
 _FILTERS: dict[str, queries.Reader] = {
     "namespace": queries.text.on("namespace__name"),
@@ -42,6 +42,15 @@ RUN = Fields(
 )
 _ITEM = Fields(object_id=schemas.UUID, outcome=maybe(one_of(ItemOutcome)), detail=TEXT)
 
+_WORK = Fields(
+    "PeriodicWork",
+    type=TEXT,
+    every=one_of(Every),
+    next_due_at=TIME,
+    last_run=field(maybe(RUN.schema), lambda work: work.last_run and RUN.of(work.last_run)),
+    last_outcome=maybe(one_of(Outcome)),
+)
+
 
 class OperationRunList(Resource):
     @operation(
@@ -55,6 +64,20 @@ class OperationRunList(Resource):
             ledger.visible(self.actor), **queries.filters(self.query, _FILTERS)
         ).select_related("namespace")
         return pages.respond(request, rows, RUN.of, query=self.query)
+
+
+class PeriodicWorkList(Resource):
+    @operation(
+        summary="List periodic work",
+        answers={200: schemas.record(results=schemas.many(_WORK.schema))},
+    )
+    def get(self, request: Request) -> Response:
+        """When each type is due next, its last run, and how the last one that ended did.
+
+        Empty for users who are confined to namespaces: the work is the workspace's.
+        """
+        works = periodic_listing.read(self.actor)
+        return Response({"results": [_WORK.of(work) for work in works]})
 
 
 class OperationRunDetail(Resource):

@@ -3,7 +3,7 @@
 from governance.models.access import ApiToken, LoginAttempt, NamespaceGrant, WorkspaceGrant
 from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace, Stop
-from governance.models.operation import OperationRun, OperationRunItem
+from governance.models.operation import OperationRun, OperationRunItem, PeriodicWork
 from governance.models.request import IdempotentRequest, RequestCount
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "NamespaceGrant",
     "OperationRun",
     "OperationRunItem",
+    "PeriodicWork",
     "RequestCount",
     "Stop",
     "WorkspaceGrant",

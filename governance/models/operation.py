@@ -1,11 +1,11 @@
-"""Operation runs and their items."""
+"""Operation runs, their items, and the work that is started periodically."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
 from governance.models.namespace import Namespace
-from governance.states import OPERATION, OPERATION_ACTIVE, ItemOutcome, Outcome
+from governance.states import OPERATION, OPERATION_ACTIVE, Every, ItemOutcome, Outcome
 
 _ACTIVE = models.Q(status__in=[str(state) for state in OPERATION_ACTIVE])
 
@@ -134,3 +134,27 @@ class OperationRunItem(models.Model):
 
     def __str__(self) -> str:
         return str(self.object_id)
+
+
+class PeriodicWork(models.Model):
+    """A type of operation runs that Orbit starts by itself, and when the next one is due."""
+
+    type = models.CharField(primary_key=True, max_length=60)
+    every = models.CharField(max_length=6)
+    next_due_at = models.DateTimeField()
+    # The last run that was due. Retention keeps it.
+    last_run = models.ForeignKey(
+        OperationRun, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+
+    class Meta:
+        ordering = ["type"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(every__in=[str(every) for every in Every]),
+                name="periodic_work_every",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.type

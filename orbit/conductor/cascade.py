@@ -1,7 +1,8 @@
 """Cancel the open tasks under a parent or a run, in bounded batches.
 
 ``is_cancelling`` says that there are some, and ``cancelled_up_to`` how far the last batch came.
-A child that is a parent itself leaves a tally, by which aggregate begins with its children.
+A child that is a parent itself is noted in the tallies, so that aggregate
+begins with its children.
 """
 
 from dataclasses import dataclass
@@ -60,18 +61,14 @@ def cancel_batch_of_children() -> Batch:
 
 def cancel_roots(run_id: str, up_to: int) -> Batch:
     """Cancel open roots after the index ``up_to``. The caller has locked the run."""
-    last, tasks, is_last = CANCEL_ROOTS.one(id=run_id, up_to=up_to, tasks=BATCH) or (up_to, 0, True)
+    ((last, tasks, is_last),) = CANCEL_ROOTS.send(id=run_id, up_to=up_to, tasks=BATCH)
     ConductorRun.objects.filter(pk=run_id).update(cancelled_up_to=last, is_cancelling=not is_last)
     return Batch(tasks, moved=is_last or last > up_to)
 
 
 def _cancel_children(parent_id: str, up_to: int) -> Batch:
     # A statement after the one that locks: it sees the children of a fan-out that came before.
-    last, tasks, is_last = CANCEL_CHILDREN.one(id=parent_id, up_to=up_to, tasks=BATCH) or (
-        up_to,
-        0,
-        True,
-    )
+    ((last, tasks, is_last),) = CANCEL_CHILDREN.send(id=parent_id, up_to=up_to, tasks=BATCH)
     changed = {"cancelled_up_to": last, "is_cancelling": not is_last}
     if is_last:
         changed["is_fanned_out"] = True  # no more children

@@ -10,7 +10,7 @@ from django.db.models.functions import Substr
 from governance.access.actors import Actor
 from governance.kernel import sql
 from governance.namespaces import gate
-from orbit.conductor import counts, grid
+from orbit.conductor import counts, grid, reading
 from orbit.conductor.counts import Counts
 from orbit.conductor.grid import Grid
 from orbit.errors import ConductorRunUnknown, TaskUnknown
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HELD_TASKS = sql.load(__name__, "held_tasks")
 #: Rows of a table on a page.
 LISTED = 50
+#: So few tasks are clear by their names: they get no squares.
+NO_SQUARES = LISTED // 2
 #: Of so many leases, those of a run are shown.
 LEASES_LOOKED_AT = 10_000
 _ERROR_CHARACTERS = 300
@@ -95,8 +97,8 @@ class TaskPage:
     """A task with its children, if it has any."""
 
     node: Node
-    run: ConductorRun
-    above: ConductorTask | None
+    #: Of a child made by fan-out it comes from its parent's.
+    input: Any
     children: Siblings | None
     failed: Failed | None
     stopped: str
@@ -124,15 +126,11 @@ def read_run(run_id: str, *, actor: Actor, place: Place, opened: str = "") -> Ru
 
 def read_task(task_id: str, *, actor: Actor, place: Place) -> TaskPage:
     """Return a task that ``actor`` sees. Raises TaskUnknown."""
-    task = ConductorTask.objects.select_related("run").filter(actor.filter(), pk=task_id).first()
+    visible = ConductorTask.objects.select_related("run", "parent").filter(actor.filter())
+    task = visible.filter(pk=task_id).first()
     if task is None:
         raise TaskUnknown
     (node,) = _nodes(task.run_id, [task])
-    above = (
-        ConductorTask.objects.only("id", "name", "state").filter(pk=task.parent_id).first()
-        if task.parent_id
-        else None
-    )
     children = failed = None
     if task.is_parent:
         children = _siblings(task.run_id, task.pk, place.at)
@@ -141,7 +139,7 @@ def read_task(task_id: str, *, actor: Actor, place: Place) -> TaskPage:
         )
     is_over = TaskState(task.state) in TASK.final
     stopped = "" if is_over else _stopped(task.namespace)
-    return TaskPage(node, task.run, above, children, failed, stopped)
+    return TaskPage(node, reading.input_of(task), children, failed, stopped)
 
 
 def _to_open(nodes: Sequence[Node], opened: str) -> Node | None:
@@ -157,11 +155,12 @@ def _siblings(run_id: str, parent_id: str | None, at: int) -> Siblings:
         tasks = ConductorTask.objects.filter(parent_id=parent_id)
     highest = tasks.aggregate(last=Max("index"))["last"] or 0
     at = min(max(at, 1), max(highest, 1))
-    page = (
-        grid.of_roots(run_id, highest=highest, at=at)
-        if parent_id is None
-        else grid.of_children(parent_id, highest=highest, at=at)
-    )
+    if highest <= NO_SQUARES:
+        page = Grid(1, 1, highest, highest, [])
+    elif parent_id is None:
+        page = grid.of_roots(run_id, highest=highest, at=at)
+    else:
+        page = grid.of_children(parent_id, highest=highest, at=at)
     listed = _narrow(tasks.filter(index__gte=at).order_by("index"))[:LISTED]
     return Siblings(page, _nodes(run_id, listed))
 
@@ -185,9 +184,9 @@ def _failed(tasks: "QuerySet[ConductorTask]", key: str, after: str) -> Failed:
     rows = tasks.filter(state=TaskState.FAILED)
     if after:
         rows = rows.filter(**{f"{key}__gt": _key(key, after)})
-    found = list(_narrow(rows).order_by(key)[: LISTED + 1])
-    shown = found[:LISTED]
-    return Failed(shown, str(getattr(shown[-1], key)) if len(found) > LISTED else "")
+    failed = list(_narrow(rows).order_by(key)[: LISTED + 1])
+    page = failed[:LISTED]
+    return Failed(page, str(getattr(page[-1], key)) if len(failed) > LISTED else "")
 
 
 def _key(key: str, text: str) -> Any:

@@ -18,7 +18,6 @@ OPERATION_FORGOTTEN_AFTER = 3.0
 #: A cluster counts as gone after three missed heartbeats (one every five seconds).
 SILENT_AFTER = timedelta(seconds=15)
 _MOST_OPERATIONS = 100
-_MOST_SLICES = 100
 _MOST_HOSTS = 20
 
 COUNT_FORGOTTEN = sql.load(
@@ -59,17 +58,18 @@ def wake_operations() -> int:
     return len(late)
 
 
-def prune(*, limit: int = 10_000) -> None:
-    """Delete expired rows, ``limit`` at a time."""
-    queue.prune_failures(limit=limit)
-    PRUNE_ANSWERS.execute(most=limit)
-    PRUNE_SESSIONS.execute(most=limit)
-    # Strangers make these rows, so that there may be any number.
-    for statement in (PRUNE_LOGIN_ATTEMPTS, PRUNE_REQUEST_COUNTS):
-        for _ in range(_MOST_SLICES):
-            if statement.execute(most=limit) < limit:
-                break
-    ClusterNode.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
+def prune(*, limit: int = 10_000) -> dict[str, int]:
+    """Delete expired rows, at most ``limit`` of each kind; return how many of each."""
+    silent = ClusterNode.objects.filter(seen_at__lt=Now() - timedelta(days=1))
+    return {
+        "queue_results": queue.prune_failures(limit=limit),
+        "quarantined_rows": queue.prune_quarantined(limit=limit),
+        "idempotent_answers": PRUNE_ANSWERS.execute(most=limit),
+        "sessions": PRUNE_SESSIONS.execute(most=limit),
+        "login_attempts": PRUNE_LOGIN_ATTEMPTS.execute(most=limit),
+        "request_counts": PRUNE_REQUEST_COUNTS.execute(most=limit),
+        "clusters": silent.delete()[0],
+    }
 
 
 def heartbeat(

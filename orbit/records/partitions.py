@@ -24,7 +24,12 @@ def states() -> list[TableState]:
 
 def problems() -> list[str]:
     """Return a sentence for each table that isn't as it should be. Two queries."""
-    return partition_upkeep.problems(states())
+    return problems_of(states())
+
+
+def problems_of(tables: list[TableState]) -> list[str]:
+    """Return a sentence for each of the tables that isn't as it should be."""
+    return partition_upkeep.problems(tables)
 
 
 def ensure(report: Report = lambda what, error: None) -> int:

@@ -22,18 +22,21 @@ from governance.audit import head
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
 from governance.namespaces import gate, halts, pauses, registry
+from governance.operations import periodic
 from orbit import interrupts, queue, tasks
 from orbit.cycles import halt_certificates, lease, maintenance, namespace_queue
 from orbit.cycles.cursor import SuspectedCursor
 from orbit.dispatch import enqueue
+from orbit.housekeeping import adapter_runs
 from orbit.records import partitions
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
+from orbit_site.processes.conductor import Conductor
 from orbit_site.processes.forwarder import Forwarder
 from orbit_site.processes.listener import Listener
 from telemetry import database as telemetry
-from telemetry import forward, nightly
+from telemetry import forward
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +44,9 @@ SECOND, MINUTE, HOUR, DAY = 1.0, 60.0, 3600.0, 86400.0
 #: What the configuration asks for is compared with the rows this often, so a lost row comes again.
 RECONCILE_SECONDS = 10.0
 RUN_PROFILES_SECONDS, HEARTBEAT_SECONDS = 2.0, 5.0
-# Until then a decision and the inbox see for themselves that a proposal is over.
 PROPOSALS_SECONDS = 5.0
+# A plain read, unless something is due.
+WORK_SECONDS = 2.0
 # Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
 PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
@@ -74,7 +78,8 @@ class Maintenance:
         self._request_lone_worker = request_lone_worker
         self._log = ThrottledLog(log.warning)
         self._backoff, self._suspected = 0.0, SuspectedCursor()
-        self.forwarder = Forwarder()
+        self._is_new = True
+        self.forwarder, self.conductor = Forwarder(), Conductor()
         self.tasks = self._periodic_tasks()
 
     def run_due(self, now: float) -> None:
@@ -137,6 +142,7 @@ class Maintenance:
             PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
             PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
             self._forward_events(),
+            PeriodicTask("Can't watch the conductor's upkeep", SECOND, self.conductor.watch),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
@@ -147,8 +153,7 @@ class Maintenance:
             PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
             *_follow_up(),
-            PeriodicTask("Can't start the nightly work", MINUTE, _start_nightly),
-            PeriodicTask("Can't delete old rows", HOUR, maintenance.prune),
+            PeriodicTask("Can't start periodic work", WORK_SECONDS, self._start_work),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),
         ]
         # fmt: on
@@ -166,6 +171,15 @@ class Maintenance:
             return PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch)
         # A second database that was given up has left events behind.
         return PeriodicTask("Can't empty the outbox", MINUTE, forward.forward)
+
+    def _start_work(self) -> None:
+        if self._is_new:
+            # What the last cluster left behind doesn't wait for its minute.
+            periodic.hasten(adapter_runs.TYPE)
+            self._is_new = False
+        periodic.start_due(
+            tasks.periodic_work(), wake=lambda run: queue.wake(queue.OPERATE, str(run))
+        )
 
     def _enqueue_due(self) -> None:
         for problem in ledger.enqueue_due():
@@ -208,6 +222,7 @@ def run(
             periodic.gate_changed()
     listener.close()
     periodic.forwarder.end(PHASE_SECONDS)
+    periodic.conductor.end(PHASE_SECONDS)
     _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
     # Only this process was asked to end: the supervisor starts another, which keeps the row.
     if not stopping():
@@ -245,7 +260,6 @@ def _follow_up() -> list[PeriodicTask]:
     end_probations = probation_end.Sweep().end_due
     resolve = track_record_end.Sweep().resolve_due
     return [
-        PeriodicTask("Can't expire proposals", PROPOSALS_SECONDS, expiry.expire_due),
         PeriodicTask("Can't supersede proposals", PROPOSALS_SECONDS, supersede),
         PeriodicTask("Can't end probations", PROPOSALS_SECONDS, end_probations),
         PeriodicTask("Can't resolve track records", MINUTE, resolve),
@@ -254,11 +268,6 @@ def _follow_up() -> list[PeriodicTask]:
 
 def _sync() -> None:
     sync(schedules.table())
-
-
-def _start_nightly() -> None:
-    for job in tasks.nightly():
-        nightly.start(job, wake=lambda run: queue.wake(queue.OPERATE, str(run)))
 
 
 def _lift_expired() -> None:

@@ -1,16 +1,13 @@
-"""Days that were archived or dropped, their archives, and the nightly work."""
+"""Days that were archived or dropped, and their archives."""
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from governance.access.roles import Scope
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
-from telemetry.models import NightlyRun, TelemetryArchive, TelemetryDay
+from telemetry.models import TelemetryArchive, TelemetryDay
 from telemetry.retention import by_hand
 
 
@@ -56,20 +53,3 @@ class TelemetryDayAdmin(ReadOnlyAdmin):
 
     list_display = ("day", "archived_at", "dropped_at")
     search_fields = ("day",)
-
-
-@admin.register(NightlyRun)
-class NightlyRunAdmin(ReadOnlyAdmin):
-    """The operation run of each night's work."""
-
-    list_display = ("day", "job", "operation_run")
-    readonly_fields = ("operation_run",)
-    hidden = ("operation_run_id",)
-
-    @admin.display(description="operation run")
-    def operation_run(self, night: NightlyRun) -> SafeString:
-        return format_html(
-            '<a href="{}">{}</a>',
-            reverse("admin:governance_operationrun_change", args=[night.operation_run_id]),
-            night.operation_run_id,
-        )

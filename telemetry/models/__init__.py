@@ -2,7 +2,6 @@
 
 from telemetry.models.archive import ArchiveChunk, TelemetryArchive, TelemetryDay
 from telemetry.models.event import TelemetryEvent
-from telemetry.models.nightly import NightlyRun
 from telemetry.models.outbox import OutboxEvent, OutboxState, RefusedEvent
 from telemetry.models.projection import TaskProjection
 from telemetry.models.readings import Artifact, ErrorGroup, Metric, PolicyViolation
@@ -12,7 +11,6 @@ __all__ = [
     "Artifact",
     "ErrorGroup",
     "Metric",
-    "NightlyRun",
     "OutboxEvent",
     "OutboxState",
     "PolicyViolation",

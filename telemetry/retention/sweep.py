@@ -1,4 +1,4 @@
-"""Prune all days that are due, step by step: for the command, and for the nightly operation run."""
+"""Prune all days that are due, step by step: for the command, and for the daily operation run."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from telemetry.retention import prune
 from telemetry.retention.prune import State, Step
 
 #: The type of the operation run.
-TYPE = "telemetry.prune"
+TYPE = "ops.prune_telemetry"
 #: A slice takes about so long, and one step more. In the pause the worker does other tasks.
 SLICE_SECONDS, PAUSE_SECONDS = 1.0, 0.5
 #: A run looks again so often whether what others hold is free, and ends after so many looks.

@@ -10,13 +10,14 @@ from django.core.management import call_command
 from django.db.models import Model
 
 from governance.models import OperationRun
-from orbit.models import CycleRun
+from orbit.models import ConductorTask, CycleRun
 from orbit.states import ProfileState
 from tests.contract.installation import Installation
 from tests.support.configuration import profile, run_profile
 
 PASSWORD = "another-long-1"
 REASON = {"reason": "because"}
+WORK = "events tell what workers do (docs/telemetry.md)"
 
 #: Makes the objects of an action, and returns the action itself, which returns the response.
 Prepare = Callable[[Installation], Callable[[], Any]]
@@ -97,6 +98,10 @@ ROUTES: dict[str, Prepare] = {
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
     ),
+    "POST conductor/runs": post("/conductor/runs", namespace="a", name="r", tasks=[{"name": "t"}]),
+    "POST conductor/runs/<str:conductor_run_id>/cancel": post(
+        "/conductor/runs/{}/cancel", lambda installation: installation.conductor_run().pk, **REASON
+    ),
     "POST dead-letters/<uuid:letter_id>/requeue": post(
         "/dead-letters/{}/requeue", Installation.dead_letter, **REASON
     ),
@@ -116,6 +121,12 @@ ROUTES: dict[str, Prepare] = {
         "/cycles/{}/rerun", Installation.finished_cycle, **REASON
     ),
     "POST cycles/rerun": post("/cycles/rerun", Installation.finished_cycle, filter={}, **REASON),
+    "POST conductor/tasks/<str:conductor_task_id>/cancel": post(
+        "/conductor/tasks/{}/cancel", Installation.conductor_task, **REASON
+    ),
+    "POST conductor/tasks/<str:conductor_task_id>/retry": post(
+        "/conductor/tasks/{}/retry", Installation.failed_conductor_task, **REASON
+    ),
     "POST run-profiles/trigger": post("/run-profiles/trigger"),
     "POST run-profiles/trigger: some": post(
         "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
@@ -188,6 +199,13 @@ ROUTES: dict[str, Prepare] = {
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
 SILENT_ROUTES: dict[str, str] = {
+    "POST conductor/tasks/claim": WORK,
+    "POST conductor/tasks/complete": WORK,
+    "POST conductor/tasks/heartbeat": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/heartbeat": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/complete": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/fail": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/release": WORK,
     "POST telemetry/events": "reports of scripts are no actions (docs/telemetry.md)",
 }
 
@@ -204,6 +222,13 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "orbit_cyclerun_cancel": Installation.cycle,
     "orbit_cyclerun_run_again": lambda installation: CycleRun.objects.get(
         pk=installation.finished_cycle()
+    ),
+    "orbit_conductorrun_cancel": Installation.conductor_run,
+    "orbit_conductortask_cancel": lambda installation: ConductorTask.objects.get(
+        pk=installation.conductor_task()
+    ),
+    "orbit_conductortask_retry": lambda installation: ConductorTask.objects.get(
+        pk=installation.failed_conductor_task()
     ),
     "orbit_profile_disable": Installation.profile,
     "orbit_profile_enable": lambda installation: installation.profile(state=ProfileState.DISABLED),
@@ -341,6 +366,9 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_cyclerun_changelist": "it only reads",
     "orbit_cyclerun_change": "it only reads",
     "orbit_cyclerun_compare": "it only reads",
+    "governance_operationrun_changelist": "it only reads",
+    "orbit_conductorrun_change": "it only reads",
+    "orbit_conductortask_change": "it only reads",
     "orbit_deadletterdispatch_changelist": "it only reads",
     "orbit_profile_history": "it only reads; restoring has a page of its own",
     "orbit_runprofile_history": "it only reads; restoring has a page of its own",
@@ -365,6 +393,7 @@ COMMANDS: dict[str, Prepare] = {
         "r",
         target=lambda installation: installation.autonomy_action().pk,
     ),
+    "conductor create": run("conductor", "create", "{}", target=Installation.conductor_document),
     "config export": run("config", "export"),
     "config reload": run("config", "reload"),
     "dlq requeue": run("dlq", "requeue", "{}", "--reason", "r", target=Installation.dead_letter),
@@ -418,6 +447,9 @@ SILENT_COMMANDS: dict[str, str] = {
     "audit export": "it reads",
     "config check": "it reads",
     "config diff": "it reads",
+    "conductor aggregate": "it ends parents by their children; events tell it",
+    "conductor demo": "it creates a run by hand, as `conductor create` does",
+    "conductor fanout": "it makes the children that a run asks for; events tell it",
     "cycles": "it reads",
     "dlq list": "it reads",
     "proposals list": "it reads",

@@ -19,13 +19,13 @@ from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
 from governance.namespaces import halts, pauses
 from orbit.dispatch import bulk
-from orbit.models import Profile, RunProfile
+from orbit.models import ConductorRun, ConductorTask, Profile, RunProfile
 from orbit.profiles.kinds import PROFILE
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
-from tests.support import advisory_signals
+from tests.support import advisory_signals, conductor
 from tests.support.approved import on_probation, pending
 from tests.support.callers import Api, actor_of, api, create_user
 from tests.support.callers import console as browser_of
@@ -49,6 +49,25 @@ class Installation:
 
     def cycle(self) -> Any:
         return active_cycle("a")
+
+    def conductor_task(self) -> str:
+        return ConductorTask.objects.get(run=self.conductor_run()).pk
+
+    def failed_conductor_task(self) -> str:
+        """The id of a task that has failed for good."""
+        task = self.conductor_task()
+        for state in ("RUNNING", "FAILED"):
+            ConductorTask.objects.filter(pk=task).update(state=state, ready=False, attempt=1)
+        return task
+
+    def conductor_document(self) -> str:
+        """The path of a document that `conductor create` takes."""
+        path = self.folder / "run.json"
+        path.write_text('{"name": "r", "namespace": "a", "tasks": [{"name": "t"}]}')
+        return str(path)
+
+    def conductor_run(self) -> ConductorRun:
+        return ConductorRun.objects.get(pk=conductor.run({"name": "t"}, namespace="a").id)
 
     def dead_letter(self) -> Any:
         return create_dead_letters(1)[0]

@@ -7,7 +7,8 @@ from django_q.models import OrmQ
 
 from advisory import tasks as advisory_tasks
 from governance.kernel.identifiers import uuid7
-from governance.operations import nightly_work
+from governance.operations import periodic
+from governance.states import Every
 from orbit import queue, tasks
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.dispatch import bulk
@@ -49,12 +50,17 @@ def test_the_table_of_tasks_names_functions_that_exist() -> None:
     } == queue.TASKS
 
 
-def test_every_bulk_action_and_nightly_work_has_its_slices() -> None:
+def test_every_bulk_action_and_periodic_work_has_its_slices() -> None:
     actions = (bulk.REQUEUE, bulk.DISMISS, rerun_bulk.RERUN)
-    assert set(tasks.handlers()) == {action.type for action in actions} | set(tasks.nightly())
+    periodic_types = {work.type for work in tasks.periodic_work()}
+    assert set(tasks.handlers()) == (
+        {action.type for action in actions} | periodic_types | set(tasks.RENAMED)
+    )
 
 
-def test_nightly_work_of_an_app_above_is_done_too() -> None:
-    assert advisory_tasks.TYPE in tasks.nightly()
+def test_periodic_work_of_an_app_above_is_done_too() -> None:
+    every = {work.type: str(work.every) for work in tasks.periodic_work()}
+    assert every[advisory_tasks.TYPE] == "day"
+    assert every["ops.expire_proposals"] == "minute"
     with pytest.raises(ValueError, match=r"advisory\.signals"):
-        nightly_work.register(advisory_tasks.TYPE, lambda slice_: None)
+        periodic.register(periodic.Work(advisory_tasks.TYPE, Every.DAY, lambda slice_: None))

@@ -8,23 +8,24 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
 from governance.models import OperationRun
-from governance.operations import cancel, ledger
+from governance.operations import cancel, ledger, periodic_listing
 from governance.operations.ledger import OperationUnknown
 
-_COLUMNS = "{id:<37}{type:<20}{status:<11}{outcome:<21}{done:<17}{note}"
+_COLUMNS = "{id:<37}{type:<28}{status:<11}{outcome:<21}{done:<17}{note}"
+_PERIODIC = "{type:<28}{every:<8}{next_due_at:<34}{last_run:<38}{last_outcome}"
 
 
 class Command(OrbitCommand):
     help = (
         "Lists operation runs; `operations ID` shows one, `operations cancel ID --reason R` ends"
-        " it."
+        " it; `operations periodic` says what is due when, and how it went."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "words",
             nargs="*",
-            metavar="[cancel] ID",
+            metavar="[cancel] ID | periodic",
             help="A run to show, or to cancel. Left out: the newest are listed.",
         )
         parser.add_argument("--reason", default="", help="Why it is cancelled.")
@@ -35,6 +36,8 @@ class Command(OrbitCommand):
         words: list[str] = options["words"]
         if words[:1] == ["cancel"]:
             self._cancel(words[1:], options)
+        elif words == ["periodic"]:
+            self._list_periodic(options)
         elif words:
             self._show(_read(words), options)
         else:
@@ -84,6 +87,39 @@ class Command(OrbitCommand):
                 done=done,
                 note=progress.get("note", ""),
             )
+
+    def _list_periodic(self, options: dict[str, Any]) -> None:
+        works = periodic_listing.read(actors.operator())
+        if options["json"]:
+            self.print_json({"results": [_to_dict(work) for work in works]})
+            return
+        self.say_row(
+            _PERIODIC,
+            type="type",
+            every="every",
+            next_due_at="next due",
+            last_run="last run",
+            last_outcome="last outcome",
+        )
+        for work in works:
+            self.say_row(
+                _PERIODIC,
+                type=work.type,
+                every=work.every,
+                next_due_at=str(work.next_due_at),
+                last_run=str(work.last_run or "-"),
+                last_outcome=work.last_outcome or "-",
+            )
+
+
+def _to_dict(work: periodic_listing.Listed) -> dict[str, Any]:
+    return {
+        "type": work.type,
+        "every": work.every,
+        "next_due_at": work.next_due_at,
+        "last_run": None if work.last_run is None else ledger.to_dict(work.last_run),
+        "last_outcome": work.last_outcome,
+    }
 
 
 def _read(words: list[str]) -> OperationRun:

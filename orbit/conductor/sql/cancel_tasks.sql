@@ -1,6 +1,6 @@
 -- Cancel the open ones of the next tasks under a parent or a run.
 -- Returns the last index that is done; how many were cancelled; whether nothing is left.
--- A task that somebody else holds is left for the next time: nobody waits, so nobody deadlocks.
+-- A task that another transaction holds is left for the next time. No one waits: no deadlock.
 -- args: of_it condition
 -- params: id text, up_to int, tasks int
 WITH next AS MATERIALIZED (

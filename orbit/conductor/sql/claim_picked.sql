@@ -57,13 +57,13 @@ dropped AS (
         state = 'CANCELLED', ready = false, finished_at = clock_timestamp()
     WHERE t.id = ANY(ARRAY(SELECT k.id FROM taken k WHERE k.is_over))
     RETURNING
-        t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at, t.attempt,
+        t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at,
         t.state_changed_at
 ),
 -- A task that was released, or whose lease expired, has been RUNNING all the time.
 changed AS (
     SELECT
-        s.id, s.run_id, s.namespace, s.name, s.priority, s.state, s.started_at, s.attempt,
+        s.id, s.run_id, s.namespace, s.name, s.priority, s.state, s.started_at,
         s.state_changed_at
     FROM started s
     JOIN taken k ON k.id = s.id

@@ -39,7 +39,7 @@ changed AS (
     SET state = d.state,
         finished_at = statement_timestamp(),
         error = CASE WHEN d.state = 'FAILED'
-            THEN format('%%s of its %%s children failed.', d.failed, d.children) END
+            THEN format('%s of its %s children failed.', d.failed, d.children) END
     FROM decided d
     WHERE t.id = d.task_id
       AND d.state IS NOT NULL

@@ -1,6 +1,7 @@
 """``manage.py conductor``: runs and tasks for work done elsewhere."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
-from orbit.conductor import create
+from governance.kernel.progress import Progress
+from orbit.conductor import aggregate, create, demo, fanout
+
+# Another worker holds the parents that are left.
+_WAIT_SECONDS = 0.2
 
 
 class Command(OrbitCommand):
-    help = "Creates conductor runs and does their upkeep by hand."
+    help = "Creates conductor runs, shows one, and does their upkeep by hand."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -21,6 +26,21 @@ class Command(OrbitCommand):
         creation.add_argument("file", help="The document, as for POST /conductor/runs; - is stdin.")
         creation.add_argument("--json", action="store_true")
         creation.set_defaults(call=self._create)
+        demonstration = actions.add_parser(
+            "demo", help="Do a run from its creation to its end and print the state at each step."
+        )
+        demonstration.add_argument("--json", action="store_true")
+        demonstration.set_defaults(call=self._demo)
+        aggregation = actions.add_parser(
+            "aggregate", help="End parents and runs by their children, until nothing is left to do."
+        )
+        aggregation.add_argument("--json", action="store_true")
+        aggregation.set_defaults(call=self._aggregate)
+        fanning = actions.add_parser(
+            "fanout", help="Make the children of parents until nothing is pending."
+        )
+        fanning.add_argument("--json", action="store_true")
+        fanning.set_defaults(call=self._fan_out)
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["call"](options)
@@ -33,3 +53,62 @@ class Command(OrbitCommand):
             self.print_json({"id": created.id, "state": created.state})
         else:
             self.say(f"run {created.id} created with {len(created.tasks)} tasks")
+
+    def _aggregate(self, options: dict[str, Any]) -> None:
+        done = aggregate.run_to_end()
+        if options["json"]:
+            self.print_json(
+                {
+                    "succeeded": done.succeeded,
+                    "failed": done.failed,
+                    "cancelled": done.cancelled,
+                    "runs_ended": done.runs_ended,
+                    "tasks_cancelled": done.tasks_cancelled,
+                }
+            )
+        else:
+            self.say(
+                f"parents: {done.succeeded} succeeded, {done.failed} failed, "
+                f"{done.cancelled} cancelled; runs ended: {done.runs_ended}; "
+                f"tasks cancelled under them: {done.tasks_cancelled}"
+            )
+
+    def _fan_out(self, options: dict[str, Any]) -> None:
+        children = completed = failed = passes = 0
+        with Progress(self.stderr) as progress:
+            while True:
+                done = fanout.run_fanout_once()
+                children += done.children
+                completed += done.completed
+                failed += done.failed
+                passes += done.did_something
+                progress.show("fan-out", children, unit="children")
+                if done.did_something:
+                    continue
+                if not fanout.is_pending():
+                    break
+                time.sleep(_WAIT_SECONDS)
+        document = {
+            "children": children,
+            "parents": completed,
+            "failed": failed,
+            "passes": passes,
+        }
+        if options["json"]:
+            self.print_json(document)
+        else:
+            self.say(
+                f"{children} children of {completed} parents made in {passes} passes; "
+                f"{failed} parents failed for a bad input.fanout"
+            )
+
+    def _demo(self, options: dict[str, Any]) -> None:
+        steps = []
+        for step in demo.steps(actor=actors.operator()):
+            steps.append(step.to_dict())
+            if not options["json"]:
+                self.say(f"{step.title}: run {step.run_id} is {step.run_state}")
+                for name, state in step.tasks.items():
+                    self.say(f"  {name} {state}")
+        if options["json"]:
+            self.print_json({"steps": steps})

@@ -17,10 +17,9 @@ from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.kernel import clock
 from governance.models import OperationRun
-from governance.operations import slices
+from governance.operations import ledger, slices
 from orbit import tasks
 from orbit.errors import ProfileUnknown
-from telemetry import nightly
 from tests.support.callers import Api, create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.cycle_events import cycles, store
@@ -162,8 +161,7 @@ def test_the_command_prints_signals(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_night_signals_are_computed_and_proposals_made() -> None:
-    started = nightly.start(advisory_tasks.TYPE, wake=lambda run: None)
-    assert started is not None
+    started = start()
     run = do_slices(started)
     assert (run.status, run.outcome) == ("completed", "succeeded")
     assert run.summary_counts["total"] == AdvisorySignal.objects.count() == 3
@@ -173,12 +171,16 @@ def test_every_night_signals_are_computed_and_proposals_made() -> None:
 
 
 def test_a_profile_that_is_hidden_between_two_slices_costs_the_others_nothing() -> None:
-    started = nightly.start(advisory_tasks.TYPE, wake=lambda run: None)
-    assert started is not None
+    started = start()
     slices.do_next(started, tasks.handlers(), wake=lambda run, at: None)
     store_profiles([profile(label="Edited meanwhile")], [])
     run = do_slices(started)
     assert run.outcome == "succeeded"
+
+
+def start() -> UUID:
+    run, _ = ledger.ensure_workspace_run_with_identity(advisory_tasks.TYPE, {}, initiator="orbit")
+    return run.pk
 
 
 def do_slices(run: UUID) -> OperationRun:

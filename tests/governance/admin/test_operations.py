@@ -6,7 +6,9 @@ import pytest
 
 from governance.models import OperationRun, OperationRunItem
 from governance.namespaces import registry
-from governance.operations import ledger
+from governance.operations import ledger, periodic
+from governance.operations.periodic import Work
+from governance.states import Every, Outcome
 from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +74,22 @@ def test_a_user_of_another_namespace_sees_neither_run_nor_items() -> None:
             f"/admin/governance/operationrunitem/?run__id__exact={operation.pk}"
         ).content.decode()
     )
+
+
+def test_periodic_work_is_above_the_runs_and_skipped_ones_are_found() -> None:
+    work = Work("ops.test", Every.HOUR, lambda slice_: None)
+    [run] = periodic.start_due([work], wake=lambda run: None)
+    operation = OperationRun.objects.get(pk=run)
+    ledger.save_progress(operation, {"total": 9, "processed": 4}, wait=0)
+    ledger.complete(operation, Outcome.SKIPPED, {}, progress={"total": 9, "processed": 4})
+    browser = console(create_user("vic", "Viewer"))
+    page = browser.get(LIST).content.decode()
+    top = page[page.index('aria-label="Periodic work"') :]
+    top = top[: top.index("</table>")]
+    for shown in ("ops.test", "hour", "4 of 9", "skipped", f"{LIST}{run}/change/"):
+        assert shown in top
+    for outcome, count in (("skipped", 1), ("failed", 0)):
+        runs = browser.get(f"{LIST}?outcome={outcome}").context["cl"].result_list
+        assert len(runs) == count, outcome
+    confined = console(create_user("bea", "Operator", "b"))
+    assert "Periodic work" not in confined.get(LIST).content.decode()

@@ -1,4 +1,4 @@
-"""GET /operations, /operations/{id}, /operations/{id}/items, POST /operations/{id}/cancel."""
+"""GET /operations, its runs, their items, periodic work; POST /operations/{id}/cancel."""
 
 from uuid import UUID
 
@@ -6,8 +6,9 @@ import pytest
 
 from governance.models import OperationRun, OperationRunItem
 from governance.namespaces import registry
-from governance.operations import ledger
-from governance.states import Outcome
+from governance.operations import ledger, periodic
+from governance.operations.periodic import Work
+from governance.states import Every, Outcome
 from tests.support.callers import api, create_user, problem
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +108,17 @@ def test_a_run_that_is_hidden_looks_like_one_that_is_missing() -> None:
             "unknown_operation",
         )
     assert client.post(f"/operations/{b.pk}/cancel", {"reason": "x"}).status_code == 202
+
+
+def test_periodic_work_has_its_next_due_time_last_run_and_outcome() -> None:
+    work = Work("ops.test", Every.HOUR, lambda slice_: None)
+    [run] = periodic.start_due([work], wake=lambda run: None)
+    ledger.complete(OperationRun.objects.get(pk=run), Outcome.SKIPPED, {}, progress={})
+    [row] = api(create_user()).get("/operations/periodic").json()["results"]
+    assert (row["type"], row["every"], row["last_outcome"]) == ("ops.test", "hour", "skipped")
+    assert (row["last_run"]["id"], row["next_due_at"] > row["last_run"]["created_at"]) == (
+        str(run),
+        True,
+    )
+    confined = api(create_user("bea", "Operator", "b"))
+    assert confined.get("/operations/periodic").json() == {"results": []}

@@ -8,9 +8,10 @@ from django.core.management import call_command
 
 from governance.kernel.reasons import ReasonInvalid
 from governance.models import AuditTrailEntry
-from governance.operations import ledger
+from governance.operations import ledger, periodic
 from governance.operations.ledger import OperationUnknown
-from governance.states import Outcome
+from governance.operations.periodic import Work
+from governance.states import Every, Outcome
 
 pytestmark = pytest.mark.django_db
 
@@ -52,3 +53,13 @@ def test_runs_are_listed_shown_and_cancelled(capsys: Any) -> None:
 def test_a_missing_run_is_reported(words: list[str]) -> None:
     with pytest.raises(OperationUnknown):
         call_command("operations", *words, "--reason", "x")
+
+
+def test_periodic_work_is_listed(capsys: Any) -> None:
+    work = Work("ops.test", Every.HOUR, lambda slice_: None)
+    [run] = periodic.start_due([work], wake=lambda run: None)
+    call_command("operations", "periodic", "--json")
+    [row] = json.loads(capsys.readouterr().out)["results"]
+    assert (row["type"], row["last_run"]["id"], row["last_outcome"]) == ("ops.test", str(run), None)
+    call_command("operations", "periodic")
+    assert str(run) in capsys.readouterr().out.splitlines()[1]

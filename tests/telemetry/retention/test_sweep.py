@@ -9,10 +9,9 @@ from django.db import connection
 
 from governance.access import actors
 from governance.models import OperationRun
-from governance.operations import slices
+from governance.operations import ledger, slices
 from governance.operations.cancel import cancel
 from orbit import tasks
-from telemetry import nightly
 from telemetry.retention import archive, prune, sweep
 from telemetry.retention.sweep import Sweep
 from tests.support.old_days import archived, days_ago, ingest, stored
@@ -27,9 +26,7 @@ def archiving(settings: Any) -> None:
 
 
 def start() -> UUID:
-    run = nightly.start(sweep.TYPE, wake=lambda run: None)
-    assert run is not None
-    return run
+    return ledger.ensure_workspace_run_with_identity(sweep.TYPE, {}, initiator="orbit")[0].pk
 
 
 def do_slices(run: UUID, most: int = 50) -> OperationRun:
@@ -40,7 +37,7 @@ def do_slices(run: UUID, most: int = 50) -> OperationRun:
             cursor.execute(
                 "UPDATE governance_operationrun SET next_due_at = now() WHERE finished_at IS NULL"
             )
-        slices.do_next(run, tasks.OPERATIONS, wake=lambda run, at: due.append(at))
+        slices.do_next(run, tasks.handlers(), wake=lambda run, at: due.append(at))
         if OperationRun.objects.get(pk=run).status == "completed":
             break
     return OperationRun.objects.get(pk=run)

@@ -1,0 +1,12 @@
+-- Delete quarantined rows after some days. They are locked for a hundred years since then.
+-- params: key text, days int, most int
+DELETE FROM django_q_ormq
+WHERE id IN (
+    SELECT id
+    FROM django_q_ormq
+    WHERE lock > now() + interval '90 years'   -- an index has the order of locks
+      AND lock < now() + interval '100 years' - %(days)s * interval '1 day'
+      AND key = %(key)s
+    ORDER BY lock
+    LIMIT %(most)s
+)

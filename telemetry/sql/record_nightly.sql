@@ -1,6 +1,0 @@
--- Make a run the one that does a job today. No row if another run is it.
--- params: job text, run uuid
-INSERT INTO telemetry_nightlyrun (job, day, operation_run_id)
-VALUES (%(job)s, (now() AT TIME ZONE 'UTC')::date, %(run)s)
-ON CONFLICT DO NOTHING
-RETURNING id
