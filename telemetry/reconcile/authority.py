@@ -18,6 +18,8 @@ class Authority:
 
     name: str
     query: str
+    #: It deletes tasks that ended longer ago. None: it keeps them.
+    forgets_after_days: int | None = None
 
 
 class _Slot:

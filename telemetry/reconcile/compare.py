@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from telemetry import database
@@ -14,11 +15,23 @@ CLEAR = database.load(__name__, "clear_drift")
 FIND = database.load(__name__, "find_drift", selfcheck=SELFCHECK_NAMESPACE)
 COUNT = database.load(__name__, "count_drift")
 
-_VIEW = "CREATE TEMPORARY VIEW telemetry_authority AS {}"
+# Tasks whose events still wait in the outbox, in the snapshot in which their status is read.
+_AUTHORITY = """
+SELECT a.*, w.task_id IS NOT NULL
+FROM ({}) AS a (task_id, status, changed_at, title, priority, tags, namespace)
+LEFT JOIN (SELECT DISTINCT task_id FROM telemetry_outboxevent WHERE task_id <> '') AS w
+    ON w.task_id = a.task_id
+"""
+_VIEW = """
+CREATE TEMPORARY VIEW telemetry_authority (
+    task_id, status, changed_at, title, priority, tags, namespace, is_waiting) AS {}
+"""
+#: More than any task is old.
+_NEVER = 100_000
 AUTHORITY_TABLE = """
 CREATE TEMPORARY TABLE telemetry_authority (
     task_id text, status text, changed_at timestamptz, title text, priority bigint, tags jsonb,
-    namespace text)
+    namespace text, is_waiting boolean)
 """
 
 
@@ -45,16 +58,26 @@ class Drift:
 def compare(authority: Authority) -> dict[Kind, Drift]:
     """List the differences in the drift table; return them by kind. Inside a transaction."""
     with transaction.atomic(using=database.ALIAS), database.connection().cursor() as cursor:
+        query = _AUTHORITY.format(authority.query)
+        # What is projected from here on may be newer than what the authority tells.
+        cursor.execute("SELECT clock_timestamp()")
+        ((since,),) = cursor.fetchall()
         kind = "TABLE" if database.IS_SEPARATE else "VIEW"
         cursor.execute(f"DROP {kind} IF EXISTS pg_temp.telemetry_authority")
         if database.IS_SEPARATE:
             cursor.execute(AUTHORITY_TABLE)
-            _copy(authority.query)
+            _copy(query)
             cursor.execute("ANALYZE telemetry_authority")
         else:
-            cursor.execute(_VIEW.format(authority.query))
+            cursor.execute(_VIEW.format(query))
         CLEAR.execute()
-        FIND.execute()
+        days = authority.forgets_after_days
+        FIND.execute(
+            since=since,
+            unknown_days=days or _NEVER,
+            # Not before its events are gone, too: they would bring it back.
+            forgotten_days=max(days, settings.ORBIT_TELEMETRY_RETENTION_DAYS) if days else _NEVER,
+        )
         cursor.execute(f"DROP {kind} pg_temp.telemetry_authority")
     return {Kind(name): Drift(count, ids) for name, count, ids in COUNT.rows()}
 

@@ -15,22 +15,25 @@ BATCH = 10_000
 
 INSERT = database.load(__name__, "insert_missing", authority_rank=AUTHORITY_RANK)
 CORRECT = database.load(__name__, "correct", authority_rank=AUTHORITY_RANK)
+DELETE_FORGOTTEN = database.load(__name__, "delete_forgotten")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What became of some tasks of a kind."""
+    """What became of some tasks of a kind; None: those that the authority has forgotten."""
 
-    kind: Kind
+    kind: Kind | None
     taken: int
     changed: int
 
 
 def repair() -> Batch | None:
     """Repair the next batch; None if no difference is left."""
-    for kind in Kind:
+    for kind in (*Kind, None):
         with projection.updating():
-            if kind is Kind.MISSING_IN_PROJECTION:
+            if kind is None:
+                row = DELETE_FORGOTTEN.one(limit=BATCH)
+            elif kind is Kind.MISSING_IN_PROJECTION:
                 row = INSERT.one(limit=BATCH)
             else:
                 row = CORRECT.one(kind=str(kind), limit=BATCH)

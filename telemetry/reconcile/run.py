@@ -91,8 +91,9 @@ def _compare(run: OperationRun, progress: dict[str, Any], source: Authority | No
         total=count,
         created=0,
         updated=0,
+        deleted=0,
         skipped=0,
-        phase="done" if not count else "rebuild" if rebuilds else "repair",
+        phase="rebuild" if rebuilds else "repair" if source else "done",
     )
     if progress["drifting_runs"] >= WARN_AFTER:
         log.warning(
@@ -121,10 +122,11 @@ def _repair(_run: OperationRun, progress: dict[str, Any], _source: Authority | N
     if done is None:
         progress["phase"] = "done"
         return
-    name = "created" if done.kind is Kind.MISSING_IN_PROJECTION else "updated"
+    name = _COUNTED.get(done.kind, "updated")
     progress[name] += done.changed
     # They got an event since they were compared.
     progress["skipped"] += done.taken - done.changed
 
 
+_COUNTED = {Kind.MISSING_IN_PROJECTION: "created", None: "deleted"}
 _STEPS = {"compare": _compare, "rebuild": _rebuild, "repair": _repair}

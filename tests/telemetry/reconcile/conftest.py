@@ -40,10 +40,11 @@ def tasks(committed: str, server: Server) -> Iterator[Put]:
                         [task, status],
                     )
 
+        before = authority.registered()
         authority.register(Authority("tests", QUERY))
         try:
             yield put
         finally:
-            authority.register(None)
+            authority.register(before)
             connections["default"].close()
             owner.execute("DROP TABLE test_task")

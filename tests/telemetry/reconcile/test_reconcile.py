@@ -139,7 +139,10 @@ def test_an_event_that_is_older_than_the_correction_is_not_newer(drifted: Put) -
     assert statuses()["differs"] == "failed"
 
 
-def test_without_an_authority_nothing_is_marked_and_the_metrics_are_there(committed: str) -> None:
+def test_without_an_authority_nothing_is_marked_and_the_metrics_are_there(
+    committed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile.authority, "registered", lambda: None)
     send("task_end", "script", success=True)
     done = run()
     assert (counts(done), done.progress["authority"]) == ([0, 0, 0], None)
