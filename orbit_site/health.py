@@ -128,7 +128,7 @@ class Probe:
     def _telemetry(self) -> str:
         # By the outbox. That database itself isn't asked: no request waits for it.
         backlog = outbox.backlog(most=1)
-        if backlog is None or not backlog.needs_a_look:
+        if not backlog.needs_a_look:
             return OK
         self._log.report("telemetry's database takes no events", backlog.problem or "they wait")
         return DEGRADED

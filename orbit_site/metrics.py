@@ -124,11 +124,9 @@ def _stop_metrics() -> Iterator[Metric]:
 
 def _outbox_metrics() -> Iterator[Metric]:
     backlog = outbox.backlog()
-    if backlog is None:
-        return
     yield GaugeMetricFamily(
         "orbit_telemetry_outbox_events",
-        f"Events that wait for telemetry's own database; counting stops at {outbox.MOST:,}.",
+        f"Events that wait for telemetry's database; counting stops at {outbox.MOST:,}.",
         backlog.count,
     )
     yield GaugeMetricFamily(
@@ -141,12 +139,12 @@ def _outbox_metrics() -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "orbit_telemetry_outbox_refused",
-        "Events that telemetry's own database refused; see telemetry_refusedevent.",
+        "Events that telemetry's database refused; see telemetry_refusedevent.",
         backlog.refused,
     )
     yield GaugeMetricFamily(
         "orbit_telemetry_database_down",
-        "1 while telemetry's own database takes no events.",
+        "1 while telemetry's database takes no events.",
         int(backlog.problem is not None),
     )
 

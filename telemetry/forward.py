@@ -1,8 +1,8 @@
-"""Move events from the outbox in the main database to telemetry's own, each once.
+"""Move events from the outbox in the main database to telemetry's, each once.
 
-A batch is stored there, then deleted here. After a crash in between it is stored again, which adds
-nothing: a duplicate is the same (id, occurred_at). One process at a time forwards; a second one
-would do no harm.
+With one database a batch moves in one transaction. With two it is stored there, then deleted here;
+after a crash in between it is stored again, which adds nothing: a duplicate is the same (id,
+occurred_at). One process at a time forwards; a second one would do no harm.
 """
 
 import logging

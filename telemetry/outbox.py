@@ -1,4 +1,4 @@
-"""How full the outbox is, and whether telemetry's own database takes its events.
+"""How full the outbox is, and whether telemetry's database takes its events.
 
 It reads the main database only, so that no caller waits for a second one that is away.
 """
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from governance.kernel import sql
-from telemetry import database
 
 #: Later than that an operator should look.
 LATE_SECONDS = 60.0
@@ -34,9 +33,8 @@ class Backlog:
         return self.problem is not None or self.oldest_seconds > LATE_SECONDS
 
 
-def backlog(most: int = MOST) -> Backlog | None:
-    """Return the backlog; None if telemetry is in the main database and nothing waits."""
+def backlog(most: int = MOST) -> Backlog:
+    """Return the backlog."""
     row = BACKLOG.one(most=most)
     assert row is not None  # noqa: S101 - one row, always
-    backlog = Backlog(*row)
-    return backlog if database.IS_SEPARATE or backlog.count else None
+    return Backlog(*row)

@@ -20,7 +20,6 @@ from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
 from orbit.records import partitions
-from telemetry import database as telemetry
 from telemetry import outbox
 from telemetry.reconcile import run as reconcile
 
@@ -171,10 +170,8 @@ def _drifting_projection() -> list[Banner]:
 
 
 def _waiting_events() -> list[str]:
-    if not telemetry.IS_SEPARATE:
-        return []
     backlog = outbox.backlog(most=_MOST_EVENTS)
-    if backlog is None or not backlog.needs_a_look:
+    if not backlog.needs_a_look:
         return []
     number = f"{_MOST_EVENTS:,} or more" if backlog.count == _MOST_EVENTS else f"{backlog.count:,}"
     events = f"{number} events wait in the outbox"

@@ -1,7 +1,8 @@
-"""Forwards events to telemetry's own database, on a thread of the maintenance process.
+"""Forwards the outbox to telemetry's database, on a thread of the maintenance process.
 
-That database may be down, silent, full, read-only or slow. So nothing else runs on this thread, and
-the process only looks whether it still moves.
+With one database too: the conductor's events go by the outbox. A second one may be down, silent,
+full, read-only or slow. So nothing else runs on this thread, and the process only looks whether it
+still moves.
 """
 
 import logging
@@ -61,7 +62,8 @@ class Forwarder:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        self._connections = [connections[alias] for alias in (DEFAULT_DB_ALIAS, database.ALIAS)]
+        aliases = dict.fromkeys((DEFAULT_DB_ALIAS, database.ALIAS))
+        self._connections = [connections[alias] for alias in aliases]
         while not (self._ending.is_set() or interrupts.process.draining):
             self._began = time.monotonic()
             pause = self._round(self._began)
@@ -105,6 +107,8 @@ class Forwarder:
 
     def _keep_up(self) -> str | None:
         """Make partitions ahead; return what is wrong with them. Raises NotTaken."""
+        if not database.IS_SEPARATE:
+            return None  # a periodic task makes them
         try:
             with database.connection().cursor() as cursor:
                 cursor.execute(availability.IS_READ_ONLY)

@@ -35,8 +35,6 @@ from orbit_site import schedules
 from orbit_site.processes.conductor import Conductor
 from orbit_site.processes.forwarder import Forwarder
 from orbit_site.processes.listener import Listener
-from telemetry import database as telemetry
-from telemetry import forward
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +139,7 @@ class Maintenance:
             PeriodicTask("Can't update run profiles' schedules", profiles, newest(follow)),
             PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
             PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
-            self._forward_events(),
+            PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch),
             PeriodicTask("Can't watch the conductor's upkeep", SECOND, self.conductor.watch),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
@@ -165,12 +163,6 @@ class Maintenance:
                 act()
 
         return run
-
-    def _forward_events(self) -> PeriodicTask:
-        if telemetry.IS_SEPARATE:
-            return PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch)
-        # A second database that was given up has left events behind.
-        return PeriodicTask("Can't empty the outbox", MINUTE, forward.forward)
 
     def _start_work(self) -> None:
         if self._is_new:

@@ -35,9 +35,17 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
 
 
 @pytest.fixture
-def periodic(committed: str, process: WorkerState, settings: Any) -> Maintenance:
+def periodic(committed: str, process: WorkerState, settings: Any) -> Iterator[Maintenance]:
     settings.ORBIT_CRON_SCHEDULE = "0 0 * * *"
-    return Maintenance(uuid7(), os.getpid())
+    periodic = Maintenance(uuid7(), os.getpid())
+    yield periodic
+    end_threads(periodic)
+
+
+def end_threads(*several: Maintenance) -> None:
+    for periodic in several:
+        periodic.forwarder.end(30)
+        periodic.conductor.end(30)
 
 
 def test_one_run_writes_the_schedules_the_heartbeat_the_due_tick_and_the_wake_up(
@@ -95,6 +103,7 @@ def test_of_two_configurations_the_newest_clusters_counts_and_they_take_no_turns
     ClusterNode.objects.filter(pk=newer.node).delete()
     periodic.run_due(300.0)
     assert Row.objects.get(name="cycles").cron == "0 0 * * *"
+    end_threads(newer)
 
 
 def test_what_was_done_is_done_again_after_a_lost_connection(

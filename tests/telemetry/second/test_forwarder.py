@@ -46,6 +46,7 @@ def periodic(committed: str, process: WorkerState, settings: Any) -> Iterator[Ma
     yield periodic
     process.drain(0)
     periodic.forwarder.end(30)
+    periodic.conductor.end(30)
 
 
 def lead(host: str) -> None:
