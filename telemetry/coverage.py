@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from telemetry import database
-from telemetry.events import INGEST_SESSION, OWN_SESSIONS, SELFCHECK_NAMESPACE
+from telemetry.events import CONDUCTOR_STAGE, INGEST_SESSION, OWN_SESSIONS, SELFCHECK_NAMESPACE
 
 #: The required events, in the order of the grid.
 CORE = ("task_start", "task_end", "command_end")
@@ -32,6 +32,7 @@ COVERAGE = database.load(
     listed=LISTED,
     own=OWN_SESSIONS,
     ingest_session=INGEST_SESSION,
+    conductor=CONDUCTOR_STAGE,
 )
 
 

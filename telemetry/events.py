@@ -66,6 +66,9 @@ OUTSIDE_NAMES = (
 
 #: Sessions of ``telemetry selfcheck`` have this namespace, and no list of sessions shows them.
 SELFCHECK_NAMESPACE = "orbit-selfcheck"
+#: Events of the conductor's tasks have this stage. Their sessions are its runs, which report what
+#: they do by themselves: coverage leaves them out.
+CONDUCTOR_STAGE = "orbit-conductor"
 #: Sessions of Orbit's own commands begin with this.
 OWN_SESSIONS = "orbit:"
 #: Sessions of ``telemetry ingest`` begin with this. They have a task, and no command.

@@ -9,6 +9,7 @@ They go to the outbox, also with one database: from there they are stored and pr
 """
 
 from governance.kernel import sql
+from telemetry.events import CONDUCTOR_STAGE
 
 #: task_start, task_end or a decision for each row of `changed`.
-EVENTS = sql.fragment(__name__, "task_events")
+EVENTS = sql.fragment(__name__, "task_events", stage=CONDUCTOR_STAGE)

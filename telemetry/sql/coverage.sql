@@ -13,6 +13,7 @@ WITH events AS (   -- the index telemetry_event_session holds these names
     FROM telemetry_telemetryevent
     WHERE session_id IS NOT NULL
       AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
+      AND stage IS DISTINCT FROM '{{conductor}}'
       AND (%(session)s::text IS NULL OR session_id = %(session)s)
       AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
       -- Orbit's own commands and checks are shown if they are asked for. The command that asks

@@ -4,7 +4,7 @@
 -- transition, which grows from one transition of a task to the next.
 events AS (
     INSERT INTO telemetry_outboxevent (
-        id, occurred_at, name, namespace, session_id, task_id, level, duration_ms, metadata)
+        id, occurred_at, name, namespace, session_id, task_id, stage, level, duration_ms, metadata)
     SELECT
         -- A UUIDv7, so that the queue is read in order: 48 bits of milliseconds, the version, then
         -- 12 bits of what follows them.
@@ -20,6 +20,7 @@ events AS (
         c.namespace,
         c.run_id,
         c.id,
+        '{{stage}}',
         CASE c.state WHEN 'FAILED' THEN 'error' ELSE 'info' END,
         CASE WHEN c.state IN ('SUCCEEDED', 'FAILED') THEN
             greatest(0, extract(epoch FROM c.state_changed_at - c.started_at) * 1000)::float8

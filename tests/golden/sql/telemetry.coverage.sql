@@ -2,6 +2,8 @@ WITH events AS (SELECT session_id COLLATE "C" AS session_id, occurred_at, name, 
 FROM telemetry_telemetryevent
 WHERE session_id IS NOT NULL
 AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
+AND stage IS DISTINCT
+FROM 'orbit-conductor'
 AND (%(session)s::text IS NULL
 OR session_id = %(session)s)
 AND (%(namespaces)s::text[] IS NULL
