@@ -19,7 +19,14 @@ from orbit.states import TaskState
 ROUTE = "conductor.runs"
 CREATED = 201
 _ULID = queries.Reader(
-    ulid.check, {"type": "string", "minLength": 26, "maxLength": 26, "description": "a ULID"}
+    ulid.check,
+    {
+        "type": "string",
+        "minLength": ulid.LENGTH,
+        "maxLength": ulid.LENGTH,
+        "pattern": f"^{ulid.PATTERN}$",
+        "description": "a ULID",
+    },
 )
 _STATE = one_of(TaskState)
 _RUN_FILTERS: dict[str, queries.Reader] = {

@@ -11,7 +11,9 @@ from governance.kernel import clock
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
-_TEXT = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
+#: Capitals; `check` takes small letters too.
+PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_TEXT = re.compile(PATTERN, re.ASCII)
 _RANDOM_BITS, _STEP_BITS = 80, 48
 # A database whose clock goes back further was wrong before: the ids follow it.
 _LARGEST_STEP_BACK_MS = 10_000

@@ -33,7 +33,7 @@ def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
         task.refresh_from_db()
         if task.state != TaskState.FAILED:
             raise InvalidTransition(
-                f"The task {task.pk} is {task.state}: only a failed one can be."
+                f"The task {task.pk} is {task.state}: only a failed one can be retried."
             )
         if task.ready:
             raise InvalidTransition(f"The task {task.pk} will be tried again by itself.")
