@@ -14,6 +14,7 @@ from governance.kernel import sql
 from governance.operations import ledger
 from governance.operations.slices import Slice
 from governance.states import Outcome
+from orbit.conductor import leases
 from orbit.cycles import halt_certificates, maintenance
 
 #: The type of the operation run.
@@ -25,14 +26,13 @@ COUNTED = 10_000
 TASKS = 1_000
 
 FIND_LOST = sql.load(__name__, "find_lost_work")
-RELEASE_TASKS = sql.load(__name__, "release_lost_tasks")
 
 
 def run_slice(slice_: Slice) -> datetime | None:
     """Mend what is found; the next slice goes on with tasks if there may be more."""
     run = slice_.run
     progress: dict[str, Any] = dict(run.progress) or _mend(slice_)
-    released = RELEASE_TASKS.execute(most=TASKS)
+    released = len(leases.expire(TASKS))
     progress["tasks"] = {
         "found": progress["tasks"]["found"],
         "mended": progress["tasks"]["mended"] + released,

@@ -1,4 +1,4 @@
--- Make tasks ready whose lease has expired. They stay RUNNING.
+-- Make tasks ready whose lease has expired. They stay RUNNING; their late workers are refused.
 -- params: most int
 WITH expired AS MATERIALIZED (
     SELECT t.id
