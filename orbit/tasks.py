@@ -15,6 +15,7 @@ from orbit.cycles import runner
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.runner import WorkerProcess
 from orbit.dispatch import bulk
+from orbit.retention import run as retention
 from orbit.schedules import run_tick
 from telemetry.reconcile import run as reconcile
 from telemetry.retention import sweep
@@ -34,10 +35,11 @@ OPERATIONS: dict[str, slices.SliceHandler] = {
 } | {
     sweep.TYPE: lambda slice_: sweep.run_slice(slice_, lambda: interrupts.process.stamp()),
     reconcile.TYPE: lambda slice_: _stamped(reconcile.run_slice, slice_),
+    retention.TYPE: lambda slice_: _stamped(retention.run_slice, slice_),
 }
 
 #: Types of operation runs that are started once per UTC day, without those that apps register.
-NIGHTLY: tuple[str, ...] = (sweep.TYPE, reconcile.TYPE)
+NIGHTLY: tuple[str, ...] = (sweep.TYPE, reconcile.TYPE, retention.TYPE)
 
 
 def nightly() -> tuple[str, ...]:
