@@ -29,6 +29,7 @@ _STATES = {
     "draining": "part",
     "quiet": "part",
     "partial_success": "part",
+    "retrying": "part",
     "partially_succeeded": "part",
     "unknown": "part",
     "missed": "part",

@@ -65,3 +65,9 @@ def after(value: datetime, start: datetime) -> str:
 def time_of(value: str | None) -> datetime | None:
     """Parse a time from JSON."""
     return datetime.fromisoformat(value) if value else None
+
+
+@register.filter
+def grouped(value: int) -> str:
+    """Show a number with its thousands apart."""
+    return f"{value:,}"

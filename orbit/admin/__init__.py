@@ -1,6 +1,7 @@
 """The console's pages of orbit."""
 
 from orbit.admin import (
+    conductor,
     cycles,
     dead_letters,
     dispatch,
@@ -14,6 +15,7 @@ from orbit.admin import (
 )
 
 __all__ = [
+    "conductor",
     "cycles",
     "dead_letters",
     "dispatch",

@@ -75,7 +75,7 @@ def _with_tallies(
     counts = {}
     for row_id, row in rows:
         change = changes.get(row_id, (0,) * len(_NAMES))
-        # Between two statements aggregate may add a tally up: never show a negative number.
+        # Aggregate may add up between two statements: never show a negative number.
         numbers = [
             max(0, getattr(row, name) + int(str(more)))
             for name, more in zip(_NAMES, change, strict=True)

@@ -94,12 +94,12 @@ def _read(statement: sql.Statement, owner: str, highest: int, at: int) -> Grid:
     page = SQUARES * size
     first = (min(max(at, 1), max(highest, 1)) - 1) // page * page + 1
     last = min(first + page - 1, highest)
-    found = {
+    by_bucket = {
         bucket: Counts(*numbers)
         for bucket, *numbers in statement.rows(owner=owner, first=first, last=last, size=size)
     }
     squares = [
-        Square(start, min(start + size - 1, last), found.get(bucket, Counts()))
+        Square(start, min(start + size - 1, last), by_bucket.get(bucket, Counts()))
         for bucket, start in enumerate(range(first, last + 1, size))
     ]
     rows = [Row(squares[n : n + IN_A_ROW]) for n in range(0, len(squares), IN_A_ROW)]

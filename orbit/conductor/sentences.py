@@ -64,7 +64,7 @@ def policy(parent: ConductorParent) -> str:
 
 
 def lease(row: ConductorTask, *, now: datetime) -> str:
-    """Say who holds a task; empty if nobody does."""
+    """Say who holds a task; empty if no worker does."""
     if row.lease_expires_at is None:
         return ""
     if row.lease_expires_at <= now:

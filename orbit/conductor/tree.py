@@ -10,7 +10,7 @@ from django.db.models.functions import Substr
 from governance.access.actors import Actor
 from governance.kernel import sql
 from governance.namespaces import gate
-from orbit.conductor import counts, grid
+from orbit.conductor import counts, grid, reading
 from orbit.conductor.counts import Counts
 from orbit.conductor.grid import Grid
 from orbit.errors import ConductorRunUnknown, TaskUnknown
@@ -95,8 +95,8 @@ class TaskPage:
     """A task with its children, if it has any."""
 
     node: Node
-    run: ConductorRun
-    above: ConductorTask | None
+    #: Of a child made by fan-out it comes from its parent's.
+    input: Any
     children: Siblings | None
     failed: Failed | None
     stopped: str
@@ -124,15 +124,11 @@ def read_run(run_id: str, *, actor: Actor, place: Place, opened: str = "") -> Ru
 
 def read_task(task_id: str, *, actor: Actor, place: Place) -> TaskPage:
     """Return a task that ``actor`` sees. Raises TaskUnknown."""
-    task = ConductorTask.objects.select_related("run").filter(actor.filter(), pk=task_id).first()
+    visible = ConductorTask.objects.select_related("run", "parent").filter(actor.filter())
+    task = visible.filter(pk=task_id).first()
     if task is None:
         raise TaskUnknown
     (node,) = _nodes(task.run_id, [task])
-    above = (
-        ConductorTask.objects.only("id", "name", "state").filter(pk=task.parent_id).first()
-        if task.parent_id
-        else None
-    )
     children = failed = None
     if task.is_parent:
         children = _siblings(task.run_id, task.pk, place.at)
@@ -141,7 +137,7 @@ def read_task(task_id: str, *, actor: Actor, place: Place) -> TaskPage:
         )
     is_over = TaskState(task.state) in TASK.final
     stopped = "" if is_over else _stopped(task.namespace)
-    return TaskPage(node, task.run, above, children, failed, stopped)
+    return TaskPage(node, reading.input_of(task), children, failed, stopped)
 
 
 def _to_open(nodes: Sequence[Node], opened: str) -> Node | None:
@@ -185,9 +181,9 @@ def _failed(tasks: "QuerySet[ConductorTask]", key: str, after: str) -> Failed:
     rows = tasks.filter(state=TaskState.FAILED)
     if after:
         rows = rows.filter(**{f"{key}__gt": _key(key, after)})
-    found = list(_narrow(rows).order_by(key)[: LISTED + 1])
-    shown = found[:LISTED]
-    return Failed(shown, str(getattr(shown[-1], key)) if len(found) > LISTED else "")
+    failed = list(_narrow(rows).order_by(key)[: LISTED + 1])
+    page = failed[:LISTED]
+    return Failed(page, str(getattr(page[-1], key)) if len(failed) > LISTED else "")
 
 
 def _key(key: str, text: str) -> Any:

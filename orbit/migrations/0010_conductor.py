@@ -116,6 +116,7 @@ class Migration(migrations.Migration):
                 ('error', models.TextField(null=True)),
                 ('lease_token', models.UUIDField(null=True)),
                 ('lease_expires_at', models.DateTimeField(null=True)),
+                ('lease_seconds', models.SmallIntegerField(null=True)),
                 ('worker', models.CharField(max_length=200, null=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('state_changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),

@@ -126,6 +126,8 @@ class ConductorTask(models.Model):
     # The fencing token of the claim that may write; null while no worker holds the task.
     lease_token = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
+    # For how long a heartbeat renews it.
+    lease_seconds = models.SmallIntegerField(null=True)
     worker = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: never claimed
     created_at = models.DateTimeField(db_default=Now())
     state_changed_at = models.DateTimeField(db_default=Now())

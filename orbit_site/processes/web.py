@@ -26,6 +26,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
+from orbit.conductor import claimable
 from orbit.profiles import reload
 from orbit_site.processes import pending_migrations, server_socket
 from orbit_site.processes.forks import GRACE_SECONDS, ForkedChild, ForkedChildren, SharedPage
@@ -143,7 +144,12 @@ def _run(
     sys.setswitchinterval(SWITCH_SECONDS)
     # A document of a megabyte has 300,000 values, and no cycles to find among them.
     gc.set_threshold(100_000, 20, 20)
-    front = partial(Front, application, is_draining=lambda: page.phase == DRAINING)
+    front = partial(
+        Front,
+        application,
+        is_draining=lambda: page.phase == DRAINING,
+        has_work=claimable.is_there_any,
+    )
     asyncio.run(_serve(listener.detach(), front, partial(page.stamp, number)))
 
 
@@ -157,6 +163,7 @@ async def _serve(listener: int, make_front: Callable[[], Front], stamp: Callable
     def stop() -> None:
         # One that ends itself has no parent that waits: a slow client could hold it for hours.
         loop.call_later(settings.ORBIT_DRAIN_SECONDS + GRACE_SECONDS, os._exit, 1)
+        front.stop_waiting()
         stop_accepting()
 
     loop.add_signal_handler(signal.SIGTERM, stop)

@@ -24,9 +24,10 @@ from governance.kernel.request_context import request_id
 from governance.rest.caching import NO_STORE
 from governance.rest.request_id import accepted
 from orbit_site import error_pages
-from orbit_site.web import environ, idle, shares
+from orbit_site.web import environ, idle, shares, waiting
 from orbit_site.web.environ import Scope
 from orbit_site.web.pools import Busy, Overstayed, Pool
+from orbit_site.web.waiting import WaitingRoom
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +106,15 @@ class Front:
     """The ASGI application around a WSGI one. Make it on the event loop."""
 
     def __init__(
-        self, application: WSGIApplication, *, is_draining: Callable[[], bool] = lambda: False
+        self,
+        application: WSGIApplication,
+        *,
+        is_draining: Callable[[], bool] = lambda: False,
+        has_work: Callable[[], bool] = lambda: True,
     ) -> None:
         self._application = application
         self._is_draining = is_draining
+        self._waiting = WaitingRoom(partial(self._in_ordinary, has_work), is_draining)
         self._pools = {name: Pool(name, size) for name, size in shares.SIZES.items()}
         self._large_bodies: Counter[int] = Counter()  # by limit
         self.connections = idle.IdleConnections()
@@ -117,6 +123,10 @@ class Front:
         """End the threads, each after its present request."""
         for pool in self._pools.values():
             pool.close()
+
+    def stop_waiting(self) -> None:
+        """Answer the requests that wait for work, now and from now on."""
+        self._waiting.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -158,10 +168,16 @@ class Front:
         body = Body(_announced_length(scope, limit), limit)
         try:
             await self._read_in_time(receive, body)
-            environment = environ.build(scope, body.data, length=body.length)
-            environment["HTTP_X_REQUEST_ID"] = request_id.get()
             share = shares.of(scope["method"], path, body.data)
-            return await self._run(share, partial(_answer, self._application, environment))
+
+            async def ask() -> tuple[Answer, bytes, bool]:
+                environment = environ.build(scope, body.data, length=body.length)
+                environment["HTTP_X_REQUEST_ID"] = request_id.get()
+                return await self._run(share, partial(_answer, self._application, environment))
+
+            return await self._waiting.hold(await ask(), ask, partial(_disconnected, receive))
+        except waiting.Gone:
+            raise Disconnected from None
         finally:
             self._large_bodies[body.limit] -= body.shared
 
@@ -215,6 +231,9 @@ class Front:
                 "What it should do may be done: look before you send it again.",
                 again=True,
             ) from None
+
+    async def _in_ordinary(self, function: Callable[[], bool]) -> bool:
+        return await self._pools[shares.ORDINARY].run(function)
 
     async def _stream(
         self, scope: Scope, receive: Receive, send: Send, answer: Answer, piece: bytes

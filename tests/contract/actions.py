@@ -205,6 +205,7 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "orbit_cyclerun_run_again": lambda installation: CycleRun.objects.get(
         pk=installation.finished_cycle()
     ),
+    "orbit_conductorrun_cancel": Installation.conductor_run,
     "orbit_profile_disable": Installation.profile,
     "orbit_profile_enable": lambda installation: installation.profile(state=ProfileState.DISABLED),
     "orbit_runprofile_disable": Installation.run_profile,
@@ -341,6 +342,8 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_cyclerun_changelist": "it only reads",
     "orbit_cyclerun_change": "it only reads",
     "orbit_cyclerun_compare": "it only reads",
+    "orbit_conductorrun_change": "it only reads",
+    "orbit_conductortask_change": "it only reads",
     "orbit_deadletterdispatch_changelist": "it only reads",
     "orbit_profile_history": "it only reads; restoring has a page of its own",
     "orbit_runprofile_history": "it only reads; restoring has a page of its own",

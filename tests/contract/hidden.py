@@ -34,7 +34,7 @@ from orbit.models import (
 from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
-from tests.support import advisory_signals
+from tests.support import advisory_signals, conductor
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -263,6 +263,7 @@ def create_hidden_objects() -> None:
     single.start(ended.pk, actor=SYSTEM, reason="hidden-reason", source=Trigger.REST)
     with pytest.raises(CycleActive):
         trigger.start(namespace=HIDDEN, source=Trigger.REST, actor=SYSTEM)
+    conductor.run({"name": "hidden-task"}, namespace=HIDDEN, name="hidden-run")
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     compute.compute(actor=SYSTEM, profile_id="hidden-p")
     with audit.transaction():

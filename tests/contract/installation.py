@@ -19,13 +19,13 @@ from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
 from governance.namespaces import halts, pauses
 from orbit.dispatch import bulk
-from orbit.models import Profile, RunProfile
+from orbit.models import ConductorRun, Profile, RunProfile
 from orbit.profiles.kinds import PROFILE
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from telemetry.models import TelemetryArchive
-from tests.support import advisory_signals
+from tests.support import advisory_signals, conductor
 from tests.support.approved import on_probation, pending
 from tests.support.callers import Api, actor_of, api, create_user
 from tests.support.callers import console as browser_of
@@ -49,6 +49,9 @@ class Installation:
 
     def cycle(self) -> Any:
         return active_cycle("a")
+
+    def conductor_run(self) -> ConductorRun:
+        return ConductorRun.objects.get(pk=conductor.run({"name": "t"}, namespace="a").id)
 
     def dead_letter(self) -> Any:
         return create_dead_letters(1)[0]

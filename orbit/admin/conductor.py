@@ -1,0 +1,249 @@
+"""Runs and tasks of the conductor: the list, a run with its tree, a task with its children."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from governance.access.roles import Scope
+from governance.console import display, filters, pages
+from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.base import actor_of
+from governance.kernel import clock
+from orbit.admin import conductor_plot as plot
+from orbit.conductor import counts, run_cancel, sentences, tree
+from orbit.conductor.tree import Failed, Place, Siblings
+from orbit.errors import ConductorRunUnknown, TaskUnknown
+from orbit.models import ConductorRun, ConductorTask
+from orbit.states import TaskState
+
+_OPEN = (TaskState.PENDING, TaskState.RUNNING)
+_MOST_DIGITS = 10
+#: The class of the box around the sentence, by state.
+_VERDICTS = {
+    TaskState.SUCCEEDED: "success",
+    TaskState.FAILED: "failed",
+    TaskState.RUNNING: "running",
+}
+
+
+@admin.register(ConductorRun)
+class ConductorRunAdmin(ReasonedAdmin):
+    """Runs, newest first."""
+
+    namespace_path = "namespace"
+    list_display = (
+        "name",
+        "id",
+        "state_badge",
+        "namespace",
+        "counts_bar",
+        "created_at",
+        "took",
+    )
+    list_display_links = ("name", "id")
+    list_filter = (filters.NamespaceFilter, filters.choice("state", TaskState))
+    search_fields = ("id",)
+    search_help_text = "The id of a run"
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        runs = list(changes.result_list)
+        exact = counts.of_runs([(run.pk, run) for run in runs])
+        for run in runs:
+            run.exact = exact[run.pk]
+        changes.result_list = runs
+        return changes
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise Http404
+        try:
+            page = tree.read_run(
+                object_id,
+                actor=actor_of(request),
+                place=_place(request),
+                opened=request.GET.get("open", ""),
+            )
+        except ConductorRunUnknown:
+            raise Http404 from None
+        now = clock.now()
+        return pages.draw(
+            request,
+            "console/conductor_run.html",
+            title=page.run.name,
+            opts=self.opts,
+            page=page,
+            run=page.run,
+            sentence=sentences.run(page),
+            look=_look(page.run.state),
+            bar=plot.bar(page.counts),
+            took=_took(page.run),
+            roots=_siblings(
+                page.roots, reverse("admin:orbit_conductorrun_change", args=[page.run.pk])
+            ),
+            children=_children(page),
+            failed=_failed(page.failed),
+            held=[(row, row.lease_expires_at <= now) for row in page.held if row.lease_expires_at],
+            buttons=self.buttons(request, page.run),
+        )
+
+    @reasoned_action(
+        label="Cancel",
+        scope=Scope.OPERATE,
+        explains="Cancels every task of the run that has not ended. Workers that hold one learn it "
+        "at their next call. What succeeded stays. A run with many tasks takes some seconds.",
+        when=lambda run: run.state in _OPEN and run.cancel_requested_at is None,
+    )
+    def cancel(self, request: HttpRequest, run: ConductorRun, reason: str) -> str:
+        run_cancel.cancel_run(run.pk, actor=actor_of(request), reason=reason)
+        return f"The run {run.name} is being cancelled."
+
+    @admin.display(description="state")
+    def state_badge(self, run: ConductorRun) -> str:
+        return display.badge(run.state.lower())
+
+    @admin.display(description="tasks")
+    def counts_bar(self, run: Any) -> str:
+        return render_to_string("console/_conductor_bar.html", {"bar": plot.bar(run.exact)})
+
+    @admin.display(description="took")
+    def took(self, run: ConductorRun) -> str:
+        return _took(run)
+
+
+@admin.register(ConductorTask)
+class ConductorTaskAdmin(ReasonedAdmin):
+    """Tasks, newest first."""
+
+    namespace_path = "namespace"
+    list_display = ("name", "id", "state_badge", "namespace", "attempt", "worker", "created_at")
+    list_display_links = ("name", "id")
+    list_filter = (filters.NamespaceFilter,)
+    ordering = ("-id",)
+    search_fields = ("id",)
+    search_help_text = "The id of a task"
+    links = ("run", "run__exact", "run__id__exact")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("input", "output", "error")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise Http404
+        try:
+            page = tree.read_task(object_id, actor=actor_of(request), place=_place(request))
+        except TaskUnknown:
+            raise Http404 from None
+        now, task = clock.now(), page.node.task
+        address = reverse("admin:orbit_conductortask_change", args=[task.pk])
+        return pages.draw(
+            request,
+            "console/conductor_task.html",
+            title=task.name,
+            opts=self.opts,
+            page=page,
+            task=task,
+            sentence=sentences.task(page, now=now),
+            look=_look(task.state),
+            bar=plot.bar(page.node.counts) if page.node.counts else None,
+            took=_took(task),
+            lease_is_over=task.lease_expires_at is not None and task.lease_expires_at <= now,
+            policy=sentences.policy(page.node.parent) if page.node.parent else "",
+            children=_siblings(page.children, address) if page.children else None,
+            failed=_failed(page.failed) if page.failed else None,
+            buttons=self.buttons(request, task),
+        )
+
+    @admin.display(description="state")
+    def state_badge(self, task: ConductorTask) -> str:
+        return display.badge(_shown_state(task))
+
+
+def _place(request: HttpRequest) -> Place:
+    text = request.GET.get("at", "")
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return Place(int(text) if is_number else 1, request.GET.get("failed_after", ""))
+
+
+def _children(page: tree.RunPage) -> dict[str, Any] | None:
+    if page.opened is None or page.children is None:
+        return None
+    task = page.opened.task
+    address = reverse("admin:orbit_conductortask_change", args=[task.pk])
+    return {**_siblings(page.children, address), "of": task}
+
+
+def _siblings(siblings: Siblings, address: str) -> dict[str, Any]:
+    """Return what the template shows of tasks with the same parent; ``address`` pages them."""
+    grid, rows = siblings.grid, plot.rows(siblings.grid)
+    return {
+        "address": address,
+        "grid": grid,
+        "rows": rows,
+        # A row of squares says no more about a few tasks than their names do.
+        "as_squares": grid.highest > len(siblings.nodes) or grid.highest > tree.LISTED // 2,
+        "legend": plot.legend(grid),
+        "nodes": [
+            {
+                "task": node.task,
+                "state": _shown_state(node.task),
+                "bar": plot.bar(node.counts) if node.counts else None,
+            }
+            for node in siblings.nodes
+        ],
+        "listed": plot.span(siblings.nodes[0].task.index, siblings.nodes[-1].task.index)
+        if siblings.nodes
+        else "",
+        "before": siblings.before,
+        "after": siblings.after,
+    }
+
+
+def _failed(failed: Failed) -> dict[str, Any]:
+    return {
+        "tasks": [(task, _shown_state(task)) for task in failed.tasks],
+        "after": urlencode({"failed_after": failed.after}) if failed.after else "",
+    }
+
+
+def _shown_state(task: ConductorTask) -> str:
+    if task.state == TaskState.FAILED and task.ready:
+        return "retrying"
+    return task.state.lower()
+
+
+def _look(state: str) -> str:
+    return _VERDICTS.get(TaskState(state), "")
+
+
+def _took(row: ConductorRun | ConductorTask) -> str:
+    if row.started_at is None:
+        return "-"
+    if row.finished_at is None:
+        return f"{_span(clock.now() - row.started_at)} so far"
+    return _span(row.finished_at - row.started_at)
+
+
+def _span(duration: Any) -> str:
+    seconds = max(0.0, duration.total_seconds())
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

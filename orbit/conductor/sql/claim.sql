@@ -1,0 +1,3 @@
+-- Claim ready tasks, fairly between namespaces.
+WITH RECURSIVE {{picked_fairly}},
+{{claim_picked}}

@@ -1,0 +1,3 @@
+-- Claim ready tasks of one run.
+WITH {{picked_in_run}},
+{{claim_picked}}

@@ -1,0 +1,91 @@
+-- Claim the tasks of the CTE `picked`, or cancel those of them whose parent or run has ended.
+-- params: worker text, lease_seconds int, largest int
+-- Each parent and run is read once, however many of its tasks are picked. LIMIT keeps the planner
+-- from reading the whole table instead.
+parents AS MATERIALIZED (
+    SELECT d.id, p.input, p.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') OR c.is_cancelling AS is_over
+    FROM (SELECT DISTINCT k.parent_id AS id FROM picked k WHERE k.parent_id IS NOT NULL) AS d
+    CROSS JOIN LATERAL (
+        SELECT t.state, t.input FROM orbit_conductortask t WHERE t.id = d.id LIMIT 1) AS p
+    CROSS JOIN LATERAL (
+        SELECT x.is_cancelling FROM orbit_conductorparent x WHERE x.task_id = d.id LIMIT 1) AS c
+),
+runs AS MATERIALIZED (
+    SELECT
+        d.id, r.state = 'PENDING' AS is_new,
+        r.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') OR r.cancel_requested_at IS NOT NULL AS is_over
+    FROM (SELECT DISTINCT k.run_id AS id FROM picked k) AS d
+    CROSS JOIN LATERAL (
+        SELECT x.state, x.cancel_requested_at FROM orbit_conductorrun x WHERE x.id = d.id LIMIT 1
+    ) AS r
+),
+-- The answer has a bound: many tasks may share one large input.
+taken AS MATERIALIZED (
+    SELECT
+        m.*,
+        sum(octet_length(m.input)) OVER (ORDER BY m.priority DESC, m.id) - octet_length(m.input)
+            AS before
+    FROM (
+        SELECT
+            k.id, k.priority, k.state, k.started_at,
+            coalesce(p.is_over, false) OR r.is_over AS is_over,
+            coalesce(k.input, {{child_input(p.input, k.index)}}, '{}')::text AS input
+        FROM picked k
+        JOIN runs r ON r.id = k.run_id
+        LEFT JOIN parents p ON p.id = k.parent_id
+    ) AS m
+),
+started AS (
+    UPDATE orbit_conductortask t SET
+        state = 'RUNNING',
+        ready = false,
+        attempt = t.attempt + 1,
+        lease_token = gen_random_uuid(),
+        lease_seconds = %(lease_seconds)s::int,
+        lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s::int),
+        worker = %(worker)s,
+        started_at = CASE WHEN t.state = 'RUNNING' THEN t.started_at ELSE clock_timestamp() END,
+        finished_at = NULL
+    WHERE t.id = ANY(ARRAY(
+        SELECT k.id FROM taken k WHERE NOT k.is_over AND k.before < %(largest)s))
+    RETURNING
+        t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at, t.attempt,
+        t.lease_token, t.lease_expires_at
+),
+dropped AS (
+    UPDATE orbit_conductortask t SET
+        state = 'CANCELLED', ready = false, finished_at = clock_timestamp()
+    WHERE t.id = ANY(ARRAY(SELECT k.id FROM taken k WHERE k.is_over))
+    RETURNING t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at
+),
+-- A task that was released, or whose lease expired, has been RUNNING all the time.
+changed AS (
+    SELECT s.id, s.run_id, s.namespace, s.name, s.priority, s.state, s.started_at
+    FROM started s
+    JOIN taken k ON k.id = s.id
+    WHERE k.state <> 'RUNNING'
+    UNION ALL
+    SELECT * FROM dropped
+),
+{{events}},
+begun AS (
+    UPDATE orbit_conductorrun r SET
+        state = 'RUNNING', started_at = coalesce(r.started_at, clock_timestamp())
+    WHERE r.id = ANY(ARRAY(
+        SELECT x.id
+        FROM orbit_conductorrun x
+        WHERE x.id = ANY(ARRAY(SELECT d.id FROM runs d WHERE d.is_new AND NOT d.is_over))
+          AND x.state = 'PENDING'
+        ORDER BY x.id
+        FOR NO KEY UPDATE SKIP LOCKED))   -- who holds it does the same
+)
+SELECT
+    n.dropped, n.expired, s.id, s.run_id, s.name, s.namespace, s.priority, s.attempt, k.input,
+    s.lease_token, s.lease_expires_at
+FROM (
+    SELECT
+        (SELECT count(*) FROM dropped) AS dropped,
+        EXISTS (SELECT FROM orbit_conductortask t WHERE t.lease_expires_at <= now()) AS expired
+) AS n
+LEFT JOIN (started s JOIN taken k ON k.id = s.id) ON true
+ORDER BY s.priority DESC, s.id

@@ -1,0 +1,8 @@
+SELECT EXISTS (SELECT
+FROM orbit_conductortally)
+OR EXISTS (SELECT
+FROM orbit_conductorparent
+WHERE is_cancelling)
+OR EXISTS (SELECT
+FROM orbit_conductorrun
+WHERE is_cancelling)
