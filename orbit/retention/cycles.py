@@ -1,9 +1,10 @@
-"""Delete cycles that finished long ago, and ticks, in bounded batches.
+"""Cycles and ticks that finished long ago are deleted, in bounded batches.
 
 A batch is one short transaction. Checkpoints and records stay until their month goes (``months``),
 audit entries and the value ledger for good.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -79,15 +80,17 @@ def _prune_cycles(until: str, after: tuple[str, ...], limit: int, dry_run: bool)
             tos=[each.until for each in referred],
         )
         looked_at, at, id_, deleted, kept, first, last, hashes, snapshots = _read(row)
-        deleted = Counter(deleted)
+        counts = Counter(json.loads(deleted))
         if hashes:
-            deleted += _prune_unused(hashes, snapshots)
+            counts += _prune_unused(hashes, snapshots)
         if dry_run:
             transaction.set_rollback(True)
         else:
             _check_references()
     end = looked_at < limit
-    return Batch(None if end else (at.isoformat(), str(id_)), deleted, Counter(kept), first, last)
+    return Batch(
+        None if end else (at.isoformat(), str(id_)), counts, Counter(json.loads(kept)), first, last
+    )
 
 
 def _check_references() -> None:

@@ -1,4 +1,4 @@
-"""Delete conductor runs that finished long ago, with their tasks, in bounded batches."""
+"""Conductor runs that finished long ago are deleted with their tasks, in bounded batches."""
 
 from collections import Counter
 
