@@ -38,7 +38,7 @@ fuzz:
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
 # `make bench deliveries` measures that part alone.
-PARTS := cycles latency idle audit claim telemetry advice deliveries
+PARTS := cycles latency idle audit claim telemetry advice conductor deliveries
 bench:
 	$(PREPARE) --dev && exec $(IN) -m benchmarks $(filter $(PARTS),$(MAKECMDGOALS)) $(ARGS)
 ifneq ($(filter bench,$(MAKECMDGOALS)),)

@@ -10,6 +10,7 @@ from benchmarks import (
     advisory_signals,
     audit,
     claim,
+    conductor_claim,
     cycles,
     deliveries,
     idle,
@@ -26,7 +27,7 @@ from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
-MORE_PARTS = ("claim", "advice")
+MORE_PARTS = ("claim", "advice", "conductor")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
@@ -44,7 +45,8 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
-        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice",
+        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice, "
+        "conductor",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -88,6 +90,12 @@ def _options() -> argparse.Namespace:
         type=int,
         default=1_000_000,
         help="with telemetry: tasks that are reconciled (1,000,000)",
+    )
+    parser.add_argument(
+        "--conductor-tasks",
+        type=int,
+        default=20_000,
+        help="with conductor: tasks that workers claim and complete in a round (20,000)",
     )
     parser.add_argument(
         "--dropped",
@@ -176,6 +184,8 @@ def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
     """Measure the parts that are done only if they are named."""
     if "claim" in options.parts:
         _show(_claim(claim.measure(here, most=options.due)))
+    if "conductor" in options.parts:
+        _show(conductor_claim.measure(here, tasks=options.conductor_tasks).lines())
     if "advice" in options.parts:
         _show(advisory_signals.measure(here, events=options.signal_events).lines())
 

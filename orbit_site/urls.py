@@ -15,7 +15,9 @@ from advisory.api import (
 )
 from governance.api import audit, namespaces, operations, pause
 from orbit.api import (
+    conductor_run_cancel,
     conductor_runs,
+    conductor_tasks,
     configuration,
     cycles,
     dead_letters,
@@ -127,7 +129,37 @@ urlpatterns = [
     path("telemetry/coverage", coverage.TelemetryCoverage.as_view()),
     path("conductor/runs", conductor_runs.ConductorRunList.as_view()),
     path("conductor/runs/<str:conductor_run_id>", conductor_runs.ConductorRunDetail.as_view()),
+    path(
+        "conductor/runs/<str:conductor_run_id>/cancel",
+        conductor_run_cancel.ConductorRunCancel.as_view(),
+    ),
     path("conductor/runs/<str:conductor_run_id>/tasks", conductor_runs.ConductorTaskList.as_view()),
+    path("conductor/tasks/claim", conductor_tasks.ConductorTaskClaim.as_view()),
+    path("conductor/tasks/complete", conductor_tasks.ConductorTaskBatchComplete.as_view()),
+    path("conductor/tasks/heartbeat", conductor_tasks.ConductorTaskBatchHeartbeat.as_view()),
+    path(
+        "conductor/tasks/<str:conductor_task_id>/heartbeat",
+        conductor_tasks.ConductorTaskHeartbeat.as_view(),
+    ),
+    path(
+        "conductor/tasks/<str:conductor_task_id>/complete",
+        conductor_tasks.ConductorTaskComplete.as_view(),
+    ),
+    path(
+        "conductor/tasks/<str:conductor_task_id>/fail", conductor_tasks.ConductorTaskFail.as_view()
+    ),
+    path(
+        "conductor/tasks/<str:conductor_task_id>/release",
+        conductor_tasks.ConductorTaskRelease.as_view(),
+    ),
+    path(
+        "conductor/tasks/<str:conductor_task_id>/retry",
+        conductor_tasks.ConductorTaskRetry.as_view(),
+    ),
+    path(
+        "conductor/tasks/<str:conductor_task_id>/cancel",
+        conductor_tasks.ConductorTaskCancel.as_view(),
+    ),
     path("conductor/tasks/<str:conductor_task_id>", conductor_runs.ConductorTaskDetail.as_view()),
     path("autonomy/actions", autonomy.AutonomyActionList.as_view()),
     path("autonomy/actions/<uuid:action_id>", autonomy.AutonomyActionDetail.as_view()),

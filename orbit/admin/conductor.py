@@ -196,9 +196,9 @@ def _siblings(siblings: Siblings, address: str) -> dict[str, Any]:
         "address": address,
         "grid": grid,
         "rows": rows,
-        # A row of squares says no more about a few tasks than their names do.
-        "as_squares": grid.highest > len(siblings.nodes) or grid.highest > tree.LISTED // 2,
+        "as_squares": bool(rows),
         "legend": plot.legend(grid),
+        "has_parents": any(node.counts for node in siblings.nodes),
         "nodes": [
             {
                 "task": node.task,

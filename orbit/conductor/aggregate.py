@@ -1,8 +1,8 @@
 """Aggregate: count what changed, end parents and runs by it, and cancel what is under them.
 
-A trigger writes a tally for each statement that changes tasks. A pass takes a bounded number of
+A trigger writes tallies of each statement that changes tasks. A pass takes a bounded number of
 tallies, adds them to their parents and runs, and ends what they decide, in one transaction. A
-parent that ends leaves a tally for its own parent, which the next pass takes. So the cost follows
+parent that ends leaves one for its own parent, which the next pass takes. So the cost follows
 what changed, whatever the size of the run.
 
 Lock order: run, parents, tasks. A run is a lock for all of its tallies: aggregators that meet at
@@ -16,12 +16,13 @@ from django.db import transaction
 
 from governance.kernel import sql
 from orbit.conductor import cascade
+from orbit.conductor.task_events import EVENTS
 from orbit.states import TaskState
 
 RUNS_WITH_TALLIES = sql.load(__name__, "runs_with_tallies")
 ADD_TALLIES = sql.load(__name__, "add_tallies")
-START_PARENTS = sql.load(__name__, "start_parents")
-END_PARENTS = sql.load(__name__, "end_parents")
+START_PARENTS = sql.load(__name__, "start_parents", events=EVENTS)
+END_PARENTS = sql.load(__name__, "end_parents", events=EVENTS)
 START_CANCELLING = sql.load(__name__, "start_cancelling")
 MOVE_RUNS = sql.load(__name__, "move_runs")
 HAS_WORK = sql.load(__name__, "aggregate_has_work")
@@ -77,6 +78,18 @@ def run_aggregate_once(*, passes: int = PASSES) -> Aggregated:
     return done
 
 
+def run_to_end() -> Aggregated:
+    """Repeat ``run_aggregate_once`` until nothing is left that it can do; return the sum."""
+    total = Aggregated(goes_on=True)
+    while total.goes_on:
+        done = run_aggregate_once()
+        for name in ("tallies", "succeeded", "failed", "cancelled", "runs_ended"):
+            setattr(total, name, getattr(total, name) + getattr(done, name))
+        total.tasks_cancelled += done.tasks_cancelled
+        total.goes_on = done.goes_on
+    return total
+
+
 def has_work() -> bool:
     """Return whether a call would find something. Costs a few probes of indexes."""
     row = HAS_WORK.one()
@@ -86,8 +99,8 @@ def has_work() -> bool:
 def _add_up(after: str, done: Aggregated) -> str:
     """Add up tallies of the next runs; return the last of them, or "" if there are no more."""
     with transaction.atomic():
-        found = RUNS_WITH_TALLIES.rows(after=after, candidates=CANDIDATES, runs=RUNS)
-        runs = [run_id for (run_id,) in found]
+        locked = RUNS_WITH_TALLIES.rows(after=after, candidates=CANDIDATES, runs=RUNS)
+        runs = [run_id for (run_id,) in locked]
         taken = ADD_TALLIES.rows(runs=runs, tallies=TALLIES) if runs else []
         if taken:
             done.tallies += sum(tallies for _, tallies in taken)
@@ -98,8 +111,8 @@ def _add_up(after: str, done: Aggregated) -> str:
 def _decide(runs: list[str], parents: list[str], done: Aggregated) -> None:
     # Statements of their own: each sees what the one before has written.
     if parents:
-        START_PARENTS.rows(parents=parents)
-        ended: dict[Any, int] = dict(END_PARENTS.rows(parents=parents))
+        START_PARENTS.send(parents=parents)
+        ended: dict[Any, int] = dict(END_PARENTS.send(parents=parents))
         done.succeeded += ended.get(TaskState.SUCCEEDED, 0)
         done.failed += ended.get(TaskState.FAILED, 0)
         done.cancelled += ended.get(TaskState.CANCELLED, 0)

@@ -3,11 +3,12 @@
 from django.db import transaction
 
 from governance.kernel import sql
+from orbit.conductor.task_events import EVENTS
 from orbit.errors import InvalidTransition
 from orbit.models import ConductorRun
 from orbit.states import TaskState
 
-REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors")
+REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors", events=EVENTS)
 _FINAL = (TaskState.SUCCEEDED, TaskState.CANCELLED)
 
 
@@ -27,7 +28,7 @@ def reopen_ancestors(run_id: str, parent_id: str | None) -> None:
             raise InvalidTransition(
                 f"The run {run_id} is being deleted by retention: its tasks can't be retried."
             )
-        for task_id, state in REOPEN_ANCESTORS.rows(parent_id=parent_id) if parent_id else ():
+        for task_id, state in REOPEN_ANCESTORS.send(parent_id=parent_id) if parent_id else ():
             if state in _FINAL:
                 raise InvalidTransition(
                     f"The task {task_id}, above this one, is {state}: this one can't be retried."

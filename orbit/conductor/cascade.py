@@ -1,7 +1,7 @@
 """Cancel the open tasks under a parent or a run, in bounded batches.
 
 ``is_cancelling`` says that there are some, and ``cancelled_up_to`` how far the last batch came.
-A child that is a parent itself leaves a tally, by which aggregate begins with its children.
+A child that is a parent itself is noted in the tallies, by which aggregate begins with its children.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from governance.kernel import sql
+from orbit.conductor.task_events import EVENTS
 from orbit.models import ConductorParent, ConductorRun
 
 NEXT_CANCELLING_PARENT = sql.load(__name__, "next_cancelling_parent")
 NEXT_CANCELLING_RUN = sql.load(__name__, "next_cancelling_run")
-CANCEL_TASKS = sql.fragment(__name__, "cancel_tasks")
+CANCEL_TASKS = sql.fragment(__name__, "cancel_tasks", events=EVENTS)
 CANCEL_CHILDREN = sql.load(__name__, "cancel_children", cancel=CANCEL_TASKS)
 CANCEL_ROOTS = sql.load(__name__, "cancel_roots", cancel=CANCEL_TASKS)
 
@@ -59,18 +60,14 @@ def cancel_batch_of_children() -> Batch:
 
 def cancel_roots(run_id: str, up_to: int) -> Batch:
     """Cancel open roots after the index ``up_to``. The caller has locked the run."""
-    last, tasks, is_last = CANCEL_ROOTS.one(id=run_id, up_to=up_to, tasks=BATCH) or (up_to, 0, True)
+    ((last, tasks, is_last),) = CANCEL_ROOTS.send(id=run_id, up_to=up_to, tasks=BATCH)
     ConductorRun.objects.filter(pk=run_id).update(cancelled_up_to=last, is_cancelling=not is_last)
     return Batch(tasks, moved=is_last or last > up_to)
 
 
 def _cancel_children(parent_id: str, up_to: int) -> Batch:
     # A statement after the one that locks: it sees the children of a fan-out that came before.
-    last, tasks, is_last = CANCEL_CHILDREN.one(id=parent_id, up_to=up_to, tasks=BATCH) or (
-        up_to,
-        0,
-        True,
-    )
+    ((last, tasks, is_last),) = CANCEL_CHILDREN.send(id=parent_id, up_to=up_to, tasks=BATCH)
     changed = {"cancelled_up_to": last, "is_cancelling": not is_last}
     if is_last:
         changed["is_fanned_out"] = True  # no more children

@@ -22,6 +22,8 @@ from orbit.models import ConductorRun
 
 MAX_LIMIT = 1_000
 MAX_LEASE_SECONDS = 3_600
+#: Of a claim that doesn't say.
+LEASE_SECONDS = 30
 #: The inputs of one claim, together, in bytes; one task is given in any case.
 _LARGEST = 8 * 1024 * 1024
 #: Statements of one claim at most: tasks that it meets and cancels aren't given.
@@ -76,7 +78,7 @@ def claim(
     actor: Actor,
     worker: str,
     limit: int = 1,
-    lease_seconds: int = 30,
+    lease_seconds: int = LEASE_SECONDS,
     run_id: str | None = None,
 ) -> list[Claimed]:
     """Take up to ``limit`` ready tasks, those of higher priority first; never the same twice.

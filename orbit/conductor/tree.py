@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HELD_TASKS = sql.load(__name__, "held_tasks")
 #: Rows of a table on a page.
 LISTED = 50
+#: So few tasks are clear by their names: they get no squares.
+NO_SQUARES = LISTED // 2
 #: Of so many leases, those of a run are shown.
 LEASES_LOOKED_AT = 10_000
 _ERROR_CHARACTERS = 300
@@ -153,11 +155,12 @@ def _siblings(run_id: str, parent_id: str | None, at: int) -> Siblings:
         tasks = ConductorTask.objects.filter(parent_id=parent_id)
     highest = tasks.aggregate(last=Max("index"))["last"] or 0
     at = min(max(at, 1), max(highest, 1))
-    page = (
-        grid.of_roots(run_id, highest=highest, at=at)
-        if parent_id is None
-        else grid.of_children(parent_id, highest=highest, at=at)
-    )
+    if highest <= NO_SQUARES:
+        page = Grid(1, 1, highest, highest, [])
+    elif parent_id is None:
+        page = grid.of_roots(run_id, highest=highest, at=at)
+    else:
+        page = grid.of_children(parent_id, highest=highest, at=at)
     listed = _narrow(tasks.filter(index__gte=at).order_by("index"))[:LISTED]
     return Siblings(page, _nodes(run_id, listed))
 

@@ -30,6 +30,7 @@ from orbit.records import partitions
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
+from orbit_site.processes.conductor import Conductor
 from orbit_site.processes.forwarder import Forwarder
 from orbit_site.processes.listener import Listener
 from telemetry import database as telemetry
@@ -74,7 +75,7 @@ class Maintenance:
         self._request_lone_worker = request_lone_worker
         self._log = ThrottledLog(log.warning)
         self._backoff, self._suspected = 0.0, SuspectedCursor()
-        self.forwarder = Forwarder()
+        self.forwarder, self.conductor = Forwarder(), Conductor()
         self.tasks = self._periodic_tasks()
 
     def run_due(self, now: float) -> None:
@@ -137,6 +138,7 @@ class Maintenance:
             PeriodicTask("Can't save the endpoints", MINUTE, newest(enqueue.restore_configured)),
             PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
             self._forward_events(),
+            PeriodicTask("Can't watch the conductor's upkeep", SECOND, self.conductor.watch),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
@@ -208,6 +210,7 @@ def run(
             periodic.gate_changed()
     listener.close()
     periodic.forwarder.end(PHASE_SECONDS)
+    periodic.conductor.end(PHASE_SECONDS)
     _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
     # Only this process was asked to end: the supervisor starts another, which keeps the row.
     if not stopping():

@@ -17,6 +17,7 @@ from tests.support.configuration import profile, run_profile
 
 PASSWORD = "another-long-1"
 REASON = {"reason": "because"}
+WORK = "events tell what workers do (docs/telemetry.md)"
 
 #: Makes the objects of an action, and returns the action itself, which returns the response.
 Prepare = Callable[[Installation], Callable[[], Any]]
@@ -97,6 +98,9 @@ ROUTES: dict[str, Prepare] = {
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
     ),
+    "POST conductor/runs/<str:conductor_run_id>/cancel": post(
+        "/conductor/runs/{}/cancel", lambda installation: installation.conductor_run().pk, **REASON
+    ),
     "POST dead-letters/<uuid:letter_id>/requeue": post(
         "/dead-letters/{}/requeue", Installation.dead_letter, **REASON
     ),
@@ -116,6 +120,12 @@ ROUTES: dict[str, Prepare] = {
         "/cycles/{}/rerun", Installation.finished_cycle, **REASON
     ),
     "POST cycles/rerun": post("/cycles/rerun", Installation.finished_cycle, filter={}, **REASON),
+    "POST conductor/tasks/<str:conductor_task_id>/cancel": post(
+        "/conductor/tasks/{}/cancel", Installation.conductor_task, **REASON
+    ),
+    "POST conductor/tasks/<str:conductor_task_id>/retry": post(
+        "/conductor/tasks/{}/retry", Installation.failed_conductor_task, **REASON
+    ),
     "POST run-profiles/trigger": post("/run-profiles/trigger"),
     "POST run-profiles/trigger: some": post(
         "/run-profiles/trigger", run_profile_ids=["r1"], **REASON
@@ -188,6 +198,13 @@ ROUTES: dict[str, Prepare] = {
 }
 #: Routes that leave no audit entry though they take a body, each with the reason.
 SILENT_ROUTES: dict[str, str] = {
+    "POST conductor/tasks/claim": WORK,
+    "POST conductor/tasks/complete": WORK,
+    "POST conductor/tasks/heartbeat": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/heartbeat": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/complete": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/fail": WORK,
+    "POST conductor/tasks/<str:conductor_task_id>/release": WORK,
     "POST telemetry/events": "reports of scripts are no actions (docs/telemetry.md)",
 }
 

@@ -24,6 +24,8 @@ from orbit.cycles.rerun import single
 from orbit.dispatch import bulk
 from orbit.errors import CycleActive
 from orbit.models import (
+    ConductorRun,
+    ConductorTask,
     CronTick,
     CycleRun,
     DeadLetterDispatch,
@@ -41,7 +43,9 @@ from tests.support.telemetry_rows import create_one_of_each
 
 HIDDEN = "hidden-ns"
 MISSING_NUMBER = 987_654_321
+MISSING_ULID = "0" * 26
 REASON = {"reason": "mine"}
+TOKEN = {"lease_token": "5d2c0c4e-2c3c-4a7b-9f3e-1d6f0a4b8c21"}
 AT = "2026-01-31T06:00:00Z"
 PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 
@@ -49,6 +53,8 @@ PATCH = [{"op": "replace", "path": "/state", "value": "disabled"}]
 HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "cycle_id": lambda: CycleRun.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "action_id": lambda: AutonomyAction.objects.get(namespace=HIDDEN).pk,
+    "conductor_run_id": lambda: ConductorRun.objects.get(namespace=HIDDEN).pk,
+    "conductor_task_id": lambda: ConductorTask.objects.get(namespace=HIDDEN).pk,
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
@@ -64,6 +70,15 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
 }
 #: Bodies that name something hidden, for routes that write. Needed if the route has no id.
 BODIES: dict[str, list[dict[str, Any]]] = {
+    **{
+        f"POST conductor/tasks/<str:conductor_task_id>/{verb}": [{**TOKEN, **more}]
+        for verb, more in {
+            "heartbeat": {},
+            "complete": {"output": 1},
+            "fail": {"error": "mine"},
+            "release": {},
+        }.items()
+    },
     "POST cycles/trigger": [
         {"namespace": HIDDEN},
         {"run_profile_id": "hidden-rp"},
@@ -75,6 +90,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"filter": {"run_profile_id": "hidden-rp"}, "dry_run": True},
     ],
     "POST cycles/<uuid:cycle_id>/rerun": [REASON, {"dry_run": True}],
+    "POST conductor/runs": [{"name": "r", "namespace": HIDDEN, "tasks": [{"name": "t"}]}],
     "POST run-profiles/trigger": [
         {"run_profile_ids": ["hidden-rp"]},
         {"run_profile_ids": ["open-rp", "hidden-rp"]},
@@ -111,7 +127,12 @@ WORKSPACE_ROUTES = {
     "POST governance/namespaces",
 }
 #: Routes that answer 202 with a verdict for each object, which tests of their own check.
-VERDICT_ROUTES = {"POST telemetry/events"}
+VERDICT_ROUTES = {
+    "POST telemetry/events",
+    "POST conductor/tasks/claim",
+    "POST conductor/tasks/complete",
+    "POST conductor/tasks/heartbeat",
+}
 #: Routes that don't depend on namespaces.
 INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
 #: Routes that need these parameters.

@@ -19,7 +19,7 @@ from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
 from governance.namespaces import halts, pauses
 from orbit.dispatch import bulk
-from orbit.models import ConductorRun, Profile, RunProfile
+from orbit.models import ConductorRun, ConductorTask, Profile, RunProfile
 from orbit.profiles.kinds import PROFILE
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
@@ -49,6 +49,16 @@ class Installation:
 
     def cycle(self) -> Any:
         return active_cycle("a")
+
+    def conductor_task(self) -> str:
+        return ConductorTask.objects.get(run=self.conductor_run()).pk
+
+    def failed_conductor_task(self) -> str:
+        """The id of a task that has failed for good."""
+        task = self.conductor_task()
+        for state in ("RUNNING", "FAILED"):
+            ConductorTask.objects.filter(pk=task).update(state=state, ready=False, attempt=1)
+        return task
 
     def conductor_run(self) -> ConductorRun:
         return ConductorRun.objects.get(pk=conductor.run({"name": "t"}, namespace="a").id)

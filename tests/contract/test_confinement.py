@@ -37,6 +37,7 @@ from tests.contract.hidden import (
     HIDDEN_IDS,
     INDEPENDENT_ROUTES,
     MISSING_NUMBER,
+    MISSING_ULID,
     OWN_FORMS,
     REASON,
     REQUIRED_QUERY,
@@ -408,6 +409,7 @@ def _hidden_url(route: str) -> str:
 def _url_and_twin(path: str) -> tuple[str, str]:
     """Return the URL, and the same one with a missing id or name."""
     twin = re.sub(r"[0-9a-f-]{36}", MISSING_ID, path.replace("hidden-", "nowhere-"))
+    twin = re.sub(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b", MISSING_ULID, twin)
     return f"/{path}", "/" + re.sub(
         r"((?:audit-trail|profile|runprofile)/)\d+", rf"\g<1>{MISSING_NUMBER}", twin
     )
@@ -422,7 +424,10 @@ def _without_names(answer: Any) -> tuple[int, str]:
     names = [str(make()) for name, make in HIDDEN_IDS.items() if name != "number"]
     text = plain(answer.content).replace("nowhere-", "hidden-")
     return answer.status_code, re.sub(
-        "|".join(rf"\b{re.escape(name)}\b" for name in [*names, MISSING_ID, str(MISSING_NUMBER)]),
+        "|".join(
+            rf"\b{re.escape(name)}\b"
+            for name in [*names, MISSING_ID, MISSING_ULID, str(MISSING_NUMBER)]
+        ),
         "ID",
         text,
     )

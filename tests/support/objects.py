@@ -23,7 +23,7 @@ from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from orbit.states import Tick
-from tests.support import advisory_signals
+from tests.support import advisory_signals, conductor
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -52,9 +52,12 @@ def create_objects(settings: Any) -> dict[str, Any]:
     LoginAttempt.objects.create(
         name="vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
+    made = conductor.run({"name": "t"}, namespace="a")
     return {
         "signal_id": str(compute.compute(actor=SYSTEM).signals[0].pk),
         "action_id": str(advisory_signals.action("p1", "a").pk),
+        "conductor_run_id": made.id,
+        "conductor_task_id": made.tasks[0].id,
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "proposal_id": create_proposal(),

@@ -28,7 +28,8 @@ changed AS (
         finished_at = statement_timestamp()
     WHERE t.id IN (SELECT id FROM locked)
     RETURNING t.*
-)
+),
+{{events}}
 SELECT coalesce(
         (SELECT min(o.index) - 1 FROM open o WHERE o.id NOT IN (SELECT id FROM locked)),
         (SELECT max(n.index) FROM next n),

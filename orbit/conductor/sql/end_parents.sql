@@ -39,13 +39,14 @@ changed AS (
     SET state = d.state,
         finished_at = statement_timestamp(),
         error = CASE WHEN d.state = 'FAILED'
-            THEN format('%%s of its %%s children failed.', d.failed, d.children) END
+            THEN format('%s of its %s children failed.', d.failed, d.children) END
     FROM decided d
     WHERE t.id = d.task_id
       AND d.state IS NOT NULL
       AND t.state = 'RUNNING'   -- a cancel may have come first
     RETURNING t.*
 ),
+{{events}},
 cancel_the_others AS (
     UPDATE orbit_conductorparent p
     SET is_cancelling = true, cancelled_up_to = 0

@@ -22,6 +22,7 @@ changed AS (
     WHERE t.id IN (SELECT id FROM locked WHERE state = 'FAILED')
     RETURNING t.*
 ),
+{{events}},
 not_cancelling AS (
     UPDATE orbit_conductorparent p
     SET is_cancelling = false

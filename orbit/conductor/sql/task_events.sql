@@ -8,7 +8,7 @@ events AS (
         -- 12 bits of what follows them.
         encode(
             overlay(uuid_send(gen_random_uuid())
-                PLACING int8send((m.us / 1000 << 16) | x'7000'::bigint | m.us % 1000 * 4)
+                PLACING int8send((m.us / 1000 << 16) | x'7000'::bigint | mod(m.us, 1000) * 4)
                 FROM 1 FOR 8),
             'hex')::uuid,
         m.at,

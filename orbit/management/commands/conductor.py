@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
-from orbit.conductor import create
+from orbit.conductor import aggregate, create
 
 
 class Command(OrbitCommand):
@@ -21,6 +21,11 @@ class Command(OrbitCommand):
         creation.add_argument("file", help="The document, as for POST /conductor/runs; - is stdin.")
         creation.add_argument("--json", action="store_true")
         creation.set_defaults(call=self._create)
+        aggregation = actions.add_parser(
+            "aggregate", help="End parents and runs by their children, until nothing is left to do."
+        )
+        aggregation.add_argument("--json", action="store_true")
+        aggregation.set_defaults(call=self._aggregate)
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["call"](options)
@@ -33,3 +38,22 @@ class Command(OrbitCommand):
             self.print_json({"id": created.id, "state": created.state})
         else:
             self.say(f"run {created.id} created with {len(created.tasks)} tasks")
+
+    def _aggregate(self, options: dict[str, Any]) -> None:
+        done = aggregate.run_to_end()
+        if options["json"]:
+            self.print_json(
+                {
+                    "succeeded": done.succeeded,
+                    "failed": done.failed,
+                    "cancelled": done.cancelled,
+                    "runs_ended": done.runs_ended,
+                    "tasks_cancelled": done.tasks_cancelled,
+                }
+            )
+        else:
+            self.say(
+                f"parents: {done.succeeded} succeeded, {done.failed} failed, "
+                f"{done.cancelled} cancelled; runs ended: {done.runs_ended}; "
+                f"tasks cancelled under them: {done.tasks_cancelled}"
+            )

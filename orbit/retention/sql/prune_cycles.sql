@@ -1,6 +1,6 @@
 -- Delete the next cycles that finished long ago, with all that is theirs. The foreign keys are
--- checked at the end of the transaction, so the order of the parts doesn't matter. Whoever re-runs
--- a cycle holds its row: then the whole family waits for the next prune.
+-- checked at the end of the transaction, so the order of the parts doesn't matter. A re-run
+-- of a cycle holds its row: then the whole family waits for the next prune.
 -- The row: how far this batch looked, what was deleted, why others were kept, whom to ask about.
 -- params: until timestamptz, after_at timestamptz, after_id uuid, limit int,
 -- params: profiles text[], namespaces text[], froms timestamptz[], tos timestamptz[]

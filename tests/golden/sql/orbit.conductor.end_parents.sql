@@ -14,12 +14,19 @@ FROM orbit_conductortally w
 WHERE w.run_id = c.run_id
 AND w.parent_id = c.task_id) THEN NULL WHEN c.failed > c.tolerated THEN 'FAILED' WHEN c.cancelled > 0 THEN 'CANCELLED' ELSE 'SUCCEEDED' END AS state
 FROM counted c), changed AS (UPDATE orbit_conductortask t
-SET state = d.state, finished_at = statement_timestamp(), error = CASE WHEN d.state = 'FAILED' THEN format('%%s of its %%s children failed.', d.failed, d.children) END
+SET state = d.state, finished_at = statement_timestamp(), error = CASE WHEN d.state = 'FAILED' THEN format('%s of its %s children failed.', d.failed, d.children) END
 FROM decided d
 WHERE t.id = d.task_id
 AND d.state IS NOT NULL
 AND t.state = 'RUNNING'
-RETURNING t.*), cancel_the_others AS (UPDATE orbit_conductorparent p
+RETURNING t.*), events AS (INSERT INTO telemetry_outboxevent (id, occurred_at, name, namespace, session_id, task_id, level, duration_ms, metadata)
+SELECT encode(overlay(uuid_send(gen_random_uuid()) PLACING int8send((m.us / 1000 << 16) | x'7000'::bigint | mod(m.us, 1000) * 4)
+FROM 1 FOR 8), 'hex')::uuid, m.at, CASE c.state WHEN 'RUNNING' THEN 'task_start' WHEN 'CANCELLED' THEN 'decision' ELSE 'task_end' END, c.namespace, c.run_id, c.id, CASE c.state WHEN 'FAILED' THEN 'error' ELSE 'info' END, CASE WHEN c.state IN ('SUCCEEDED', 'FAILED') THEN greatest(0, extract(epoch
+FROM m.at - c.started_at) * 1000)::float8 END, CASE c.state WHEN 'RUNNING' THEN jsonb_build_object('title', c.name, 'priority', c.priority) WHEN 'CANCELLED' THEN jsonb_build_object('status', 'cancelled') ELSE jsonb_build_object('success', c.state = 'SUCCEEDED') END
+FROM changed c CROSS
+JOIN LATERAL (SELECT n.at, (extract(epoch
+FROM n.at) * 1000000)::bigint AS us
+FROM (SELECT clock_timestamp() AS at, c.id OFFSET 0) AS n OFFSET 0) AS m), cancel_the_others AS (UPDATE orbit_conductorparent p
 SET is_cancelling = true, cancelled_up_to = 0
 FROM decided d
 WHERE p.task_id = d.task_id

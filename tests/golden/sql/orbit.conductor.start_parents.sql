@@ -1,10 +1,22 @@
-WITH changed AS (UPDATE orbit_conductortask t
-SET state = 'RUNNING', started_at = statement_timestamp()
-FROM orbit_conductorparent p
-WHERE t.id = ANY(%(parents)s::text[])
+WITH complete AS (UPDATE orbit_conductorparent p
+SET is_fanned_out = true
+FROM orbit_conductortask t
+WHERE p.task_id = ANY(%(parents)s::text[])
+AND p.fanned_out = p.fanout
+AND t.id = p.task_id
 AND t.state = 'PENDING'
-AND p.task_id = t.id
-AND p.is_fanned_out
-RETURNING t.*)
+RETURNING p.task_id), changed AS (UPDATE orbit_conductortask t
+SET state = 'RUNNING', started_at = statement_timestamp()
+WHERE t.id IN (SELECT task_id
+FROM complete)
+AND t.state = 'PENDING'
+RETURNING t.*), events AS (INSERT INTO telemetry_outboxevent (id, occurred_at, name, namespace, session_id, task_id, level, duration_ms, metadata)
+SELECT encode(overlay(uuid_send(gen_random_uuid()) PLACING int8send((m.us / 1000 << 16) | x'7000'::bigint | mod(m.us, 1000) * 4)
+FROM 1 FOR 8), 'hex')::uuid, m.at, CASE c.state WHEN 'RUNNING' THEN 'task_start' WHEN 'CANCELLED' THEN 'decision' ELSE 'task_end' END, c.namespace, c.run_id, c.id, CASE c.state WHEN 'FAILED' THEN 'error' ELSE 'info' END, CASE WHEN c.state IN ('SUCCEEDED', 'FAILED') THEN greatest(0, extract(epoch
+FROM m.at - c.started_at) * 1000)::float8 END, CASE c.state WHEN 'RUNNING' THEN jsonb_build_object('title', c.name, 'priority', c.priority) WHEN 'CANCELLED' THEN jsonb_build_object('status', 'cancelled') ELSE jsonb_build_object('success', c.state = 'SUCCEEDED') END
+FROM changed c CROSS
+JOIN LATERAL (SELECT n.at, (extract(epoch
+FROM n.at) * 1000000)::bigint AS us
+FROM (SELECT clock_timestamp() AS at, c.id OFFSET 0) AS n OFFSET 0) AS m)
 SELECT count(*)::int
 FROM changed

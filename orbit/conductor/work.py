@@ -1,0 +1,89 @@
+"""What users do to one task: retry it, cancel it. Each leaves an audit entry."""
+
+from governance import audit
+from governance.access.actors import Actor
+from governance.access.roles import Scope
+from governance.audit.actions import Action
+from governance.kernel import sql
+from orbit.conductor import ancestors, reading
+from orbit.conductor.task_events import EVENTS
+from orbit.errors import InvalidTransition
+from orbit.models import ConductorRun, ConductorTask
+from orbit.states import TASK, TaskState
+
+CANCEL_TASK = sql.load(
+    __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
+)
+RETRY_TASK = sql.load(__name__, "retry_task")
+RETRY_CHILDREN = sql.load(__name__, "retry_children")
+
+
+def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
+    """Let a task that has failed for good be claimed once more, or those that failed under it.
+
+    The failed tasks above it and its run are RUNNING again. Raises TaskUnknown, and
+    InvalidTransition if it didn't fail, or something above it has succeeded or was cancelled.
+    """
+    actor.require(Scope.OPERATE)
+    task = reading.find_task(task_id, actor=actor)
+    with audit.transaction():
+        # A parent is its own first "ancestor": it runs again too.
+        above = task.pk if task.is_parent else task.parent_id
+        _lock_run(task)
+        task.refresh_from_db()
+        if task.state != TaskState.FAILED:
+            raise InvalidTransition(
+                f"The task {task.pk} is {task.state}: only a failed one can be."
+            )
+        if task.ready:
+            raise InvalidTransition(f"The task {task.pk} will be tried again by itself.")
+        ancestors.reopen_ancestors(task.run_id, above)
+        if not _make_ready(task):
+            raise InvalidTransition(
+                f"Under the task {task.pk} nothing has failed that could be retried."
+            )
+        _audit(Action.CONDUCTOR_TASK_RETRIED, task, actor=actor, reason=reason)
+    task.refresh_from_db()
+    return task
+
+
+def cancel(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
+    """Cancel a task at once, and what is open under it soon. A worker that has it loses its lease.
+
+    Raises TaskUnknown, and InvalidTransition if it has ended.
+    """
+    actor.require(Scope.OPERATE)
+    task = reading.find_task(task_id, actor=actor)
+    with audit.transaction():
+        _lock_run(task)
+        task.refresh_from_db()
+        if not CANCEL_TASK.rows(id=task.pk):
+            task.refresh_from_db()
+            raise InvalidTransition(f"The task {task.pk} has ended: it is {task.state}.")
+        _audit(Action.CONDUCTOR_TASK_CANCELLED, task, actor=actor, reason=reason)
+    task.refresh_from_db()
+    return task
+
+
+def _lock_run(task: ConductorTask) -> None:
+    # First, as aggregate does: it ends nothing of the run meanwhile, and neither deadlocks.
+    ConductorRun.objects.select_for_update(no_key=True).get(pk=task.run_id)
+
+
+def _make_ready(task: ConductorTask) -> bool:
+    if not task.is_parent:
+        return bool(RETRY_TASK.rows(id=task.pk))
+    ((children,),) = RETRY_CHILDREN.rows(id=task.pk, run_id=task.run_id)
+    return bool(children)
+
+
+def _audit(action: Action, task: ConductorTask, *, actor: Actor, reason: str) -> None:
+    audit.record(
+        action,
+        actor=actor.name,
+        object_id=task.pk,
+        namespace=task.namespace,
+        before={"state": task.state},
+        after={"name": task.name, "run_id": task.run_id},
+        reason=reason,
+    )

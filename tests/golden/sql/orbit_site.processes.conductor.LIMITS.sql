@@ -1,0 +1,2 @@
+SET statement_timeout = '60s';
+SET lock_timeout = '2s'
