@@ -210,7 +210,7 @@ def run(testbed: Testbed) -> None:
     testbed.violations += fleet.end()
     accepted = {run: kind for load in loads for run, kind in load.accepted.items()}
     audit = ConductorAudit(testbed, accepted, fleet.effects, housekeeping.forgotten)
-    testbed.violations += [*audit.look(), *Audit(testbed).look()]
+    testbed.violations += [*audit.reconcile(), *audit.look(), *Audit(testbed).look()]
     testbed.notes.append(audit.summary())
 
 

@@ -10,6 +10,9 @@ import pytest
 from django.db import connection
 
 from orbit.conductor import aggregate
+from orbit_site.processes.postgres import Server
+from telemetry.models import OutboxEvent
+from tests.support import database
 from tests.support.conductor_tree import Tree, cancel, end, states, wrong_counts
 from tests.support.project import PROJECT
 
@@ -44,6 +47,34 @@ for line in sys.stdin:
         aggregate_and_die(int(line))
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+# Ten children aggregate in small passes. Each is killed at a random moment after its first one.
+KILLED_AT_RANDOM = """
+import os, random, signal, threading
+import django
+django.setup()
+from orbit.conductor import aggregate
+aggregate.RUNS, aggregate.TALLIES = 2, 2
+
+def work(number):
+    while not aggregate.run_aggregate_once(passes=1).did_something and aggregate.has_work():
+        pass
+    seconds = random.Random(number).uniform(0, 0.3)
+    threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGKILL]).start()
+    while True:
+        aggregate.run_aggregate_once(passes=1)
+
+pids = []
+for number in range(10):
+    pid = os.fork()
+    if not pid:
+        try:
+            work(number)
+        finally:
+            os._exit(1)
+    pids.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in pids] == [signal.SIGKILL] * 10
 """
 
 
@@ -104,6 +135,45 @@ def test_an_aggregator_killed_after_any_statement_loses_and_doubles_nothing() ->
         else:
             pytest.fail("the aggregator did not end by itself")
         killed.stdin.close()
+
+
+def test_ten_aggregators_killed_at_random_count_exactly_and_end_each_parent_once(
+    server: Server, committed: str
+) -> None:
+    trees = [Tree() for _ in range(3)]
+    tops = [tree.parent() for tree in trees]
+    middles = [
+        [tree.parent(top, "fail_fast") for _ in range(3)]
+        for tree, top in zip(trees, tops, strict=True)
+    ]
+    for tree, parents in zip(trees, middles, strict=True):
+        for parent in parents:
+            *leaves, last = tree.leaves(20, parent)
+            for leaf in leaves:
+                end("SUCCEEDED", [leaf])
+            end("FAILED" if parent == parents[-1] else "SUCCEEDED", [last])
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_RANDOM],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            **database.environment(server, committed),
+            "DJANGO_SETTINGS_MODULE": "orbit_site.settings",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert wrong_counts() == []
+    aggregate.run_to_end()  # a killed one's statement may still run: its tallies come later
+    assert wrong_counts() == []
+    assert [states(parents) for parents in middles] == [["SUCCEEDED", "SUCCEEDED", "FAILED"]] * 3
+    assert (states(tops), {tree.state for tree in trees}) == (["FAILED"] * 3, {"FAILED"})
+    ended = OutboxEvent.objects.filter(name="task_end").values_list("task_id", flat=True)
+    parents = sorted([*tops, *(parent for group in middles for parent in group)])
+    assert sorted(ended) == parents
 
 
 def test_tasks_that_end_while_their_parent_is_cancelled_are_counted_once() -> None:
