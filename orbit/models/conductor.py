@@ -197,11 +197,6 @@ class ConductorTask(models.Model):
                 condition=models.Q(state="FAILED", parent__isnull=False),
                 name="conductor_child_failed",
             ),
-            models.Index(
-                fields=["run", "index"],
-                condition=models.Q(parent__isnull=True),
-                name="conductor_task_root",
-            ),
         ]
 
     def __str__(self) -> str:
