@@ -79,7 +79,7 @@ def test_a_run_whose_process_was_killed_is_done_once_in_its_interval(
     work = periodic.Work(prune_queue.TYPE, periodic.Every.DAY, prune_queue.run_slice)
     started = periodic.start_due([work], wake=lambda run: None)
     assert len(started) == (status is None)
-    # Nobody was woken. It was due a while ago.
+    # Its wake-up is lost, and it was due a while ago.
     runs.update(next_due_at=Now() - timedelta(minutes=1))
     found = reconcile()
     assert found.progress["operations"] == {"found": 1, "mended": 1}
