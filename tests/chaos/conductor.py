@@ -18,7 +18,7 @@ from tests.chaos.audit import Audit
 from tests.chaos.conductor_audit import RECORD, ConductorAudit
 from tests.chaos.conductor_load import READY, Load
 from tests.chaos.fleet import LIMIT, Late, Member, until
-from tests.chaos.housekeeping import Housekeeping
+from tests.chaos.housekeeping import LONGEST_COMMAND, Housekeeping
 from tests.chaos.storms import CUT
 from tests.chaos.testbed import Testbed
 from tests.support import callers, database, processes
@@ -28,6 +28,8 @@ WORKERS, CALLERS = 4, ("ann", "bob", "eve")
 NAMES = [f"c{number}" for number in range(8)]
 #: Of the last kill: what was lost has to be found and done.
 SETTLED = 180.0
+#: Of the end of a thread: commands and callers end what they have begun.
+LONGEST_PART = 2 * LONGEST_COMMAND
 UNDONE = """SELECT concat_ws(', ',
     (SELECT 'runs: ' || count(*) FROM orbit_conductorrun
         WHERE finished_at IS NULL OR is_cancelling HAVING count(*) > 0),
@@ -265,8 +267,8 @@ class _Part(threading.Thread):
 
     def finish(self) -> None:
         """Wait for its end. Raises what it raised."""
-        self.join(3 * LIMIT)
+        self.join(LONGEST_PART)
         if self.is_alive():
-            raise Late(f"a part of the load doesn't end (after {3 * LIMIT:g} s)")
+            raise Late(f"a part of the load doesn't end (after {LONGEST_PART:g} s)")
         if self._error is not None:
             raise self._error

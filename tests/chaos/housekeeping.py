@@ -13,6 +13,11 @@ from tests.support import database
 
 #: Days that everything is kept.
 KEPT = 30
+#: A command that takes longer hangs, also on a busy machine.
+LONGEST_COMMAND = 300.0
+SESSIONS = """SELECT pid, application_name, state, wait_event_type, pg_blocking_pids(pid)::text,
+    now() - query_start, left(query, 200)
+FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"""
 HASTEN = "UPDATE governance_periodicwork SET next_due_at = now() WHERE every <> 'day'"
 AGE = """UPDATE orbit_conductorrun SET finished_at = finished_at - %s * interval '1 day'
 WHERE id IN (SELECT id FROM orbit_conductorrun
@@ -75,10 +80,13 @@ class Housekeeping:
                 stderr=output,
             )
         try:
-            return command.wait(120 if seconds is None else seconds)
+            return command.wait(LONGEST_COMMAND if seconds is None else seconds)
         except subprocess.TimeoutExpired:
+            sessions = self.testbed.query(SESSIONS) if seconds is None else []
             self.testbed.kill(command.pid)
             code = command.wait()
             if seconds is None:
-                raise AssertionError(f"{' '.join(words)} doesn't end: {log.read_text()}") from None
+                raise AssertionError(
+                    f"{' '.join(words)} doesn't end: {log.read_text()} {sessions}"
+                ) from None
             return code

@@ -67,7 +67,7 @@ SCENARIOS: dict[str, Scenario] = {
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),
     "clock-jump": Scenario(clocks.jump, seconds=240),
-    "conductor": Scenario(conductor.run, seconds=600, load_seconds=60),
+    "conductor": Scenario(conductor.run, seconds=900, load_seconds=60),
     "full-disk": Scenario(disk.full, VOLUME, 180),
 }
 
