@@ -15,7 +15,7 @@ CANCEL_TASK = sql.load(
     __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
 )
 RETRY_TASK = sql.load(__name__, "retry_task")
-RETRY_CHILDREN = sql.load(__name__, "retry_children")
+RETRY_CHILDREN = sql.load(__name__, "retry_children", events=EVENTS)
 
 
 def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
