@@ -8,7 +8,9 @@ from orbit.errors import InvalidTransition
 from orbit.models import ConductorRun
 from orbit.states import TaskState
 
-REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors", events=EVENTS)
+REOPEN_ANCESTORS = sql.load(
+    __name__, "reopen_ancestors", events=EVENTS, goes_on=sql.fragment(__name__, "goes_on")
+)
 _FINAL = (TaskState.SUCCEEDED, TaskState.CANCELLED)
 
 

@@ -5,7 +5,7 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel import sql
-from orbit.conductor import ancestors, reading
+from orbit.conductor import ancestors, reading, retrying
 from orbit.conductor.task_events import EVENTS
 from orbit.errors import InvalidTransition
 from orbit.models import ConductorRun, ConductorTask
@@ -15,12 +15,12 @@ CANCEL_TASK = sql.load(
     __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
 )
 RETRY_TASK = sql.load(__name__, "retry_task")
-RETRY_CHILDREN = sql.load(__name__, "retry_children")
 
 
 def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
     """Let a task that has failed for good be claimed once more, or those that failed under it.
 
+    Under a parent the first batch is retried at once, the others soon.
     The failed tasks above it and its run are RUNNING again. Raises TaskUnknown, and
     InvalidTransition if it didn't fail, or something above it has succeeded or was cancelled.
     """
@@ -73,8 +73,7 @@ def _lock_run(task: ConductorTask) -> None:
 def _make_ready(task: ConductorTask) -> bool:
     if not task.is_parent:
         return bool(RETRY_TASK.rows(id=task.pk))
-    ((children,),) = RETRY_CHILDREN.rows(id=task.pk, run_id=task.run_id)
-    return bool(children)
+    return retrying.retry_children(task.pk)
 
 
 def _audit(action: Action, task: ConductorTask, *, actor: Actor, reason: str) -> None:

@@ -40,7 +40,9 @@ class Tree:
 
     def parent(self, under: str | None = None, policy: str = "wait_all", **columns: Any) -> str:
         (task_id,) = self._insert(1, under, is_parent=True, ready=False)
-        ConductorParent.objects.create(task_id=task_id, failure_policy=policy, **columns)
+        ConductorParent.objects.create(
+            task_id=task_id, namespace=self.namespace, failure_policy=policy, **columns
+        )
         return task_id
 
     def leaves(self, count: int, under: str | None = None) -> list[str]:

@@ -185,7 +185,8 @@ def old_run(children: int) -> str:
             [ULID % 9000, run],  # after its children: handed in with them
         )
         cursor.execute(
-            "INSERT INTO orbit_conductorparent (task_id, failure_policy) VALUES (%s, 'wait_all')",
+            "INSERT INTO orbit_conductorparent (task_id, namespace, failure_policy) "
+            "VALUES (%s, 'eu', 'wait_all')",
             [ULID % 9000],
         )
         for number in range(1, children + 1):
