@@ -14,6 +14,7 @@ from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit.admin import conductor_plot as plot
+from orbit.admin import pruned_search
 from orbit.conductor import counts, run_cancel, sentences, tree, work
 from orbit.conductor.tree import Failed, Place, Siblings
 from orbit.errors import ConductorRunUnknown, TaskUnknown
@@ -49,6 +50,10 @@ class ConductorRunAdmin(ReasonedAdmin):
     search_fields = ("id",)
     search_help_text = "The id of a run"
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        pruned_search.note(request, self.get_queryset(request), of_run=True)
+        return super().changelist_view(request, extra_context)
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
         runs = list(changes.result_list)
@@ -74,8 +79,8 @@ class ConductorRunAdmin(ReasonedAdmin):
                 place=_place(request),
                 opened=request.GET.get("open", ""),
             )
-        except ConductorRunUnknown:
-            raise Http404 from None
+        except ConductorRunUnknown as error:
+            raise pages.NotHere(error.detail) from None
         now = clock.now()
         return pages.draw(
             request,
@@ -148,8 +153,8 @@ class ConductorTaskAdmin(ReasonedAdmin):
             raise Http404
         try:
             page = tree.read_task(object_id, actor=actor_of(request), place=_place(request))
-        except TaskUnknown:
-            raise Http404 from None
+        except TaskUnknown as error:
+            raise pages.NotHere(error.detail) from None
         now, task = clock.now(), page.node.task
         address = reverse("admin:orbit_conductortask_change", args=[task.pk])
         return pages.draw(

@@ -7,8 +7,9 @@ from governance.audit.actions import Action
 from governance.kernel import sql
 from orbit.conductor import ancestors, reading, retrying
 from orbit.conductor.task_events import EVENTS
-from orbit.errors import InvalidTransition
+from orbit.errors import InvalidTransition, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
+from orbit.records import pruned
 from orbit.states import TASK, TaskState
 
 CANCEL_TASK = sql.load(
@@ -67,7 +68,15 @@ def cancel(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
 
 def _lock_run(task: ConductorTask) -> None:
     # First, as aggregate does: it ends nothing of the run meanwhile, and neither deadlocks.
-    ConductorRun.objects.select_for_update(no_key=True).get(pk=task.run_id)
+    # So does retention: it deletes a run from its last tasks to its first, and then the run.
+    run = ConductorRun.objects.select_for_update(no_key=True).filter(pk=task.run_id).first()
+    if run is None:
+        raise TaskUnknown(pruned.unknown("task", task.pk))
+    if run.pruning_since is not None:
+        raise InvalidTransition(
+            f"The run {run.pk} is being deleted by retention since"
+            f" {run.pruning_since:%Y-%m-%d %H:%M} UTC: nothing can be done to its tasks."
+        )
 
 
 def _make_ready(task: ConductorTask) -> bool:

@@ -39,7 +39,8 @@ class Testbed:
     """The testbed of one scenario.
 
     ``accepted``: the cycles that Orbit has accepted. ``strict``: a broken promise about time is a
-    violation. On a busy machine it is not.
+    violation. On a busy machine it is not. ``load_seconds``: how long a load goes on whose scenario
+    has no end of its own.
     """
 
     __test__: ClassVar[bool] = False  # pytest collects classes named Test*
@@ -50,6 +51,7 @@ class Testbed:
     sink: Sink
     chance: random.Random
     strict: bool = True
+    load_seconds: float = 0.0
     accepted: list[UUID] = field(default_factory=list)
     kills: int = 0
     lost: int = 0

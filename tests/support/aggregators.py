@@ -44,6 +44,37 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
+# Ten children aggregate in small passes. Each is killed at a random moment after its first one.
+_AT_RANDOM = """
+import os, random, signal, sys, threading
+import django
+django.setup()
+from django.db import connection
+from orbit.conductor import aggregate
+connection.settings_dict.update({"NAME": sys.argv[1], "HOST": sys.argv[2], "PORT": "",
+    "USER": "orbit_app", "PASSWORD": ""})
+aggregate.RUNS, aggregate.TALLIES = 2, 2
+
+def work(number):
+    while not aggregate.run_aggregate_once(passes=1).did_something and aggregate.has_work():
+        pass
+    seconds = random.Random(number).uniform(0, 0.3)
+    threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGKILL]).start()
+    while True:
+        aggregate.run_aggregate_once(passes=1)
+
+pids = []
+for number in range(10):
+    pid = os.fork()
+    if not pid:
+        try:
+            work(number)
+        finally:
+            os._exit(1)
+    pids.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in pids] == [signal.SIGKILL] * 10
+"""
+
 
 @contextmanager
 def killed_aggregators(*, retry_batch: int = 2_000) -> Iterator[Callable[[int], bool]]:
@@ -73,3 +104,18 @@ def killed_aggregators(*, retry_batch: int = 2_000) -> Iterator[Callable[[int], 
 
         yield aggregate_and_die
         stdin.close()
+
+
+def kill_ten_aggregators_at_random() -> None:
+    """Aggregate in ten processes, each of which is killed at a moment of a fixed seed."""
+    database = connection.settings_dict
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_RANDOM, database["NAME"], database["HOST"]],
+        cwd=PROJECT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "orbit_site.settings"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -7,7 +7,8 @@ from django.db import connection, transaction
 
 from orbit.conductor import aggregate, ancestors, retrying
 from orbit.models import ConductorTask
-from tests.support.aggregators import killed_aggregators
+from telemetry.models import OutboxEvent
+from tests.support.aggregators import kill_ten_aggregators_at_random, killed_aggregators
 from tests.support.conductor_tree import Tree, cancel, end, states, wrong_counts
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -57,6 +58,30 @@ def test_an_aggregator_killed_after_any_statement_loses_and_doubles_nothing() ->
                 break
         else:
             pytest.fail("the aggregator did not end by itself")
+
+
+def test_ten_aggregators_killed_at_random_count_exactly_and_end_each_parent_once() -> None:
+    trees = [Tree() for _ in range(3)]
+    tops = [tree.parent() for tree in trees]
+    middles = [
+        [tree.parent(top, "fail_fast") for _ in range(3)]
+        for tree, top in zip(trees, tops, strict=True)
+    ]
+    for tree, parents in zip(trees, middles, strict=True):
+        for parent in parents:
+            *leaves, last = tree.leaves(20, parent)
+            for leaf in leaves:
+                end("SUCCEEDED", [leaf])
+            end("FAILED" if parent == parents[-1] else "SUCCEEDED", [last])
+    kill_ten_aggregators_at_random()
+    assert wrong_counts() == []
+    aggregate.run_to_end()  # a killed one's statement may still run: its tallies come later
+    assert wrong_counts() == []
+    assert [states(parents) for parents in middles] == [["SUCCEEDED", "SUCCEEDED", "FAILED"]] * 3
+    assert (states(tops), {tree.state for tree in trees}) == (["FAILED"] * 3, {"FAILED"})
+    ended = OutboxEvent.objects.filter(name="task_end").values_list("task_id", flat=True)
+    parents = sorted([*tops, *(parent for group in middles for parent in group)])
+    assert sorted(ended) == parents
 
 
 def test_a_retry_survives_an_aggregator_killed_in_the_middle() -> None:
