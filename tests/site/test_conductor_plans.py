@@ -136,6 +136,7 @@ def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "start_cancelling": {"parents": [ids["done"]]},
         "move_runs": {"runs": [ids["done"]]},
         "aggregate_has_work": {},
+        "upkeep_waits": {},
         "next_cancelling_parent": {"after": ""},
         "next_cancelling_run": {"after": ""},
         "cancel_children": next_ones,

@@ -62,6 +62,7 @@ def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: C
                 "config": "failed",
                 "partitions": "ok",
                 "clock": "ok",
+                "retention": "ok",
                 "cluster": "failed",
             },
         },
