@@ -17,10 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from governance.kernel import sql
 from orbit import conductor
 from orbit.models import ConductorTask
+from orbit.retention import runs as old_runs
 from orbit.states import TaskState
 from orbit_site.processes.postgres import Server
 from tests import conftest
 from tests.support import callers, conductor_crowd, database
+from tests.support.pages_read import pages_read
 
 pytestmark = pytest.mark.slow
 
@@ -253,3 +255,17 @@ def test_a_statement_that_reads_all_is_seen(crowded: str) -> None:
     reads_all = "SELECT count(*) FROM {} WHERE name = 'x'"
     assert explained(reads_all.format("orbit_conductortask")) > MOST_PAGES
     assert explained(reads_all.format("orbit_conductorrun")) > MOST_OF_RUNS
+
+
+def test_a_prune_of_an_old_run_reads_no_more_than_its_batch(
+    crowded: str, ids: dict[str, Any]
+) -> None:
+    run, now = ids["done"], "infinity"
+    after = {"after_at": "-infinity", "after_id": ""}
+    reads = {
+        "next_old_run": pages_read(old_runs.NEXT_OLD_RUN, until=now, **after),
+        "lock_old_run": pages_read(old_runs.LOCK_OLD_RUN, id=run, until=now),
+        "begin_run": pages_read(old_runs.BEGIN_RUN, id=run),
+        "prune_tasks": pages_read(old_runs.PRUNE_TASKS, run=run, below="~", limit=10),
+    }
+    assert {name: read for name, read in reads.items() if read > MOST_PAGES} == {}
