@@ -17,10 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from governance.kernel import sql
 from orbit import conductor
 from orbit.models import ConductorTask
+from orbit.retention import runs as old_runs
 from orbit.states import TaskState
 from orbit_site.processes.postgres import Server
 from tests import conftest
 from tests.support import callers, conductor_crowd, database
+from tests.support.pages_read import pages_read
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +151,7 @@ def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "counts_of_run": {"run": ids["done"]},
         "sum_tallies_of_runs": {"runs": [ids["done"], ids["begun"]]},
         "sum_tallies_of_parents": {"run": ids["done"], "parents": [ids["done"]]},
+        "newest_tasks": {"namespaces": ["n1", "n7"], "runs": 50, "tasks": 50},
         "held_tasks": {"run": ids["done"], "looked_at": 10_000, "limit": 50},
         "count_buckets": {"owner": ids["done"], "first": 1, "last": 10_000, "size": 100},
         "insert_run": {
@@ -213,6 +216,15 @@ def test_lists_of_runs_read_little(browser: Client, confined: Client, query: str
             assert costs(client, path)[1] == {}, path
 
 
+@pytest.mark.parametrize("query", ["", "namespace=n1", "namespace=n7", "namespace=n150"])
+def test_the_consoles_list_of_tasks_reads_little(
+    browser: Client, confined: Client, query: str
+) -> None:
+    for client in (browser, confined):
+        path = f"/admin/orbit/conductortask/?{query}"
+        assert costs(client, path)[1] == {}, path
+
+
 @pytest.mark.parametrize("query", TASKS)
 def test_lists_of_tasks_read_little_on_every_page(
     browser: Client, ids: dict[str, Any], query: str
@@ -227,15 +239,12 @@ def test_lists_of_tasks_read_little_on_every_page(
             path = following.partition("testserver")[2]
 
 
-# The console's list of tasks by namespace isn't here: tasks have no index by namespace, since
-# fan-out would pay for it. It reads until the page is full, as other lists of large tables do.
 def test_pages_of_runs_and_tasks_read_little(browser: Client, ids: dict[str, Any]) -> None:
     for path in (
         *(f"/conductor/runs/{ids[run]}" for run in ("done", "begun")),
         *(f"/conductor/tasks/{ids[task]}" for task in ("held", "failed", "done")),
         *(f"/admin/orbit/conductorrun/{ids[run]}/change/" for run in ("done", "begun")),
         *(f"/admin/orbit/conductortask/{ids[task]}/change/" for task in ("held", "done")),
-        "/admin/orbit/conductortask/",
         f"/admin/orbit/conductortask/?run={ids['done']}",
     ):
         number, read = costs(browser, path)
@@ -246,3 +255,17 @@ def test_a_statement_that_reads_all_is_seen(crowded: str) -> None:
     reads_all = "SELECT count(*) FROM {} WHERE name = 'x'"
     assert explained(reads_all.format("orbit_conductortask")) > MOST_PAGES
     assert explained(reads_all.format("orbit_conductorrun")) > MOST_OF_RUNS
+
+
+def test_a_prune_of_an_old_run_reads_no_more_than_its_batch(
+    crowded: str, ids: dict[str, Any]
+) -> None:
+    run, now = ids["done"], "infinity"
+    after = {"after_at": "-infinity", "after_id": ""}
+    reads = {
+        "next_old_run": pages_read(old_runs.NEXT_OLD_RUN, until=now, **after),
+        "lock_old_run": pages_read(old_runs.LOCK_OLD_RUN, id=run, until=now),
+        "begin_run": pages_read(old_runs.BEGIN_RUN, id=run),
+        "prune_tasks": pages_read(old_runs.PRUNE_TASKS, run=run, below="~", limit=10),
+    }
+    assert {name: read for name, read in reads.items() if read > MOST_PAGES} == {}
