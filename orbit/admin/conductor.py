@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -10,7 +11,7 @@ from django.urls import reverse
 
 from governance.access.roles import Scope
 from governance.console import display, filters, pages
-from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit.admin import conductor_plot as plot
@@ -28,6 +29,12 @@ _VERDICTS = {
     TaskState.FAILED: "failed",
     TaskState.RUNNING: "running",
 }
+
+
+class ReleaseForm(ReasonForm):
+    """The reason, and the attempt that the user saw."""
+
+    attempt = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
 
 
 @admin.register(ConductorRun)
@@ -191,6 +198,22 @@ class ConductorTaskAdmin(ReasonedAdmin):
     def retry(self, request: HttpRequest, task: ConductorTask, reason: str) -> str:
         work.retry(task.pk, actor=actor_of(request), reason=reason)
         return f"The task {task.name} can be taken again."
+
+    @reasoned_action(
+        label="Release lease",
+        scope=Scope.OPERATE,
+        explains="Takes the task from its worker, so that another one can claim it now instead of "
+        "when the lease is over. The outcome of the first one is refused; what it does elsewhere "
+        "isn't undone. The next claim counts as another attempt.",
+        form=ReleaseForm,
+        when=lambda task: task.lease_token is not None,
+        seen=lambda task: {"attempt": task.attempt},
+    )
+    def release(
+        self, request: HttpRequest, task: ConductorTask, reason: str, *, attempt: int
+    ) -> str:
+        work.release(task.pk, attempt=attempt, actor=actor_of(request), reason=reason)
+        return f"The task {task.name} was taken from {task.worker}."
 
     @admin.display(description="state")
     def state_badge(self, task: ConductorTask) -> str:

@@ -29,6 +29,7 @@ NO_SQUARES = LISTED // 2
 LEASES_LOOKED_AT = 10_000
 _ERROR_CHARACTERS = 300
 _LAST_INDEX = 2**31 - 1
+_MOST_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,8 @@ def _failed(tasks: "QuerySet[ConductorTask]", key: str, after: str) -> Failed:
 def _key(key: str, text: str) -> Any:
     if key == "id":
         return text
-    return min(int(text), _LAST_INDEX) if text.isascii() and text.isdigit() else 0
+    # More digits are beyond the last index; Python refuses to read thousands of them.
+    return min(int(text[:_MOST_DIGITS]), _LAST_INDEX) if text.isascii() and text.isdigit() else 0
 
 
 def _held(run: ConductorRun) -> list[ConductorTask]:
