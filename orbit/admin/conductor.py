@@ -42,19 +42,16 @@ class ConductorRunAdmin(ReasonedAdmin):
     """Runs, newest first."""
 
     namespace_path = "namespace"
-    list_display = (
-        "name",
-        "id",
-        "state_badge",
-        "namespace",
-        "counts_bar",
-        "created_at",
-        "took",
-    )
+    list_display = ("name", "state_badge", "counts_bar", "created_at", "took", "namespace", "id")
     list_display_links = ("name", "id")
     list_filter = (filters.NamespaceFilter, filters.choice("state", TaskState))
     search_fields = ("id",)
     search_help_text = "The id of a run"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(
+            request, {"title": "Conductor runs", **(extra_context or {})}
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -101,6 +98,7 @@ class ConductorRunAdmin(ReasonedAdmin):
             children=_children(page),
             failed=_failed(page.failed),
             held=[(row, row.lease_expires_at <= now) for row in page.held if row.lease_expires_at],
+            is_open=page.run.state in _OPEN,
             buttons=self.buttons(request, page.run),
         )
 
@@ -133,13 +131,18 @@ class ConductorTaskAdmin(ReasonedAdmin):
     """Tasks, newest first."""
 
     namespace_path = "namespace"
-    list_display = ("name", "id", "state_badge", "namespace", "attempt", "worker", "created_at")
+    list_display = ("name", "state_badge", "attempt", "worker", "created_at", "namespace", "id")
     list_display_links = ("name", "id")
     list_filter = (filters.NamespaceFilter,)
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "The id of a task"
     links = ("run", "run__exact", "run__id__exact")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(
+            request, {"title": "Conductor tasks", **(extra_context or {})}
+        )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("input", "output", "error")
@@ -174,6 +177,7 @@ class ConductorTaskAdmin(ReasonedAdmin):
             policy=sentences.policy(page.node.parent) if page.node.parent else "",
             children=_siblings(page.children, address) if page.children else None,
             failed=_failed(page.failed) if page.failed else None,
+            is_open=task.state in _OPEN or task.ready,
             buttons=self.buttons(request, task),
         )
 

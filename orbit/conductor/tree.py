@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HELD_TASKS = sql.load(__name__, "held_tasks")
 #: Rows of a table on a page.
 LISTED = 50
+#: What failed and what workers hold stands above the tree: at first only so many rows.
+LISTED_FIRST = 10
 #: So few tasks are clear by their names: they get no squares.
 NO_SQUARES = LISTED // 2
 #: Of so many leases, those of a run are shown.
@@ -185,9 +187,10 @@ def _failed(tasks: "QuerySet[ConductorTask]", key: str, after: str) -> Failed:
     rows = tasks.filter(state=TaskState.FAILED)
     if after:
         rows = rows.filter(**{f"{key}__gt": _key(key, after)})
-    failed = list(_narrow(rows).order_by(key)[: LISTED + 1])
-    page = failed[:LISTED]
-    return Failed(page, str(getattr(page[-1], key)) if len(failed) > LISTED else "")
+    most = LISTED if after else LISTED_FIRST
+    failed = list(_narrow(rows).order_by(key)[: most + 1])
+    page = failed[:most]
+    return Failed(page, str(getattr(page[-1], key)) if len(failed) > most else "")
 
 
 def _key(key: str, text: str) -> Any:
@@ -200,7 +203,8 @@ def _key(key: str, text: str) -> Any:
 def _held(run: ConductorRun) -> list[ConductorTask]:
     if TaskState(run.state) in CONDUCTOR_RUN.final:
         return []
-    ids = [row[0] for row in HELD_TASKS.rows(run=run.pk, looked_at=LEASES_LOOKED_AT, limit=LISTED)]
+    held = HELD_TASKS.rows(run=run.pk, looked_at=LEASES_LOOKED_AT, limit=LISTED_FIRST)
+    ids = [row[0] for row in held]
     if not ids:
         return []
     return list(_narrow(ConductorTask.objects.filter(pk__in=ids)).order_by("lease_expires_at"))

@@ -147,7 +147,7 @@ def test_failed_children_are_paged_by_their_number() -> None:
     root = conductor_rows.parent(run, 2, name="P", children=120, failed=tuple(range(1, 103)))
     browser = viewer()
     page = text(browser.get(f"{TASKS}{root.pk}/change/"))
-    assert "?failed_after=50#failed" in page
+    assert "?failed_after=10#failed" in page
     page = text(browser.get(f"{TASKS}{root.pk}/change/?failed_after=100"))
     failed = page[page.index("Failed children") : page.index('<ol class="density"')]
     assert re.findall(r"child (\d+) broke", failed) == ["101", "102"]
@@ -171,6 +171,23 @@ def test_a_task_shows_input_output_error_parent_and_events_as_text() -> None:
     assert f'href="{TASKS}{root.pk}/change/"' in page
     assert f"?task_id__exact={child.pk}" in page
     assert verdict(page).startswith("Failed: &lt;script&gt;")
+
+
+def test_only_a_page_of_what_can_still_change_is_refreshed() -> None:
+    open_run, ended = (
+        conductor_rows.run(),
+        conductor_rows.run(3, state="SUCCEEDED", open_roots=0, finished_at=clock.read()),
+    )
+    conductor_rows.task(open_run, 4, state="FAILED", ready=True, attempt=1, max_attempts=2)
+    conductor_rows.task(ended, 5, state="SUCCEEDED")
+    browser = viewer()
+    for page, refreshed in (
+        (f"{LIST}{open_run.pk}", True),
+        (f"{LIST}{ended.pk}", False),
+        (f"{TASKS}{conductor_rows.ulid(4)}", True),
+        (f"{TASKS}{conductor_rows.ulid(5)}", False),
+    ):
+        assert ("data-every" in text(browser.get(f"{page}/change/"))) is refreshed
 
 
 def test_a_parent_that_is_being_fanned_out_says_how_far() -> None:
