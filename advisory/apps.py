@@ -7,6 +7,7 @@ from django.apps import AppConfig
 
 if TYPE_CHECKING:
     from governance.operations.slices import Slice
+    from orbit.retention.exemptions import Referred
 
 
 class AdvisoryConfig(AppConfig):
@@ -19,9 +20,17 @@ class AdvisoryConfig(AppConfig):
         # It needs models, which can't be imported before.
         from governance.operations import periodic
         from governance.states import Every
+        from orbit.retention import exemptions
 
         periodic.register(periodic.Work("advisory.signals", Every.DAY, _compute_signals))
         periodic.register(periodic.Work("ops.expire_proposals", Every.MINUTE, _expire_proposals))
+        exemptions.register("pending proposals", _referred_cycles)
+
+
+def _referred_cycles() -> "list[Referred]":
+    from advisory.proposals import referred_cycles
+
+    return referred_cycles.of_pending()
 
 
 def _compute_signals(slice_: "Slice") -> datetime | None:

@@ -27,6 +27,7 @@ from governance.namespaces import gate
 from governance.rest import schemas
 from governance.rest.authentication import SessionAuthentication, TokenAuthentication
 from governance.rest.resources import OneForm, Resource, operation
+from orbit.retention import sweep as retention
 from orbit.states import CYCLE, JOB, LETTER
 from telemetry import outbox
 
@@ -65,6 +66,7 @@ class DatabaseCollector(Collector):
             yield from _status_metrics()
             yield from _work_metrics()
             yield from _stop_metrics()
+            yield from _retention_metrics()
             yield from _outbox_metrics()
             yield from _duration_metrics()
 
@@ -120,6 +122,14 @@ def _stop_metrics() -> Iterator[Metric]:
     for endpoint_key, is_open in _rows(OPEN_CIRCUITS):
         circuits.add_metric([endpoint_key], is_open)
     yield circuits
+
+
+def _retention_metrics() -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "retention_lag_seconds",
+        "For how long something has been due for deletion that no prune has looked at.",
+        retention.lag_seconds(),
+    )
 
 
 def _outbox_metrics() -> Iterator[Metric]:

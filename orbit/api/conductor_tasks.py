@@ -1,6 +1,7 @@
 """``/conductor/tasks``: claim, work on tasks under a lease, retry, cancel."""
 
 import json
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -83,7 +84,8 @@ class ConductorTaskClaim(Resource):
 
         Each has a new `lease_token`, which its heartbeat, complete, fail and release name. A task
         whose lease ends without them is given to the next claim. With `wait_seconds`, a claim that
-        finds nothing waits for tasks.
+        finds nothing waits for tasks. If Orbit sees that the client has gone before it has its
+        answer, the tasks are given back at once.
         """
         body = self.body()
         if schemas.unseen(body["worker"]):
@@ -97,6 +99,9 @@ class ConductorTaskClaim(Resource):
             None if run_id is None else ulid.check(run_id),
         )
         answer = Response({"tasks": [_CLAIMED.of(task) for task in claimed]})
+        if claimed:
+            given = [Held(task.id, task.lease_token) for task in claimed]
+            held.undo_if_unsent(request, partial(fenced.give_back, given, actor=self.actor))
         if claimed or not body.get("wait_seconds"):
             return answer
         namespaces = self.actor.namespaces

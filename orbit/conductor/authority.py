@@ -14,5 +14,6 @@ FROM orbit_conductortask
 def register() -> None:
     """Make the conductor the authority of tasks."""
     # Runs that ended longer ago are pruned with their tasks.
-    days = getattr(settings, "ORBIT_RETENTION_DAYS", None)
-    authority.register(Authority("conductor", QUERY, forgets_after_days=days))
+    authority.register(
+        Authority("conductor", QUERY, forgets_after_days=settings.ORBIT_RETENTION_DAYS)
+    )

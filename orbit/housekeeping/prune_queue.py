@@ -4,6 +4,8 @@ other short-lived rows.
 
 from datetime import datetime
 
+from django.conf import settings
+
 from governance.operations import ledger, retention
 from governance.operations.slices import Slice
 from governance.states import Outcome
@@ -12,7 +14,6 @@ from orbit.cycles import maintenance
 #: The type of the operation run.
 TYPE = "ops.prune_queue"
 LIMIT, PAUSE_SECONDS = 10_000, 0.2
-RUNS_KEPT_DAYS = 90
 
 
 def run_slice(slice_: Slice) -> datetime | None:
@@ -20,7 +21,7 @@ def run_slice(slice_: Slice) -> datetime | None:
     run = slice_.run
     deleted = maintenance.prune(limit=LIMIT)
     # With their items.
-    deleted["operation_runs"] = retention.delete_old(RUNS_KEPT_DAYS, limit=LIMIT)
+    deleted["operation_runs"] = retention.delete_old(settings.ORBIT_RETENTION_DAYS, limit=LIMIT)
     tables = dict(run.progress.get("tables", {}))
     for table, count in deleted.items():
         tables[table] = tables.get(table, 0) + count

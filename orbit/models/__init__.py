@@ -23,6 +23,7 @@ from orbit.models.profile import (
     RunProfileRevision,
 )
 from orbit.models.record import CycleCheckpoint, ExecutionRecord, ValueLedgerEntry
+from orbit.models.retention import RetentionMark
 from orbit.models.schedule import ClusterNode, CronTick
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "NormalizationItem",
     "Profile",
     "ProfileRevision",
+    "RetentionMark",
     "RunProfile",
     "RunProfileRevision",
     "SkipNotice",

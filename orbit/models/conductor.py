@@ -36,6 +36,8 @@ class ConductorRun(_Counts):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    # Retention has begun to delete its tasks: it can't run again.
+    pruning_since = models.DateTimeField(null=True)
     # Roots that have not ended; the run ends with the last one.
     open_roots = models.IntegerField()
     failed_roots = models.IntegerField(default=0, db_default=0)
@@ -54,6 +56,11 @@ class ConductorRun(_Counts):
                 )
                 | models.Q(state__in=["PENDING", "RUNNING"], finished_at__isnull=True),
                 name="conductor_run_finished_at_its_end",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(pruning_since__isnull=True)
+                | models.Q(finished_at__isnull=False),
+                name="conductor_run_being_pruned_has_ended",
             ),
         ]
         indexes = [
@@ -189,11 +196,6 @@ class ConductorTask(models.Model):
                 fields=["parent", "index"],
                 condition=models.Q(state="FAILED", parent__isnull=False),
                 name="conductor_child_failed",
-            ),
-            models.Index(
-                fields=["run", "index"],
-                condition=models.Q(parent__isnull=True),
-                name="conductor_task_root",
             ),
         ]
 

@@ -145,6 +145,12 @@ class CycleRun(models.Model):
                 condition=models.Q(rerun_of__isnull=False),
                 name="cycle_reruns",
             ),
+            # For retention: by the time since the end.
+            models.Index(
+                fields=["finished_at", "id"],
+                condition=models.Q(finished_at__isnull=False),
+                name="cycle_finished",
+            ),
             models.Index(
                 fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"
             ),

@@ -128,6 +128,9 @@ class DispatchJob(models.Model):
                 name="job_open",
             ),
             models.Index(fields=["delivery_id"], name="job_delivery_id"),
+            # For the foreign keys' checks, when retention deletes items and snapshots.
+            models.Index(fields=["normalization_item"], name="job_item"),
+            models.Index(fields=["snapshot"], name="job_snapshot"),
             models.Index(
                 fields=["status", "-id"],
                 condition=models.Q(status__in=["dead", "cancelled"]),

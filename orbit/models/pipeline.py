@@ -72,6 +72,8 @@ class Transformation(models.Model):
             ),
         ]
         indexes = [
+            # For the foreign key's check, when retention deletes initiations.
+            models.Index(fields=["initiation"], name="transformation_initiation"),
             models.Index(
                 fields=["taken_from"],
                 condition=models.Q(taken_from__isnull=False),
@@ -122,7 +124,11 @@ class NormalizationItem(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["sha256"], name="item_sha256")]
+        indexes = [
+            models.Index(fields=["sha256"], name="item_sha256"),
+            # For the foreign key's check, when retention deletes batches.
+            models.Index(fields=["batch"], name="item_batch"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -31,6 +31,12 @@ class CronTick(models.Model):
             ),
             models.Index(fields=["schedule", "-id"], name="tick_schedule"),
             models.Index(fields=["schedule", "-due_at"], name="tick_schedule_due"),
+            # For retention.
+            models.Index(
+                fields=["decided_at", "id"],
+                condition=models.Q(decided_at__isnull=False),
+                name="tick_decided",
+            ),
             # Operators look for the rare outcomes; most ticks just start their cycle.
             models.Index(
                 fields=["outcome", "-id"],

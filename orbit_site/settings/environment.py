@@ -209,6 +209,13 @@ ORBIT_TELEMETRY_RETENTION_DAYS = integer(
     low=1,
     high=3650,
 )
+ORBIT_RETENTION_DAYS = integer(
+    "ORBIT_RETENTION_DAYS",
+    "90",
+    "Cycles and conductor runs that finished longer ago are deleted daily, with what is theirs.",
+    low=1,
+    high=3650,
+)
 ORBIT_PROJECTION_DRIFT_THRESHOLD = integer(
     "ORBIT_PROJECTION_DRIFT_THRESHOLD",
     "100",

@@ -17,23 +17,19 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from django.http import HttpRequest, HttpResponse
-
-from governance.kernel import availability
 from governance.kernel.request_context import request_id
-from governance.rest.caching import NO_STORE
+from governance.rest import held
 from governance.rest.request_id import accepted
-from orbit_site import error_pages
-from orbit_site.web import environ, idle, shares, waiting
+from orbit_site.web import environ, idle, refusals, shares, waiting
 from orbit_site.web.environ import Scope
 from orbit_site.web.pools import Busy, Overstayed, Pool
+from orbit_site.web.refusals import Refusal, Send
 from orbit_site.web.waiting import WaitingRoom
 
 log = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 WSGIApplication = Callable[[dict[str, Any], Any], Any]
 
 #: A request must be there after this time, and a second more for each MiB of its body.
@@ -47,17 +43,6 @@ LONGEST_URL, LONGEST_HEADERS = 8 * 1024, 64 * 1024
 #: A streamed answer is made in pieces of about this size, each by whichever thread is free.
 PIECE = 256 * 1024
 MIB = 1024 * 1024
-
-
-class Refusal(Exception):
-    """A request that never reaches Django."""
-
-    def __init__(self, status: HTTPStatus, code: str, detail: str, *, again: bool = False) -> None:
-        self.status, self.code, self.detail, self.again = status, code, detail, again
-        super().__init__(detail)
-
-
-BROKE_OFF = Refusal(HTTPStatus.BAD_REQUEST, "malformed", "The body broke off.")
 
 
 class Disconnected(Exception):
@@ -82,6 +67,8 @@ class Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunks: Iterable[bytes] = ()  # an iterator: what was taken isn't left
     close: Callable[[], None] = lambda: None
+    #: Undoes what the request did, for a client that has gone without the answer.
+    undo: Callable[[], object] | None = None
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         """Take status and headers: WSGI's ``start_response``."""
@@ -142,14 +129,14 @@ class Front:
         try:
             answer, piece, more = await self._ask(scope, receive)
         except Refusal as refusal:
-            await _refuse(scope, send, refusal)
+            await refusals.send_to(scope, send, refusal)
         except Disconnected:
             # Perhaps only its chunks are broken: the server would answer 500.
             with suppress(Exception):
-                await _refuse(scope, send, BROKE_OFF)
+                await refusals.send_to(scope, send, refusals.BROKE_OFF)
         except Exception as error:
             log.exception("A request failed outside of Django.")
-            await _refuse(scope, send, _failed(error))
+            await refusals.send_to(scope, send, refusals.failed(error))
         else:
             headers = answer.headers
             if self._is_draining():
@@ -169,17 +156,47 @@ class Front:
         try:
             await self._read_in_time(receive, body)
             share = shares.of(scope["method"], path, body.data)
-
-            async def ask() -> tuple[Answer, bytes, bool]:
-                environment = environ.build(scope, body.data, length=body.length)
-                environment["HTTP_X_REQUEST_ID"] = request_id.get()
-                return await self._run(share, partial(_answer, self._application, environment))
-
-            return await self._waiting.hold(await ask(), ask, partial(_disconnected, receive))
+            if (scope["method"], path) in waiting.ROUTES:
+                return await self._ask_until_answered(share, scope, body, receive)
+            return await self._run(share, self._call(scope, body))
         except waiting.Gone:
             raise Disconnected from None
         finally:
             self._large_bodies[body.limit] -= body.shared
+
+    async def _ask_until_answered(
+        self, share: str, scope: Scope, body: Body, receive: Receive
+    ) -> tuple[Answer, bytes, bool]:
+        """Let Django answer a request that may wait. Raises Gone and Refusal."""
+        leaves = asyncio.ensure_future(_disconnected(receive))
+
+        async def ask() -> tuple[Answer, bytes, bool]:
+            call = self._call(scope, body)
+            answer, piece, more = await self._run(share, partial(_unless_gone, leaves, call))
+            if leaves.done():
+                await self._undo(answer)
+                raise waiting.Gone
+            return answer, piece, more
+
+        try:
+            return await self._waiting.hold(await ask(), ask, leaves)
+        finally:
+            leaves.cancel()
+
+    def _call(self, scope: Scope, body: Body) -> Callable[[], tuple[Answer, bytes, bool]]:
+        environment = environ.build(scope, body.data, length=body.length)
+        environment["HTTP_X_REQUEST_ID"] = request_id.get()
+        return partial(_answer, self._application, environment)
+
+    async def _undo(self, answer: Answer) -> None:
+        """Undo what an answer tells that its client won't read."""
+        if answer.undo is None:
+            return
+        try:
+            await self._pools[shares.ORDINARY].run(answer.undo)
+        except Exception as error:
+            # Tasks wait for the end of their lease, then.
+            log.warning("What a client that is gone asked for wasn't undone: %s", error)
 
     async def _read_in_time(self, receive: Receive, body: Body) -> None:
         """Read the body. One over the limit isn't kept: Django refuses it by its length.
@@ -213,7 +230,7 @@ class Front:
             self._large_bodies[body.limit] += share - body.shared
             body.shared = share
             if share and self._large_bodies[body.limit] > LARGE_BODIES:
-                raise _busy("Too many large requests at once.")
+                raise refusals.busy("Too many large requests at once.")
         body.data, body.length = b"".join(parts), size
 
     async def _run(
@@ -222,7 +239,7 @@ class Front:
         try:
             return await self._pools[share].run(function)
         except Busy:
-            raise _busy("The server is busy.") from None
+            raise refusals.busy("The server is busy.") from None
         except Overstayed:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -246,6 +263,7 @@ class Front:
             while not gone.done():
                 async with asyncio.timeout(TAKE_SECONDS):
                     await send({"type": "http.response.body", "body": piece, "more_body": more})
+                piece = b""
                 if not more:
                     return
                 piece, more = await ordinary.run(answer.next_piece)
@@ -256,6 +274,8 @@ class Front:
             await asyncio.to_thread(_hang_up, scope["client"])
         finally:
             gone.cancel()
+            if piece:
+                await self._undo(answer)
             if more:
                 # ValueError: a thread that was given up is still at it.
                 with suppress(Busy, Overstayed, ValueError):
@@ -268,6 +288,7 @@ def _answer(
     answer = Answer()
     chunks = application(environment, answer.start)
     answer.close = getattr(chunks, "close", answer.close)
+    answer.undo = held.undo_of(environment)
     # The answer to a HEAD has no body, however long making it would take.
     answer.chunks = iter(() if environment["REQUEST_METHOD"] == "HEAD" else chunks)
     try:
@@ -278,6 +299,14 @@ def _answer(
     return answer, piece, more
 
 
+def _unless_gone(
+    leaves: "asyncio.Future[None]", call: Callable[[], tuple[Answer, bytes, bool]]
+) -> tuple[Answer, bytes, bool]:
+    if leaves.done():
+        raise waiting.Gone
+    return call()
+
+
 def _close(answer: Answer) -> None:
     answer.close()
 
@@ -286,15 +315,6 @@ async def _disconnected(receive: Receive) -> None:
     # The server gives an empty body first, if nothing was read.
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _failed(error: Exception) -> Refusal:
-    if availability.is_away(error):
-        detail = availability.explain(error)
-        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", detail, again=True)
-    return Refusal(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server failed to answer."
-    )
 
 
 def _request_id(scope: Scope) -> str:
@@ -326,30 +346,6 @@ def _announced_length(scope: Scope, limit: int) -> int:
         if name == b"transfer-encoding":
             return limit
     return 0
-
-
-def _busy(detail: str) -> Refusal:
-    return Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE, "server_busy", f"{detail} Try again.", again=True
-    )
-
-
-async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
-    request = HttpRequest()
-    request.path = scope["path"]
-    response: HttpResponse = error_pages.refusal(
-        request, refusal.status.value, refusal.code, refusal.detail
-    )
-    response["X-Request-ID"] = request_id.get()
-    response["Content-Length"] = str(len(response.content))
-    response["Cache-Control"] = NO_STORE
-    # The rest of the request may still be on its way.
-    response["Connection"] = "close"
-    if refusal.again:
-        response["Retry-After"] = "1"
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in response.items()]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content})
 
 
 def _hang_up(client: tuple[str, str | int]) -> None:

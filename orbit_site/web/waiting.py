@@ -24,6 +24,8 @@ DRAIN_SECONDS = 0.25
 #: After an answer that was empty although there is work (of a halted namespace, or not for them),
 #: the requests of a queue rest this long, twice as long each time.
 REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 4.0
+#: What may wait. Whether its client is there is watched from the beginning.
+ROUTES = {("POST", "/conductor/tasks/claim")}
 _HEADER = held.HEADER.lower().encode()
 
 
@@ -86,11 +88,11 @@ class WaitingRoom:
         self,
         first: Asked,
         ask: Callable[[], Awaitable[Asked]],
-        gone: Callable[[], Awaitable[None]],
+        leaves: "asyncio.Future[None]",
     ) -> Asked:
         """Return ``first``, or if it is marked, what ``ask`` answers before its time is over.
 
-        ``gone`` ends when the client does. Raises Gone, and what ``ask`` does.
+        ``leaves`` is done when the client has gone. Raises Gone, and what ``ask`` does.
         """
         mark = take_mark(first[0])
         if mark is None or self._waiting >= MOST_WAITING or self._ends():
@@ -99,12 +101,10 @@ class WaitingRoom:
         queue = self._queues.setdefault(name, _Queue())
         queue.members += 1
         self._waiting += 1
-        leaves = asyncio.ensure_future(gone())
         self._keep_looking()
         try:
             return await self._wait(first, ask, queue, seconds, leaves)
         finally:
-            leaves.cancel()
             self._waiting -= 1
             queue.members -= 1
             if not queue.members:
@@ -129,7 +129,11 @@ class WaitingRoom:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while await _turn(queue, until - loop.time(), leaves):
-            reply = await ask()
+            try:
+                reply = await ask()
+            except Gone:
+                queue.next()  # what it would have claimed is there
+                raise
             # One request of the client's must not use up its rate while it waits.
             is_empty = reply[0].status == HTTPStatus.TOO_MANY_REQUESTS
             if not is_empty and take_mark(reply[0]) is None:

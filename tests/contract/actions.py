@@ -473,6 +473,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "telemetry reconcile": "it repairs a read model; its operation run says what it found",
     "telemetry archive": "it reads; an archive that is intact gets the time",
     "telemetry prune": "it follows the retention; the dropped days are a table of the console",
+    "prune": "its entry retention.pruned needs old rows (tests/orbit/retention/test_prune.py)",
     "telemetry run": "reports of scripts are no actions",
     "telemetry replay": "it writes what follows from events; the events stay as they are",
     "telemetry ingest": "reports of scripts are no actions; it is a task in the event log",

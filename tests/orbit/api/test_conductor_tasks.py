@@ -234,3 +234,53 @@ def test_a_claim_that_may_wait_says_so_to_the_web_server_alone() -> None:
     assert client.post("/conductor/tasks/claim", body)["X-Orbit-Hold"].startswith("5 ")
     create_tasks(create_run(), 1)
     assert "X-Orbit-Hold" not in client.post("/conductor/tasks/claim", body)
+
+
+@pytest.mark.parametrize(
+    ("stop", "go"),
+    [
+        ("/governance/namespaces/a/halt", "/governance/namespaces/a/resume"),
+        ("/governance/namespaces/a/drain", "/governance/namespaces/a/resume"),
+        ("/governance/pause", "/governance/unpause"),
+    ],
+)
+def test_a_claim_of_what_is_stopped_is_empty_or_waits_and_a_worker_may_finish(
+    stop: str, go: str
+) -> None:
+    client = api(create_user())
+    run = create_run("a")
+    create_tasks(run, 3)
+    first, second = claim(client, limit=2)
+    assert client.post(stop, {"reason": "a flood"}).status_code == 200
+    ConductorTask.objects.filter(pk=second["id"]).update(lease_expires_at="2026-01-31T06:00:00Z")
+    for of_run in ({}, {"run_id": run.pk}):
+        assert claim(client, limit=9, **of_run) == []
+        waits = client.post("/conductor/tasks/claim", {"worker": "w", "wait_seconds": 5, **of_run})
+        assert (waits.json(), waits["X-Orbit-Hold"][:2]) == ({"tasks": []}, "5 ")
+    token = {"lease_token": first["lease_token"]}
+    assert send(client, first["id"], "heartbeat", **token).status_code == 200
+    assert send(client, first["id"], "complete", **token).json()["state"] == "SUCCEEDED"
+    assert client.post(go, {"reason": "it is over"}).status_code == 200
+    assert [(task["name"], task["attempt"]) for task in claim(client, limit=9)] == [
+        (second["name"], 2),
+        ("t3", 1),
+    ]
+
+
+def test_a_claim_of_a_process_that_is_paused_is_empty_or_waits(settings: Any) -> None:
+    client = api(create_user())
+    create_tasks(create_run(), 1)
+    settings.ORBIT_GLOBAL_PAUSE = True
+    assert claim(client) == []
+    waits = client.post("/conductor/tasks/claim", {"worker": "w", "wait_seconds": 5})
+    assert waits["X-Orbit-Hold"].startswith("5 ")
+    settings.ORBIT_GLOBAL_PAUSE = False
+    assert len(claim(client)) == 1
+
+
+def test_a_stop_of_one_namespace_leaves_the_claims_of_others_alone() -> None:
+    client = api(create_user())
+    create_tasks(create_run("a"), 1, priority=9)
+    create_tasks(create_run("b"), 1, name="other")
+    client.post("/governance/namespaces/a/halt", {"reason": "a flood"})
+    assert [task["name"] for task in claim(client, limit=9)] == ["other"]

@@ -158,6 +158,22 @@ def test_a_released_task_stays_running_and_is_claimed_again_under_a_new_token() 
     assert OutboxEvent.objects.filter(name="task_start").count() == 1
 
 
+def test_a_claim_that_its_worker_never_got_uses_up_no_attempt() -> None:
+    create_tasks(create_run(), 1, max_attempts=1)
+    (task,) = claim()
+    assert fenced.give_back([held(task)], actor=SYSTEM)[0].state == "RUNNING"
+    assert isinstance(fenced.complete([held(task)], [1], actor=SYSTEM)[0].error, LeaseLost)
+    assert isinstance(fenced.give_back([held(task)], actor=SYSTEM)[0].error, LeaseLost)
+    (again,) = claim()
+    assert (again.id, again.attempt) == (task.id, 1)
+    assert fenced.complete([held(again)], [1], actor=SYSTEM)[0].error is None
+    assert isinstance(fenced.give_back([held(again)], actor=SYSTEM)[0].error, InvalidTransition)
+    assert [event.name for event in OutboxEvent.objects.order_by("occurred_at")] == [
+        "task_start",
+        "task_end",
+    ]
+
+
 def test_a_task_completes_once_and_its_output_may_be_anything_of_json() -> None:
     create_tasks(create_run(), 1)
     (task,) = claim()

@@ -49,6 +49,7 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
         "governance.PeriodicWork",
         "orbit.ConductorParent",
         "orbit.ConductorTally",
+        "orbit.RetentionMark",
         "telemetry.ArchiveChunk",
         "telemetry.OutboxEvent",
         "telemetry.OutboxState",

@@ -38,7 +38,7 @@ def test_a_misspelt_name_is_reported_with_the_right_one(name: str, meant: str) -
 @pytest.mark.parametrize(
     "name",
     [
-        "ORBIT_RETENTION_DAYS",
+        "ORBIT_RETENTION_MONTHS",
         "ORBIT_XYZZY",
     ],
 )

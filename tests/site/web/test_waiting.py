@@ -1,16 +1,19 @@
 """A claim that finds nothing waits on the event loop, not in a thread."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
 
 from governance.rest import held
 from orbit_site.web import shares, waiting
-from orbit_site.web.front import Front
+from orbit_site.web.front import PIECE, Front
 from orbit_site.web.pools import Size
 from tests.site.web.test_front import Client
+from tests.support import polling
 
 
 class Work:
@@ -21,15 +24,26 @@ class Work:
         self.asked = 0
         self.seconds = "20"
         self.looks = 0
+        self.undone: list[bytes] = []
+        self.parts = 1
+        #: Called while a request is in its thread.
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def __call__(self, environment: dict[str, Any], start: Any) -> list[bytes]:
         self.asked += 1
         assert environment["wsgi.input"].read() == b"{}"
+        self.meanwhile()
         if self.tasks:
+            task = self.tasks.pop()
+            held.undo_if_unsent(WSGIRequest(environment), lambda: self.undo(task))
             start("200 OK", [])
-            return [self.tasks.pop()]
+            return [task] * self.parts
         start("200 OK", [(held.HEADER, f"{self.seconds} queue"), ("X-Other", "1")])
         return [b"nothing"]
+
+    def undo(self, task: bytes) -> None:
+        self.undone.append(task)
+        self.tasks.append(task)
 
     def is_there_any(self) -> bool:
         self.looks += 1
@@ -39,13 +53,21 @@ class Work:
 class Leaving(Client):
     """A client that can go away."""
 
-    left: asyncio.Event
+    has_gone = False  # and the server knows it
+    _goes: asyncio.Event
+    _loop: asyncio.AbstractEventLoop
 
     async def receive(self) -> dict[str, Any]:
         if self._chunks:
+            self._goes, self._loop = asyncio.Event(), asyncio.get_running_loop()
             return await super().receive()
-        await self.left.wait()
+        await self._goes.wait()
+        self.has_gone = True
         return {"type": "http.disconnect"}
+
+    def go(self) -> None:
+        """Go away; a thread can call it."""
+        self._loop.call_soon_threadsafe(self._goes.set)
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +87,10 @@ def work() -> Work:
 
 def claim() -> Client:
     return Client("/conductor/tasks/claim", "POST", b"{}", b"", content_length="2")
+
+
+def leaving() -> Leaving:
+    return Leaving("/conductor/tasks/claim", "POST", b"{}", b"", content_length="2")
 
 
 Story = Callable[[Front, Callable[[Client], "asyncio.Future[None]"]], Awaitable[None]]
@@ -124,14 +150,12 @@ def test_a_wait_without_work_ends_with_the_empty_answer_and_without_its_mark(wor
 
 
 def test_a_client_that_went_away_claims_nothing(work: Work) -> None:
-    gone = Leaving("/conductor/tasks/claim", "POST", b"{}", b"", content_length="2")
-    stays = claim()
+    gone, stays = leaving(), claim()
 
     async def story(front: Front, send: Any) -> None:
-        gone.left = asyncio.Event()
         call = send(gone)
         await until(lambda: work.looks > 1)
-        gone.left.set()
+        gone.go()
         await call
         work.tasks = [b"a"]
         await send(stays)
@@ -139,6 +163,87 @@ def test_a_client_that_went_away_claims_nothing(work: Work) -> None:
     run(work, story)
     assert (stays.body, work.tasks) == (b"a", [])
     assert gone.status == 400
+
+
+def test_what_a_client_claimed_that_went_away_meanwhile_goes_to_the_next(work: Work) -> None:
+    gone, stays = leaving(), claim()
+    work.tasks = [b"a"]
+
+    def go() -> None:
+        gone.go()
+        polling.until(lambda: gone.has_gone)
+
+    async def story(front: Front, send: Any) -> None:
+        work.meanwhile = go
+        await send(gone)
+        work.meanwhile = lambda: None
+        await send(stays)
+
+    run(work, story)
+    assert (gone.status, work.undone, stays.body) == (400, [b"a"], b"a")
+
+
+def test_one_that_wakes_and_has_gone_wakes_the_next(work: Work) -> None:
+    gone, stays = leaving(), claim()
+
+    def go() -> None:
+        if work.tasks and not gone.has_gone:
+            gone.go()
+            polling.until(lambda: gone.has_gone)
+
+    async def story(front: Front, send: Any) -> None:
+        calls = [send(gone)]
+        await until(lambda: work.asked == 1)
+        calls.append(send(stays))
+        await until(lambda: work.asked == 2)
+        work.meanwhile = go
+        work.tasks = [b"a"]
+        await asyncio.gather(*calls)
+
+    run(work, story)
+    assert (gone.status, work.undone, stays.body) == (400, [b"a"], b"a")
+
+
+def test_a_client_that_went_away_before_a_thread_came_free_is_not_served(work: Work) -> None:
+    first, gone = claim(), leaving()
+    work.tasks = [b"a", b"b"]
+    is_free = threading.Event()
+
+    async def story(front: Front, send: Any) -> None:
+        work.meanwhile = lambda: is_free.wait(60)
+        calls = [send(first)]
+        await until(lambda: work.asked == 1)  # it has the only thread
+        calls.append(send(gone))
+        await until(lambda: not gone._chunks)
+        gone.go()
+        await until(lambda: gone.has_gone)
+        is_free.set()
+        await asyncio.gather(*calls)
+
+    run(work, story)
+    assert (first.body, gone.status) == (b"b", 400)
+    assert (work.tasks, work.asked, work.undone) == ([b"a"], 1, [])
+
+
+def test_a_long_answer_that_breaks_off_is_undone_and_a_whole_one_is_not(work: Work) -> None:
+    class Breaks(Leaving):
+        async def send(self, message: dict[str, Any]) -> None:
+            await super().send(message)
+            if self.pieces == 1:
+                self.go()
+                await until(lambda: self.has_gone)
+
+    broken = Breaks("/conductor/tasks/claim", "POST", b"{}", b"", content_length="2")
+    whole = claim()
+    large = b"x" * PIECE
+    work.tasks, work.parts = [large], 3
+
+    async def story(front: Front, send: Any) -> None:
+        await send(broken)
+        await send(whole)
+
+    run(work, story)
+    assert (broken.complete, work.undone, whole.body) == (False, [large], large * 3)
 
 
 def test_work_that_a_client_may_not_take_is_asked_for_with_rests(

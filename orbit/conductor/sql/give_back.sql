@@ -1,0 +1,17 @@
+-- Undo claims whose worker never got the answer: the tasks are ready, and no attempt is used up.
+-- They stay RUNNING, as released ones: their start has an event.
+-- params: ids text[], tokens uuid[], namespaces text[]
+WITH {{given}},
+{{locked}},
+changed AS (
+    UPDATE orbit_conductortask t SET
+        ready = true, attempt = t.attempt - 1, lease_token = NULL, lease_expires_at = NULL
+    FROM given g
+    WHERE {{held}}
+    RETURNING t.id, t.state
+)
+SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz
+FROM given g
+LEFT JOIN locked l ON l.id = g.id
+LEFT JOIN changed c ON c.id = g.id
+ORDER BY g.n

@@ -1,0 +1,10 @@
+-- Delete the notices of skipped triggers whose namespace has skipped none for long.
+-- params: until timestamptz, limit int
+DELETE FROM orbit_skipnotice
+WHERE namespace IN (
+    SELECT namespace
+    FROM orbit_skipnotice
+    WHERE written_at <= %(until)s::timestamptz
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+)

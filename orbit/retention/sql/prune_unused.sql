@@ -1,0 +1,22 @@
+-- Delete those initiations and snapshots to which nothing refers. They are locked, and this
+-- statement sees what was committed before that.
+-- params: initiations uuid[], snapshots uuid[]
+WITH initiation AS (
+    DELETE FROM orbit_initiation i
+    WHERE i.id = ANY(%(initiations)s::uuid[])
+      AND NOT EXISTS (SELECT 1 FROM orbit_transformation t WHERE t.initiation_id = i.id)
+      -- A cycle that has initiated, but has no tier yet. One that is queued initiates later.
+      AND NOT EXISTS (
+          SELECT 1
+          FROM orbit_cyclerun c
+          WHERE c.status IN ('pending', 'running') AND c.initiation_hash = i.initiation_hash
+      )
+    RETURNING 1
+),
+snapshot AS (
+    DELETE FROM orbit_endpointsnapshot s
+    WHERE s.id = ANY(%(snapshots)s::uuid[])
+      AND NOT EXISTS (SELECT 1 FROM orbit_dispatchjob j WHERE j.snapshot_id = s.id)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM initiation), (SELECT count(*) FROM snapshot)

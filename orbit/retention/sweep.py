@@ -1,0 +1,111 @@
+"""Prune all that finished long ago, batch by batch: for the daily operation run and the command."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+from governance.kernel import clock, sql
+from orbit.retention import cycles, months, runs
+from orbit.retention.cycles import Batch
+
+SET_MARK = sql.load(__name__, "set_mark")
+RETENTION_LAG = sql.load(__name__, "retention_lag")
+
+#: In this order: a month goes after the last of its cycles.
+PHASES = ("cycles", "cron_ticks", "skip_notices", "conductor_runs", "months")
+_STARTS: dict[str, tuple[str, ...]] = {
+    "cycles": cycles.START,
+    "cron_ticks": cycles.START,
+    "conductor_runs": runs.START,
+}
+
+
+def _until() -> str:
+    return (clock.now() - timedelta(days=settings.ORBIT_RETENTION_DAYS)).isoformat()
+
+
+def lag_seconds() -> float:
+    """Return for how long something has been due that no prune has looked at."""
+    row = RETENTION_LAG.one(days=settings.ORBIT_RETENTION_DAYS)
+    return 0.0 if row is None else float(row[0])
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What a prune has done so far. Plain values, so that it can be kept as JSON."""
+
+    #: What finished until then goes.
+    until: str = field(default_factory=_until)
+    phase: int = 0
+    #: Where the next batch of the phase begins.
+    after: list[str] | None = None
+    #: Rows by table.
+    deleted: dict[str, int] = field(default_factory=dict)
+    #: By table, then by reason.
+    kept: dict[str, dict[str, int]] = field(default_factory=dict)
+    #: By table, the earliest and the latest finish of what went.
+    finished: dict[str, list[str]] = field(default_factory=dict)
+
+    def advance(self, *, dry_run: bool = False) -> str | None:
+        """Do the next batch; return what it was about, or None at the end."""
+        if self.phase >= len(PHASES):
+            return None
+        name = PHASES[self.phase]
+        batch = self._prune(name, tuple(self.after or _STARTS.get(name, ())), dry_run)
+        self._add(name, batch)
+        if batch.after is not None:
+            self.after = list(batch.after)
+            return name
+        if not dry_run:
+            SET_MARK.execute(kind=name, until=self.until)
+        self.phase, self.after = self.phase + 1, None
+        return name
+
+    @property
+    def total(self) -> int:
+        """How many rows were deleted, of all tables."""
+        return sum(self.deleted.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record of the prune."""
+        return {
+            "finished_until": self.until,
+            "deleted": self.deleted,
+            "kept": self.kept,
+            "finished": self.finished,
+        }
+
+    def _prune(self, name: str, after: tuple[str, ...], dry_run: bool) -> Batch:
+        prune: dict[str, Callable[[], Batch]] = {
+            "cycles": lambda: cycles.prune_cycles(self.until, after, dry_run=dry_run),
+            "cron_ticks": lambda: cycles.prune_ticks(self.until, after, dry_run=dry_run),
+            "skip_notices": lambda: cycles.prune_notices(self.until, dry_run=dry_run),
+            "conductor_runs": lambda: runs.prune_runs(self.until, after, dry_run=dry_run),
+            "months": lambda: months.drop_months(self.until, after, dry_run=dry_run),
+        }
+        return prune[name]()
+
+    def _add(self, name: str, batch: Batch) -> None:
+        self.deleted = dict(Counter(self.deleted) + batch.deleted)
+        if batch.kept:
+            self.kept[name] = dict(Counter(self.kept.get(name, {})) + batch.kept)
+        if batch.first is not None and batch.last is not None:
+            times = [batch.first.isoformat(), batch.last.isoformat(), *self.finished.get(name, [])]
+            self.finished[name] = [min(times), max(times)]
+
+
+def dry_run() -> Sweep:
+    """Find out what would go: the same batches, each of them rolled back."""
+    sweep = Sweep()
+    while sweep.advance(dry_run=True):
+        pass
+    return sweep
+
+
+def to_state(sweep: Sweep) -> dict[str, Any]:
+    """Return ``sweep`` for the progress of a run."""
+    return asdict(sweep)

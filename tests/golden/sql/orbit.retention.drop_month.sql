@@ -1,0 +1,1 @@
+SELECT orbit_drop_month(%(parent)s, %(month)s)

@@ -1,0 +1,270 @@
+"""What finished long ago goes with all that is its own, and what is referred to stays."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from governance.access.actors import SYSTEM
+from governance.audit.actions import Action
+from governance.models import AuditTrailEntry, OperationRun
+from orbit.cycles.rerun import single
+from orbit.dispatch import dead_letters
+from orbit.models import ConductorRun, ConductorTask, CronTick, CycleRun, RetentionMark
+from orbit.retention import exemptions, months, runs, sweep
+from orbit.retention.exemptions import Referred
+from orbit.retention.sweep import Sweep
+from orbit.states import Trigger
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, rows
+
+pytestmark = pytest.mark.django_db
+
+OWN_TABLES = (
+    "orbit_cyclerun",
+    "orbit_transformation",
+    "orbit_normalizationbatch",
+    "orbit_normalizationitem",
+    "orbit_dispatchjob",
+    "orbit_deadletterdispatch",
+)
+
+
+@pytest.fixture(autouse=True)
+def _endpoint(settings: Any) -> None:
+    configure_endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/"})
+
+
+def make_old(days: int = 100) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE orbit_cyclerun SET finished_at = now() - make_interval(days => %s)"
+            " WHERE finished_at IS NOT NULL",
+            [days],
+        )
+
+
+def prune() -> Sweep:
+    done = Sweep()
+    while done.advance():
+        pass
+    return done
+
+
+def counts() -> dict[str, int]:
+    return {table: rows(f"SELECT count(*) FROM {table}")[0][0] for table in OWN_TABLES}
+
+
+def resolved_letters(count: int) -> None:
+    letters = create_dead_letters(count)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE orbit_deadletterdispatch SET status = 'dismissed' WHERE id = ANY(%s)", [letters]
+        )
+
+
+def test_an_old_cycle_goes_with_all_that_is_its_own() -> None:
+    resolved_letters(3)
+    make_old()
+    done = prune()
+    assert counts() == dict.fromkeys(OWN_TABLES, 0)
+    assert done.deleted["cycles"] == done.deleted["dispatch_jobs"] == 3
+    assert rows(
+        "SELECT count(*) FROM orbit_initiation WHERE initiation_hash = repeat('0', 64)"
+    ) == [(0,)]
+    # The months of these cycles aren't over.
+    assert rows("SELECT count(*) FROM orbit_cyclecheckpoint")[0][0] >= 18
+
+
+def test_a_cycle_that_finished_lately_stays() -> None:
+    resolved_letters(2)
+    make_old(days=89)
+    assert prune().total == 0
+    assert CycleRun.objects.count() == 2
+
+
+def test_a_cycle_with_an_open_dead_letter_stays_until_it_is_resolved() -> None:
+    (letter,) = create_dead_letters(1)
+    make_old()
+    assert prune().kept["cycles"] == {"it has an open dead letter": 1}
+    assert CycleRun.objects.count() == 1
+    dead_letters.dismiss(letter, actor=SYSTEM, reason="test")
+    assert prune().deleted["cycles"] == 1
+
+
+def test_a_cycle_stays_while_its_rerun_is_active() -> None:
+    resolved_letters(1)
+    make_old()
+    first = CycleRun.objects.get()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash,"
+            " input, input_content_type, input_sha256, rerun_of, takeover, next_due_at)"
+            " SELECT gen_random_uuid(), namespace, 'queued', trigger, context, initiation_hash,"
+            " input, input_content_type, input_sha256, id, '{}', now() FROM orbit_cyclerun"
+        )
+    assert prune().kept["cycles"] == {"an active cycle refers to it": 1}
+    CycleRun.objects.filter(rerun_of=first).update(
+        status="cancelled", finished_at=first.finished_at, next_due_at=None
+    )
+    assert prune().deleted["cycles"] == 2
+
+
+def test_what_a_registered_exemption_refers_to_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved_letters(2)
+    CycleRun.objects.update(profile_id="p1")
+    make_old()
+    ((since, until),) = rows("SELECT now() - interval '1 day', now() + interval '1 day'")
+    monkeypatch.setattr(exemptions, "referred", lambda: [Referred("p1", None, since, until)])
+    assert prune().kept["cycles"] == {"a pending proposal refers to it": 2}
+    assert CycleRun.objects.count() == 2
+
+
+def test_more_cycles_than_a_batch_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orbit.retention.cycles.CYCLES", 2)
+    resolved_letters(5)
+    make_old()
+    create_dead_letters(1)
+    done = prune()
+    assert done.deleted["cycles"] == 5
+    assert CycleRun.objects.count() == 1
+
+
+def test_a_dry_run_counts_the_same_and_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orbit.retention.cycles.CYCLES", 2)
+    resolved_letters(3)
+    make_old()
+    before = counts()
+    would = sweep.dry_run()
+    assert counts() == before
+    assert not RetentionMark.objects.exists()
+    assert would.deleted["cycles"] == prune().deleted["cycles"] == 3
+
+
+def test_the_lag_counts_from_what_was_not_looked_at() -> None:
+    create_dead_letters(1)
+    make_old(days=91)
+    assert 86_000 < sweep.lag_seconds() < 2 * 86_400
+    prune()
+    assert CycleRun.objects.count() == 1
+    assert sweep.lag_seconds() == 0
+
+
+def test_the_command_leaves_its_record_and_an_audit_entry() -> None:
+    resolved_letters(2)
+    make_old()
+    out = StringIO()
+    call_command("prune", "--json", stdout=out)
+    answer = json.loads(out.getvalue())
+    run = OperationRun.objects.get(type="ops.prune")
+    assert answer["deleted"]["cycles"] == 2
+    assert run.outcome == "succeeded"
+    assert run.progress["record"]["deleted"] == answer["deleted"]
+    entry = AuditTrailEntry.objects.get(action=str(Action.PRUNED))
+    assert entry.object_id == str(run.pk)
+
+
+ULID = "01HZZZZZZZZZZZZZZZZZZZ%04d"
+
+
+def old_run(children: int) -> str:
+    run = ULID % 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orbit_conductorrun (id, name, namespace, state, created_by, open_roots,"
+            " finished_at) VALUES (%s, 'r', 'default', 'FAILED', 'x', 0, now() - interval '99 d')",
+            [run],
+        )
+        cursor.execute(
+            "INSERT INTO orbit_conductortask (id, run_id, index, namespace, name, state, is_parent,"
+            " ready) VALUES (%s, %s, 1, 'default', 'p', 'FAILED', true, false)",
+            [ULID % 9000, run],  # after its children: handed in with them
+        )
+        cursor.execute(
+            "INSERT INTO orbit_conductorparent (task_id, failure_policy) VALUES (%s, 'wait_all')",
+            [ULID % 9000],
+        )
+        for number in range(1, children + 1):
+            cursor.execute(
+                "INSERT INTO orbit_conductortask (id, run_id, parent_id, index, namespace, name,"
+                " state, ready) VALUES (%s, %s, %s, %s, 'default', 'c', 'FAILED', false)",
+                [ULID % (1000 + number), run, ULID % 9000, number],
+            )
+    return run
+
+
+def test_a_run_goes_in_batches_and_cannot_run_again_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "TASKS", 3)
+    old_run(children=7)
+    first = runs.prune_runs(Sweep().until, runs.START, dry_run=False)
+    assert first.deleted["conductor_tasks"] == 2  # the parent's children are below
+    assert ConductorRun.objects.get().pruning_since is not None
+    done = prune()
+    assert done.deleted["conductor_runs"] == 1
+    assert ConductorTask.objects.count() == 0
+    assert not ConductorRun.objects.exists()
+
+
+def test_the_last_tick_of_a_schedule_stays() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail,"
+            " decided_at)"
+            " SELECT gen_random_uuid(), 's', i::text, now() - make_interval(days => 100 + i),"
+            " 'started', '{}', now() - make_interval(days => 100 + i) FROM generate_series(0, 3) i"
+        )
+    assert prune().deleted["cron_ticks"] == 3
+    assert CronTick.objects.get().tick_key == "0"
+
+
+def old_month() -> Any:
+    ((month,),) = rows("SELECT date_trunc('month', now() - interval '200 d')::date")
+    rows("SELECT orbit_ensure_partitions(%s, %s)", month, month)
+    return month
+
+
+def test_a_month_without_cycles_is_dropped() -> None:
+    month = old_month()
+    done = prune()
+    assert done.deleted["months_of_checkpoints"] >= 1
+    assert done.deleted["months_of_records"] >= 1
+    assert rows("SELECT to_regclass(%s)", f"orbit_executionrecord_p{month:%Y%m}") == [(None,)]
+
+
+def test_a_month_stays_while_one_of_its_cycles_is_kept() -> None:
+    month = old_month()
+    create_dead_letters(1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash,"
+            " input, input_content_type, input_sha256, finished_at)"
+            " SELECT orbit_uuid_floor(%s::timestamp AT TIME ZONE 'UTC'), namespace, status,"
+            " trigger, context, initiation_hash, input, input_content_type, input_sha256, now()"
+            " FROM orbit_cyclerun",
+            [month],
+        )
+    assert prune().kept["months"][months.KEPT] == 2
+    with pytest.raises(Exception, match="are kept") as refused:
+        months.DROP_MONTH.one(parent="orbit_executionrecord", month=month)
+    assert isinstance(refused.value.__cause__, psycopg.errors.RaiseException)
+
+
+def test_plain_deletes_of_records_are_still_refused() -> None:
+    create_dead_letters(1)
+    with pytest.raises(Exception, match=r"append-only|permission denied"):
+        rows("DELETE FROM orbit_cyclecheckpoint RETURNING 1")
+
+
+def test_a_rerun_of_a_pruned_cycle_is_refused_as_unknown() -> None:
+    resolved_letters(1)
+    make_old()
+    cycle = CycleRun.objects.get()
+    prune()
+    with pytest.raises(Exception, match="There is no cycle"):
+        single.start(cycle.pk, actor=SYSTEM, reason="test", source=Trigger.COMMAND)
