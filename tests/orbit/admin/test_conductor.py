@@ -349,22 +349,26 @@ def test_buttons_are_refused_to_viewers_and_hidden_from_other_namespaces_and_nee
     assert not AuditTrailEntry.objects.filter(object_id=task.pk).exists()
 
 
-@pytest.mark.parametrize("where", [LIST, TASKS])
-@pytest.mark.parametrize("wrong", ["x", "0" * 26, "z" * 10_000, "%3Cb%3E", "٣" * 26])
-@pytest.mark.parametrize("page", ["change", "cancel"])
-def test_ids_that_do_not_exist_are_404_whatever_they_look_like(
-    where: str, wrong: str, page: str
-) -> None:
-    assert viewer().get(f"{where}{wrong}/{page}/").status_code == 404
+def test_ids_that_do_not_exist_are_404_whatever_they_look_like() -> None:
+    browser = viewer()
+    for wrong in ("x", "0" * 26, "z" * 10_000, "%3Cb%3E", "٣" * 26):
+        for page in (f"{LIST}{wrong}/change/", f"{LIST}{wrong}/cancel/", f"{TASKS}{wrong}/change/"):
+            assert browser.get(page).status_code == 404, page[:60]
 
 
-@pytest.mark.parametrize("name", ["at", "failed_after", "open", "q", "state", "namespace", "run"])
-def test_no_value_in_an_address_breaks_a_page(name: str) -> None:
+def test_no_value_in_an_address_breaks_a_page() -> None:
     run = conductor_rows.run()
     root = conductor_rows.parent(run, 2, children=30, failed=(3,))
+    run_page, task_page = f"{LIST}{run.pk}/change/", f"{TASKS}{root.pk}/change/"
+    names = {
+        LIST: ("q", "state", "namespace"),
+        TASKS: ("q", "run"),
+        run_page: ("at", "failed_after", "open"),
+        task_page: ("at", "failed_after"),
+    }
     browser = viewer()
-    for wrong in ("z" * 10_000, "9" * 10_000, HOSTILE, "٣", ""):
-        for page in (LIST, TASKS, f"{LIST}{run.pk}/change/", f"{TASKS}{root.pk}/change/"):
+    for page, name in ((page, name) for page, some in names.items() for name in some):
+        for wrong in ("z" * 10_000, "9" * 10_000, HOSTILE):
             answer = browser.get(page, {name: wrong})
-            assert answer.status_code in {200, 302, 400}, (page, wrong[:9])
+            assert answer.status_code in {200, 302, 400}, (page, name, wrong[:9])
             assert HOSTILE not in answer.content.decode()
