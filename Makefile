@@ -15,7 +15,7 @@ help:
 	@echo 'make run    set up and start everything, with a demo receiver and a first cycle; Ctrl-C drains and stops'
 	@echo 'make test   the whole suite on a PostgreSQL of its own      make e2e    the console in a real browser'
 	@echo 'make lint   style, types, imports, templates, migrations    make bench  cycles and deliveries per second, beside a baseline'
-	@echo 'make chaos  kills of every kind, then an audit of the rows (ten minutes; ARGS="--list", "--only NAME", "--seed N")'
+	@echo 'make chaos  kills of every kind, then an audit of the rows (ten minutes; ARGS="--list", "--only NAME", "--seed N", "--minutes N")'
 	@echo 'make upgrade  back up, install packages, migrate and check a new release'
 	@echo 'make fuzz   fuzz the API from its own document (ARGS="--examples 1000")'
 	@echo 'make setup  .venv with everything                           make lock   pin the packages again'
@@ -26,9 +26,10 @@ run:
 	$(PREPARE) && exec $(IN) manage.py up --demo
 test:
 	$(PREPARE) --dev && $(SUITE) --durations 20 --ignore=tests/e2e $(ARGS) && { [ -n '$(ARGS)' ] || $(TWO_DATABASES); }
-# Tests of telemetry again, with a database of its own.
+# Tests of telemetry, and of what it is told, again, with a database of its own.
 SUITE := $(IN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-TWO_DATABASES := $(SUITE) -p tests.support.two_databases -m 'not one_database' tests/telemetry tests/advisory/signals
+TWO_DATABASES := $(SUITE) -p tests.support.two_databases -m 'not one_database' tests/telemetry tests/advisory/signals \
+	tests/orbit/conductor/test_projection.py tests/orbit/housekeeping
 e2e:
 	$(PREPARE) --dev && exec $(IN) -m pytest tests/e2e $(ARGS)
 # Many requests for each operation of the API; `make test` sends a few.

@@ -10,7 +10,9 @@ from benchmarks import (
     advisory_signals,
     audit,
     claim,
+    conductor_aggregate,
     conductor_claim,
+    conductor_fanout,
     cycles,
     deliveries,
     idle,
@@ -96,6 +98,12 @@ def _options() -> argparse.Namespace:
         type=int,
         default=20_000,
         help="with conductor: tasks that workers claim and complete in a round (20,000)",
+    )
+    parser.add_argument(
+        "--conductor-children",
+        type=int,
+        default=1_000_000,
+        help="with conductor: children of the largest parent (1,000,000)",
     )
     parser.add_argument(
         "--dropped",
@@ -186,6 +194,9 @@ def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
         _show(_claim(claim.measure(here, most=options.due)))
     if "conductor" in options.parts:
         _show(conductor_claim.measure(here, tasks=options.conductor_tasks).lines())
+        children = options.conductor_children
+        _show(conductor_aggregate.measure(here, children=children).lines())
+        _show(conductor_fanout.measure(here, children=children).lines())
     if "advice" in options.parts:
         _show(advisory_signals.measure(here, events=options.signal_events).lines())
 

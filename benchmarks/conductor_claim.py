@@ -30,6 +30,15 @@ ADD_TASKS = f"""INSERT INTO orbit_conductortask (
 SELECT '01K1' || lpad(i::text, 22, '0'), '{RUN}', i, 'default', 't' || i, 'PENDING', true,
     '{{"x": 1}}'
 FROM generate_series(1, %(count)s) AS i"""
+DONE_ONCE = """SELECT count(*)
+FROM orbit_conductortask t
+JOIN (
+    SELECT task_id FROM telemetry_outboxevent
+    GROUP BY task_id
+    HAVING count(*) FILTER (WHERE name = 'task_start') = 1
+        AND count(*) FILTER (WHERE name = 'task_end') = 1
+) e ON e.task_id = t.id
+WHERE t.state = 'SUCCEEDED' AND t.attempt = 1"""
 EVENT = """event AS (
     INSERT INTO telemetry_outboxevent (
         id, occurred_at, name, namespace, session_id, task_id, metadata)
@@ -77,10 +86,13 @@ class Result:
 
     def lines(self) -> list[str]:
         """Return the lines of the table."""
+        met = "goal met" if self.ratio >= 0.5 else "GOAL MISSED"
         return [
-            f"conductor: claim and complete, {WORKERS} workers, {BATCH} a call: "
+            "",
+            f"Conductor: claim and complete, {WORKERS} workers, {BATCH} a call: "
             f"{statistics.median(self.orbit):,.0f} tasks/s, bare loop "
-            f"{statistics.median(self.bare):,.0f}, ratio {self.ratio:.2f} (goal: at least 0.5)"
+            f"{statistics.median(self.bare):,.0f}, ratio {self.ratio:.2f} ({met}: at least 0.5); "
+            "no task twice",
         ]
 
 
@@ -111,8 +123,9 @@ def main() -> None:
             with ThreadPoolExecutor(WORKERS) as pool:
                 done = list(pool.map(worker, range(WORKERS)))
             took[name].append(count / (time.perf_counter() - began))
-            if sum(done) != count:
-                raise RuntimeError(f"{name}: {sum(done)} of {count} tasks were done once")
+            once = _done_once(url)
+            if sum(done) != count or once != count:
+                raise RuntimeError(f"{name}: {sum(done)} of {count} tasks done, {once} once")
     print(json.dumps(took))
 
 
@@ -123,6 +136,13 @@ def _fill(url: str, count: int) -> None:
         owner.execute(ADD_RUN, {"count": count})
         owner.execute(ADD_TASKS, {"count": count})
         owner.execute("VACUUM ANALYZE orbit_conductortask")
+
+
+def _done_once(url: str) -> int:
+    """Return how many tasks were claimed once and completed once."""
+    with psycopg.connect(url) as owner:
+        row = owner.execute(DONE_ONCE).fetchone()
+    return row[0] if row else 0
 
 
 def _orbit_worker(number: int) -> int:

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
 from governance.access.lockout import LockedOut, LoginsBusy
+from governance.console.pages import NotHere
 from governance.kernel import clock
 from governance.rest import csrf, problem
 
@@ -69,7 +70,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404."""
-    return _answer(request, 404, "not_found", "There is nothing here.")
+    detail = str(exception) if isinstance(exception, NotHere) else ""
+    return _answer(request, 404, "not_found", detail or "There is nothing here.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -15,6 +15,10 @@ from governance.access.roles import Scope
 from governance.console.base import actor_of
 
 View = Callable[..., HttpResponse]
+
+
+class NotHere(Http404):
+    """A 404 whose page shows this error's text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ def respond(
     """Answer one page of ``rows`` by the unique ``key``: a field, or a time and a field.
 
     If ``rows`` has filters without an index, pass the same rows without these as ``scanned``. A
-    page then ends after ``MOST_SCANNED`` of them, full or not. Raises CursorInvalid.
+    page then ends after ``MOST_SCANNED`` of them, full or not. If their key isn't a time, the
+    caller must see all of them. Raises CursorInvalid.
     """
     size: int = query.get("limit", DEFAULT)
     signer = signing.Signer(salt=f"cursor {request.path}")
@@ -114,11 +115,13 @@ def respond(
     )
 
 
-def _end(scanned: "QuerySet[Any]", field: str, *, descending: bool) -> datetime | None:
-    """Return the time up to which a page looks; None: to the end."""
-    for time in scanned.values_list(field, flat=True)[MOST_SCANNED : MOST_SCANNED + 1]:
+def _end(scanned: "QuerySet[Any]", field: str, *, descending: bool) -> Any:
+    """Return the time or key up to which a page looks; None: to the end."""
+    for last in scanned.values_list(field, flat=True)[MOST_SCANNED : MOST_SCANNED + 1]:
+        if not isinstance(last, datetime):
+            return last
         # Whole seconds: the cursor tells nothing of a row that its caller may not see.
-        whole: datetime = time.replace(microsecond=0)
+        whole = last.replace(microsecond=0)
         return whole if descending else whole + timedelta(seconds=1)
     return None
 

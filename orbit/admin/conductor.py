@@ -15,6 +15,7 @@ from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_actio
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit.admin import conductor_plot as plot
+from orbit.admin import pruned_search
 from orbit.conductor import counts, run_cancel, sentences, tree, work
 from orbit.conductor.tree import Failed, Place, Siblings
 from orbit.errors import ConductorRunUnknown, TaskUnknown
@@ -49,6 +50,7 @@ class ConductorRunAdmin(ReasonedAdmin):
     search_help_text = "The id of a run"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        pruned_search.note(request, self.get_queryset(request), of_run=True)
         return super().changelist_view(
             request, {"title": "Conductor runs", **(extra_context or {})}
         )
@@ -78,8 +80,8 @@ class ConductorRunAdmin(ReasonedAdmin):
                 place=_place(request),
                 opened=request.GET.get("open", ""),
             )
-        except ConductorRunUnknown:
-            raise Http404 from None
+        except ConductorRunUnknown as error:
+            raise pages.NotHere(error.detail) from None
         now = clock.now()
         return pages.draw(
             request,
@@ -158,8 +160,8 @@ class ConductorTaskAdmin(ReasonedAdmin):
             raise Http404
         try:
             page = tree.read_task(object_id, actor=actor_of(request), place=_place(request))
-        except TaskUnknown:
-            raise Http404 from None
+        except TaskUnknown as error:
+            raise pages.NotHere(error.detail) from None
         now, task = clock.now(), page.node.task
         address = reverse("admin:orbit_conductortask_change", args=[task.pk])
         return pages.draw(

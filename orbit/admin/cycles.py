@@ -10,12 +10,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import display, filters, pages
 from governance.console.actions import ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
 from governance.models import Namespace
+from orbit.admin import pruned_search
 from orbit.admin.reruns import RerunAdmin, compare_address, has_ended
 from orbit.cycles import cancel, detail, orchestrate, overview, trigger
 from orbit.cycles.orchestrate import Call, ProfileOutcome
@@ -111,6 +112,7 @@ class CycleRunAdmin(RerunAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        pruned_search.note(request, self.get_queryset(request))
         return super().changelist_view(
             request, {"may_trigger": actor_of(request).may(Scope.OPERATE), **(extra_context or {})}
         )
@@ -128,7 +130,9 @@ class CycleRunAdmin(RerunAdmin):
         try:
             # Not Django's own read: this one has a limit, and takes payloads as excerpts.
             cycle_detail = detail.read(self.opts.pk.to_python(object_id), actor=actor)
-        except (CycleUnknown, ValidationError):
+        except CycleUnknown as error:
+            raise pages.NotHere(error.detail) from None
+        except ValidationError:
             raise Http404 from None
         cycle = cycle_detail.cycle
         context = {

@@ -23,6 +23,7 @@ from orbit.dispatch import bulk, dead_letters
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
+from orbit.records import pruned
 from orbit.states import Letter
 
 _FILTERS: dict[str, queries.Reader] = {
@@ -215,7 +216,7 @@ def _letters(actor: Actor) -> "QuerySet[Any]":
 def _read(letter_id: UUID, actor: Actor) -> dict[str, object]:
     letter = _letters(actor).filter(pk=letter_id).first()
     if letter is None:
-        raise LetterUnknown(f"There is no dead letter {letter_id}.")
+        raise LetterUnknown(pruned.unknown("dead letter", letter_id))
     return _document(letter, ConfiguredEndpoints())
 
 

@@ -1,4 +1,4 @@
-"""Aggregate: count what changed, end parents and runs by it, and cancel what is under them.
+"""Aggregate: count what changed, end parents and runs by it, cancel or retry what is under them.
 
 A trigger writes tallies of each statement that changes tasks. A pass takes a bounded number of
 tallies, adds them to their parents and runs, and ends what they decide, in one transaction. A
@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.kernel import sql
-from orbit.conductor import cascade
+from orbit.conductor import cascade, retrying
 from orbit.conductor.task_events import EVENTS
 from orbit.states import TaskState
 
@@ -47,17 +47,19 @@ class Aggregated:
     runs_ended: int = 0
     #: Tasks cancelled because of their parent or run.
     tasks_cancelled: int = 0
+    #: Tasks retried with their parent.
+    tasks_retried: int = 0
     #: There may be more to do at once.
     goes_on: bool = False
 
     @property
     def did_something(self) -> bool:
         """Whether it changed a count or a task."""
-        return bool(self.tallies or self.tasks_cancelled)
+        return bool(self.tallies or self.tasks_cancelled or self.tasks_retried)
 
 
 def run_aggregate_once(*, passes: int = PASSES) -> Aggregated:
-    """Add up what changed, end parents and runs, and cancel what is under cancelled ones.
+    """Add up what changed, end parents and runs, and go on with what is cancelled or retried.
 
     Any number of calls may run at once. Levels roll up within one call.
     """
@@ -69,7 +71,10 @@ def run_aggregate_once(*, passes: int = PASSES) -> Aggregated:
         after = _add_up(after, done)
         roots, children = cascade.cancel_batch_of_roots(), cascade.cancel_batch_of_children()
         done.tasks_cancelled += roots.tasks + children.tasks
-        is_idle = is_idle and done.tallies == before and not (roots.moved or children.moved)
+        retried = retrying.retry_batch()
+        done.tasks_retried += retried.tasks
+        moved = roots.moved or children.moved or retried.moved
+        is_idle = is_idle and done.tallies == before and not moved
         if not after:
             if is_idle:
                 done.goes_on = False
@@ -86,6 +91,7 @@ def run_to_end() -> Aggregated:
         for name in ("tallies", "succeeded", "failed", "cancelled", "runs_ended"):
             setattr(total, name, getattr(total, name) + getattr(done, name))
         total.tasks_cancelled += done.tasks_cancelled
+        total.tasks_retried += done.tasks_retried
         total.goes_on = done.goes_on
     return total
 

@@ -8,7 +8,9 @@ from orbit.errors import InvalidTransition
 from orbit.models import ConductorRun
 from orbit.states import TaskState
 
-REOPEN_ANCESTORS = sql.load(__name__, "reopen_ancestors", events=EVENTS)
+REOPEN_ANCESTORS = sql.load(
+    __name__, "reopen_ancestors", events=EVENTS, goes_on=sql.fragment(__name__, "goes_on")
+)
 _FINAL = (TaskState.SUCCEEDED, TaskState.CANCELLED)
 
 
@@ -24,10 +26,6 @@ def reopen_ancestors(run_id: str, parent_id: str | None) -> None:
         if run.state in _FINAL or run.cancel_requested_at:
             state = "being cancelled" if run.state not in _FINAL else run.state
             raise InvalidTransition(f"The run {run_id} is {state}: its tasks can't be retried.")
-        if run.pruning_since:
-            raise InvalidTransition(
-                f"The run {run_id} is being deleted by retention: its tasks can't be retried."
-            )
         for task_id, state in REOPEN_ANCESTORS.send(parent_id=parent_id) if parent_id else ():
             if state in _FINAL:
                 raise InvalidTransition(

@@ -25,10 +25,11 @@ BATCH = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``tasks`` were cancelled. ``moved``: it came further, so the next one may too."""
+    """``tasks`` were changed. ``moved``: it came further, so the next one may too."""
 
     tasks: int = 0
     moved: bool = False
+    is_last: bool = False
 
 
 def cancel_batch_of_roots() -> Batch:

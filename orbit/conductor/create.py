@@ -89,11 +89,11 @@ def create(document: Mapping[str, Any], *, actor: Actor) -> CreatedRun:
     Raises NotAllowed, NamespaceUnknown and RunInvalid.
     """
     actor.require(Scope.OPERATE)
-    _check(document)
+    given = _checked(document)
     namespace = document.get("namespace", DEFAULT_NAMESPACE)
     actor.require_namespace(namespace)
     # Before the transaction, which holds locks.
-    rows = _rows(document["tasks"])
+    rows = _rows(given)
     tasks = json.dumps(rows, ensure_ascii=False)
     run_id = ulid.make()
     with audit.transaction():
@@ -154,22 +154,31 @@ def _rows(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _check(document: Mapping[str, Any]) -> None:
-    """Raise RunInvalid, with a pointer to each error."""
+def _checked(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the tasks. Raises RunInvalid, with a pointer to each error."""
     errors = schemas.problems(SCHEMA, document)
+    tasks = [] if errors else [_with_integers(task) for task in document["tasks"]]
     if not errors:
         errors = [
             {"pointer": f"/tasks/{place}{pointer}", "detail": detail}
-            for place, task in enumerate(document["tasks"])
-            for pointer, detail in _problems(task, document["tasks"], place)
+            for place, task in enumerate(tasks)
+            for pointer, detail in _problems(task, tasks, place)
         ]
-        for pointer in [""] if schemas.unseen(document["name"]) else []:
-            errors.append({"pointer": f"{pointer}/name", "detail": _UNSEEN})
+        if schemas.unseen(document["name"]):
+            errors.append({"pointer": "/name", "detail": _UNSEEN})
     if errors:
         many = "s" if len(errors) > 1 else ""
         raise RunInvalid(f"The body has {len(errors)} error{many}.", errors=errors[:100])
+    return tasks
 
 
+def _with_integers(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the task with 2 for 2.0, which JSON Schema allows as an integer."""
+    numbers = {name: task[name] for name in _INTEGERS if isinstance(task.get(name), float)}
+    return {**task, **{name: int(number) for name, number in numbers.items()}}
+
+
+_INTEGERS = ("parent", "priority", "max_attempts", "tolerate")
 _UNSEEN = "Control and invisible characters are refused."
 
 
@@ -229,6 +238,8 @@ def _policy(task: Mapping[str, Any]) -> tuple[str, int | None]:
         if tolerated is not None:
             raise ValueError("`tolerate` needs the failure policy `tolerate`.")
         return str(given), None
+    if isinstance(tolerated, float) and tolerated.is_integer():
+        tolerated = int(tolerated)
     if type(tolerated) is not int:  # a boolean is an int too
         raise ValueError('Say how many failures are tolerated: {"tolerate": 2}.')
     if not 0 <= tolerated <= inputs.MOST_CHILDREN:

@@ -1,9 +1,10 @@
 """Fan-out: make the children of parents whose `input.fanout` is N.
 
 A pass is one statement. It locks its parents and passes over those of others, so any number of
-workers may run; children and the parent's counts are committed together, so a killed worker leaves
-a parent as it was before the pass. A pass is bounded: a parent that needs more gets the rest by the
-next ones.
+workers may run; children and their number are committed together, so a killed worker leaves a
+parent as it was before the pass. A pass is bounded, and its parents share it: one that needs more
+gets the rest by the next passes, in turn with those that came later. The parents of a halted
+namespace cost nothing: the namespaces are looked up first.
 """
 
 import json
@@ -16,21 +17,24 @@ from governance.namespaces import gate
 from orbit.conductor import inputs, ulid
 from orbit.conductor.task_events import EVENTS
 
-_MAY = sql.fragment(__name__, "may_fan_out")
+_WAITING = sql.fragment(
+    __name__, "waiting_namespaces", to_fan_out=sql.fragment(__name__, "to_fan_out")
+)
 _FAN_OUT = sql.load(
     __name__,
     "fan_out",
-    may_fan_out=_MAY,
+    waiting_namespaces=_WAITING,
+    to_fan_out=sql.fragment(__name__, "to_fan_out"),
     gate_lets_start=gate.STARTS,
     most_children=inputs.MOST_CHILDREN,
     alphabet=ulid.ALPHABET,
     events=EVENTS,
 )
-_BAD = sql.load(__name__, "bad_parents", may_fan_out=_MAY, gate_lets_start=gate.STARTS)
 _START_BAD = sql.load(__name__, "start_bad_parents", events=EVENTS)
 _FAIL_BAD = sql.load(__name__, "fail_bad_parents", events=EVENTS)
-_LEAVE_CANCELLED = sql.load(__name__, "leave_cancelled_parents")
-_IS_PENDING = sql.load(__name__, "fanout_is_pending", may_fan_out=_MAY, gate_lets_start=gate.STARTS)
+_IS_PENDING = sql.load(
+    __name__, "fanout_is_pending", waiting_namespaces=_WAITING, gate_lets_start=gate.STARTS
+)
 
 #: Children of one pass.
 MAX_FANOUT = 100_000
@@ -60,11 +64,13 @@ class FanoutPass:
     partial: list[PartialFanout] = field(default_factory=list)
     #: Parents that failed because `input.fanout` is not valid.
     failed: int = 0
+    #: Parents that get no more children: they, or their runs, were cancelled.
+    cancelled: int = 0
 
     @property
     def did_something(self) -> bool:
         """Whether it changed a parent."""
-        return bool(self.completed or self.partial or self.failed)
+        return bool(self.completed or self.partial or self.failed or self.cancelled)
 
 
 def run_fanout_once(max_fanout: int = MAX_FANOUT) -> FanoutPass:
@@ -77,18 +83,23 @@ def run_fanout_once(max_fanout: int = MAX_FANOUT) -> FanoutPass:
     done = FanoutPass()
     if gate.paused_here():
         return done
-    done.failed = _fail_bad()
-    _LEAVE_CANCELLED.execute(max_parents=_MAX_PARENTS)
     clock.refresh()
-    rows = _FAN_OUT.send(
-        prefix=ulid.make()[:-_NUMBER_LENGTH], max_fanout=max_fanout, max_parents=_MAX_PARENTS
-    )
-    for task_id, name, made, children, fanout in rows:
-        done.children += made
-        if children == fanout:
-            done.completed += 1
-        else:
-            done.partial.append(PartialFanout(task_id, name, children, fanout))
+    bad: list[tuple[str, str]] = []
+    with transaction.atomic():
+        for task_id, name, made, children, fanout, bad_input, is_over in _FAN_OUT.send(
+            prefix=ulid.make()[:-_NUMBER_LENGTH], max_fanout=max_fanout, max_parents=_MAX_PARENTS
+        ):
+            done.children += made
+            if is_over:
+                done.cancelled += 1
+            elif bad_input is not None:
+                bad.append((task_id, inputs.problem(json.loads(bad_input))))
+            elif children == fanout:
+                done.completed += 1
+            elif made:
+                done.partial.append(PartialFanout(task_id, name, children, fanout))
+        if bad:
+            done.failed = _fail(bad)
     return done
 
 
@@ -98,13 +109,8 @@ def is_pending() -> bool:
     return row is not None and bool(row[0]) and not gate.paused_here()
 
 
-def _fail_bad() -> int:
-    with transaction.atomic():
-        rows = _BAD.rows(max_parents=_MAX_PARENTS)
-        if not rows:
-            return 0
-        ids = [task_id for task_id, _ in rows]
-        errors = [inputs.problem(json.loads(text)) for _, text in rows]
-        _START_BAD.send(ids=ids)
-        ((failed,),) = _FAIL_BAD.send(ids=ids, errors=errors)
+def _fail(bad: list[tuple[str, str]]) -> int:
+    ids, errors = [task_id for task_id, _ in bad], [error for _, error in bad]
+    _START_BAD.send(ids=ids)
+    ((failed,),) = _FAIL_BAD.send(ids=ids, errors=errors)
     return int(failed)

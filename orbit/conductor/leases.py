@@ -19,6 +19,7 @@ from governance.namespaces import gate
 from orbit.conductor.task_events import EVENTS
 from orbit.errors import ConductorRunUnknown
 from orbit.models import ConductorRun
+from orbit.records import pruned
 
 MAX_LIMIT = 1_000
 MAX_LEASE_SECONDS = 3_600
@@ -87,7 +88,7 @@ def claim(
     """
     actor.require(Scope.OPERATE)
     if run_id is not None and not ConductorRun.objects.filter(actor.filter(), pk=run_id).exists():
-        raise ConductorRunUnknown(f"There is no conductor run {run_id}.")
+        raise ConductorRunUnknown(pruned.unknown("conductor run", run_id))
     claimed: list[Claimed] = []
     if gate.paused_here():
         return claimed

@@ -9,6 +9,7 @@ from governance.kernel import sql
 from orbit.conductor import inputs, ulid
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
+from orbit.records import pruned
 from orbit.states import TaskState
 
 _COUNTS = sql.load(__name__, "counts_of_run")
@@ -30,8 +31,10 @@ def find_run(run_id: str, *, actor: Actor) -> ConductorRun:
     """Return a run. Raises ConductorRunUnknown."""
     try:
         return runs(actor).get(pk=ulid.check(run_id))
-    except (ValueError, ConductorRun.DoesNotExist):
+    except ValueError:
         raise ConductorRunUnknown from None
+    except ConductorRun.DoesNotExist:
+        raise ConductorRunUnknown(pruned.unknown("conductor run", run_id)) from None
 
 
 def counts(run_id: str) -> dict[str, int]:
@@ -50,8 +53,10 @@ def find_task(task_id: str, *, actor: Actor) -> ConductorTask:
     visible = ConductorTask.objects.filter(actor.filter()).select_related("parent")
     try:
         return visible.get(pk=ulid.check(task_id))
-    except (ValueError, ConductorTask.DoesNotExist):
+    except ValueError:
         raise TaskUnknown from None
+    except ConductorTask.DoesNotExist:
+        raise TaskUnknown(pruned.unknown("task", task_id)) from None
 
 
 def input_of(task: ConductorTask) -> Any:

@@ -9,6 +9,7 @@ from governance.audit.actions import Action
 from orbit.conductor import cascade
 from orbit.errors import ConductorRunUnknown, InvalidTransition
 from orbit.models import ConductorRun
+from orbit.records import pruned
 from orbit.states import TaskState
 
 
@@ -22,7 +23,7 @@ def cancel_run(run_id: str, *, actor: Actor, reason: str) -> ConductorRun:
     with audit.transaction():
         run = ConductorRun.objects.select_for_update(no_key=True).filter(pk=run_id).first()
         if run is None or not actor.sees(run.namespace):
-            raise ConductorRunUnknown(f"There is no conductor run {run_id}.")
+            raise ConductorRunUnknown(pruned.unknown("conductor run", run_id))
         if run.state not in (TaskState.PENDING, TaskState.RUNNING):
             raise InvalidTransition(f"The run {run_id} has ended: it is {run.state}.")
         if run.cancel_requested_at is None:

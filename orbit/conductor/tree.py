@@ -15,6 +15,7 @@ from orbit.conductor.counts import Counts
 from orbit.conductor.grid import Grid
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorParent, ConductorRun, ConductorTask
+from orbit.records import pruned
 from orbit.states import CONDUCTOR_RUN, TASK, TaskState
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def read_run(run_id: str, *, actor: Actor, place: Place, opened: str = "") -> Ru
     """Return a run that ``actor`` sees. Raises ConductorRunUnknown."""
     run = ConductorRun.objects.filter(actor.filter(), pk=run_id).first()
     if run is None:
-        raise ConductorRunUnknown
+        raise ConductorRunUnknown(pruned.unknown("conductor run", run_id[:40]))
     tasks = ConductorTask.objects.filter(run_id=run_id)
     roots = _siblings(run_id, None, place.at)
     node = _to_open(roots.nodes, opened)
@@ -132,7 +133,7 @@ def read_task(task_id: str, *, actor: Actor, place: Place) -> TaskPage:
     visible = ConductorTask.objects.select_related("run", "parent").filter(actor.filter())
     task = visible.filter(pk=task_id).first()
     if task is None:
-        raise TaskUnknown
+        raise TaskUnknown(pruned.unknown("task", task_id[:40]))
     (node,) = _nodes(task.run_id, [task])
     children = failed = None
     if task.is_parent:

@@ -37,7 +37,8 @@ def make() -> str:
 def check(text: str) -> str:
     """Return the ULID ``text`` in capitals. Raises ValueError."""
     capitals = text.upper()
-    if not _TEXT.fullmatch(capitals):
+    # Capitals of some other letters are ASCII.
+    if not text.isascii() or not _TEXT.fullmatch(capitals):
         raise ValueError("must be a ULID: 26 digits and letters, without I, L, O and U")
     return capitals
 

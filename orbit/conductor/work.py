@@ -5,23 +5,24 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel import sql
-from orbit.conductor import ancestors, reading
+from orbit.conductor import ancestors, reading, retrying
 from orbit.conductor.task_events import EVENTS
-from orbit.errors import InvalidTransition
+from orbit.errors import InvalidTransition, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
+from orbit.records import pruned
 from orbit.states import TASK, TaskState
 
 CANCEL_TASK = sql.load(
     __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
 )
 RETRY_TASK = sql.load(__name__, "retry_task")
-RETRY_CHILDREN = sql.load(__name__, "retry_children")
 RELEASE_TASK = sql.load(__name__, "release_task")
 
 
 def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
     """Let a task that has failed for good be claimed once more, or those that failed under it.
 
+    Under a parent the first batch is retried at once, the others soon.
     The failed tasks above it and its run are RUNNING again. Raises TaskUnknown, and
     InvalidTransition if it didn't fail, or something above it has succeeded or was cancelled.
     """
@@ -75,6 +76,7 @@ def release(task_id: str, *, attempt: int, actor: Actor, reason: str) -> Conduct
     actor.require(Scope.OPERATE)
     task = reading.find_task(task_id, actor=actor)
     with audit.transaction():
+        _lock_run(task)
         rows = RELEASE_TASK.rows(id=task.pk, attempt=attempt)
         task.refresh_from_db()
         if not rows:
@@ -103,14 +105,21 @@ def _not_held(task: ConductorTask, attempt: int) -> str:
 
 def _lock_run(task: ConductorTask) -> None:
     # First, as aggregate does: it ends nothing of the run meanwhile, and neither deadlocks.
-    ConductorRun.objects.select_for_update(no_key=True).get(pk=task.run_id)
+    # So does retention: it deletes a run from its last tasks to its first, and then the run.
+    run = ConductorRun.objects.select_for_update(no_key=True).filter(pk=task.run_id).first()
+    if run is None:
+        raise TaskUnknown(pruned.unknown("task", task.pk))
+    if run.pruning_since is not None:
+        raise InvalidTransition(
+            f"The run {run.pk} is being deleted by retention since"
+            f" {run.pruning_since:%Y-%m-%d %H:%M} UTC: nothing can be done to its tasks."
+        )
 
 
 def _make_ready(task: ConductorTask) -> bool:
     if not task.is_parent:
         return bool(RETRY_TASK.rows(id=task.pk))
-    ((children,),) = RETRY_CHILDREN.rows(id=task.pk, run_id=task.run_id)
-    return bool(children)
+    return retrying.retry_children(task.pk)
 
 
 def _audit(action: Action, task: ConductorTask, *, actor: Actor, reason: str) -> None:

@@ -11,7 +11,7 @@ from orbit.cycles import namespace_queue
 from orbit.dispatch import dead_letters
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.models import CycleRun
-from orbit.records import execution
+from orbit.records import execution, pruned
 from orbit.records.execution import Record
 from orbit.states import ACTIVE, CYCLE, Cycle, Job
 from orbit.tracing import report
@@ -33,7 +33,7 @@ def cancel(cycle_id: UUID, *, actor: Actor, reason: str) -> None:
         CycleRun.objects.filter(pk=cycle_id).values_list("namespace__name", "profile_id").first()
     ) or (None, None)
     if namespace is None or not actor.sees(namespace):
-        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+        raise CycleUnknown(pruned.unknown("cycle", cycle_id))
     with audit.transaction():
         note = execution.clean(f"cancelled by {actor.name}: {reason or reasons.NO_REASON}")
         cancelled = CANCEL_CYCLE.one(id=cycle_id, reason=note)

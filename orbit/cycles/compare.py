@@ -12,6 +12,7 @@ from governance.kernel import json_diff, sql
 from orbit.cycles.detail import COUNT_DELIVERIES
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, Transformation
+from orbit.records import pruned
 
 MOST_ROWS = 200
 _MOST_CHARACTERS = 300
@@ -68,7 +69,7 @@ def read(a: UUID, b: UUID, *, actor: Actor) -> Comparison:
     }
     for cycle_id in (a, b):
         if cycle_id not in cycles:
-            raise CycleUnknown(f"There is no cycle {cycle_id}.")
+            raise CycleUnknown(pruned.unknown("cycle", cycle_id))
     left, right = cycles[a], cycles[b]
     changes = json_diff.changes(left.context, right.context)[:MOST_ROWS]
     both = {"cycles": [a, b]}

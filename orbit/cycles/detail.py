@@ -26,6 +26,7 @@ from orbit.models import (
     NormalizationItem,
     Transformation,
 )
+from orbit.records import pruned
 from orbit.states import Cycle, Job
 
 #: At most so many rows of each kind, and bytes of a payload.
@@ -139,7 +140,7 @@ def matching(
 def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
     """Raise CycleUnknown unless ``actor`` may see the cycle."""
     if not CycleRun.objects.filter(actor.filter(), pk=cycle_id).exists():
-        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+        raise CycleUnknown(pruned.unknown("cycle", cycle_id))
 
 
 def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
@@ -151,7 +152,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
         .first()
     )
     if cycle is None:
-        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+        raise CycleUnknown(pruned.unknown("cycle", cycle_id))
     cut: set[str] = set()
     tiers = list(
         Transformation.objects.filter(cycle=cycle)

@@ -18,7 +18,7 @@ from orbit import queue
 from orbit.dispatch import endpoints, enqueue
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
-from orbit.records import execution
+from orbit.records import execution, pruned
 from orbit.records.execution import Record
 from orbit.states import LETTER, Letter
 
@@ -114,7 +114,7 @@ def find(letter_id: UUID, *, actor: Actor) -> DeadLetterDispatch:
     """Return the letter. Raises LetterUnknown, also if ``actor`` can't see it."""
     letter = DeadLetterDispatch.objects.filter(actor.filter(), pk=letter_id).first()
     if letter is None:
-        raise LetterUnknown(f"There is no dead letter {letter_id}.")
+        raise LetterUnknown(pruned.unknown("dead letter", letter_id))
     return letter
 
 

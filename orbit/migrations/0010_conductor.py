@@ -188,13 +188,17 @@ class Migration(migrations.Migration):
                 ('failed', models.IntegerField(db_default=0, default=0)),
                 ('cancelled', models.IntegerField(db_default=0, default=0)),
                 ('task', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='orbit.conductortask')),
+                ('namespace', models.CharField(max_length=100)),
                 ('failure_policy', models.CharField(max_length=10)),
                 ('tolerated', models.IntegerField(null=True)),
                 ('fanout', models.IntegerField(null=True)),
                 ('fanned_out', models.IntegerField(db_default=0, default=0)),
                 ('is_fanned_out', models.BooleanField(db_default=False, default=False)),
+                ('fanned_out_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('is_cancelling', models.BooleanField(db_default=False, default=False)),
                 ('cancelled_up_to', models.IntegerField(db_default=0, default=0)),
+                ('is_retrying', models.BooleanField(db_default=False, default=False)),
+                ('retried_up_to', models.IntegerField(db_default=0, default=0)),
             ],
         ),
         migrations.AddField(
@@ -236,11 +240,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='conductorparent',
-            index=models.Index(condition=models.Q(('is_fanned_out', False)), fields=['task'], name='conductor_parent_to_fan_out'),
+            index=models.Index(condition=models.Q(('is_cancelling', False), ('is_fanned_out', False)), fields=['namespace', 'fanned_out_at', 'task'], name='conductor_parent_to_fan_out'),
         ),
         migrations.AddIndex(
             model_name='conductorparent',
             index=models.Index(condition=models.Q(('is_cancelling', True)), fields=['task'], name='conductor_parent_cancelling'),
+        ),
+        migrations.AddIndex(
+            model_name='conductorparent',
+            index=models.Index(condition=models.Q(('is_retrying', True)), fields=['task'], name='conductor_parent_retrying'),
         ),
         migrations.AddConstraint(
             model_name='conductorparent',

@@ -74,6 +74,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("kind", models.CharField(max_length=20, primary_key=True, serialize=False)),
                 ("pruned_to", models.DateTimeField()),
+                ("pruned_at", models.DateTimeField()),
             ],
         ),
         migrations.AddField(

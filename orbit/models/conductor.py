@@ -207,6 +207,8 @@ class ConductorParent(_Counts):
     """What a task with children needs besides. The counts are those of its children."""
 
     task = models.OneToOneField(ConductorTask, on_delete=models.CASCADE, primary_key=True)
+    # The task's: fan-out finds its parents by it, without those of halted namespaces.
+    namespace = models.CharField(max_length=100)
     failure_policy = models.CharField(max_length=10)
     # How many children may fail; null unless the policy is `tolerate`.
     tolerated = models.IntegerField(null=True)
@@ -216,9 +218,15 @@ class ConductorParent(_Counts):
     fanned_out = models.IntegerField(default=0, db_default=0)
     # Fan-out has nothing to do here any more.
     is_fanned_out = models.BooleanField(default=False, db_default=False)
+    # When a fan-out made children last; those that have waited longest come next.
+    fanned_out_at = models.DateTimeField(db_default=Now())
     # Its open children are being cancelled; `cancelled_up_to` is the last index looked at.
     is_cancelling = models.BooleanField(default=False, db_default=False)
     cancelled_up_to = models.IntegerField(default=0, db_default=0)
+    # Its failed children are being made ready again; `retried_up_to` is the last index looked at.
+    # Until then it doesn't fail for them.
+    is_retrying = models.BooleanField(default=False, db_default=False)
+    retried_up_to = models.IntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -239,14 +247,19 @@ class ConductorParent(_Counts):
         ]
         indexes = [
             models.Index(
-                fields=["task"],
-                condition=models.Q(is_fanned_out=False),
+                fields=["namespace", "fanned_out_at", "task"],
+                condition=models.Q(is_fanned_out=False, is_cancelling=False),
                 name="conductor_parent_to_fan_out",
             ),
             models.Index(
                 fields=["task"],
                 condition=models.Q(is_cancelling=True),
                 name="conductor_parent_cancelling",
+            ),
+            models.Index(
+                fields=["task"],
+                condition=models.Q(is_retrying=True),
+                name="conductor_parent_retrying",
             ),
         ]
 

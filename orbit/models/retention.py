@@ -8,6 +8,7 @@ class RetentionMark(models.Model):
 
     kind = models.CharField(max_length=20, primary_key=True)
     pruned_to = models.DateTimeField()
+    pruned_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.pruned_to}"

@@ -9,19 +9,24 @@ from typing import Any
 from django.conf import settings
 
 from governance.kernel import clock, sql
-from orbit.retention import cycles, months, runs
-from orbit.retention.cycles import Batch
+from orbit.retention import cycles, months, runs, ticks, unused
+from orbit.retention.batch import Batch, Preview
 
 SET_MARK = sql.load(__name__, "set_mark")
-RETENTION_LAG = sql.load(__name__, "retention_lag")
+RETENTION_LAG = sql.load(__name__, "retention_lag", ended_months=months.ENDED_MONTHS)
 
+#: A kind of rows: prunes its next batch from a place on, and where the first one begins.
+_Kind = tuple[Callable[[str, tuple[str, ...], Preview | None], Batch], tuple[str, ...]]
 #: In this order: a month goes after the last of its cycles.
-PHASES = ("cycles", "cron_ticks", "skip_notices", "conductor_runs", "months")
-_STARTS: dict[str, tuple[str, ...]] = {
-    "cycles": cycles.START,
-    "cron_ticks": cycles.START,
-    "conductor_runs": runs.START,
+KINDS: dict[str, _Kind] = {
+    "cycles": (cycles.prune_cycles, cycles.START),
+    "unused": (unused.prune_left, unused.START),
+    "cron_ticks": (ticks.prune_ticks, cycles.START),
+    "skip_notices": (ticks.prune_notices, ticks.START_OF_NOTICES),
+    "conductor_runs": (runs.prune_runs, runs.START),
+    "months": (months.drop_months, ()),
 }
+_NAMES = tuple(KINDS)
 
 
 def _until() -> str:
@@ -50,17 +55,21 @@ class Sweep:
     #: By table, the earliest and the latest finish of what went.
     finished: dict[str, list[str]] = field(default_factory=dict)
 
-    def advance(self, *, dry_run: bool = False) -> str | None:
-        """Do the next batch; return what it was about, or None at the end."""
-        if self.phase >= len(PHASES):
+    def advance(self, preview: Preview | None = None) -> str | None:
+        """Do the next batch; return what it was about, or None at the end.
+
+        A ``preview`` rolls it back. Pass the same to each batch.
+        """
+        if self.phase >= len(_NAMES):
             return None
-        name = PHASES[self.phase]
-        batch = self._prune(name, tuple(self.after or _STARTS.get(name, ())), dry_run)
+        name = _NAMES[self.phase]
+        prune, start = KINDS[name]
+        batch = prune(self.until, tuple(self.after or start), preview)
         self._add(name, batch)
         if batch.after is not None:
             self.after = list(batch.after)
             return name
-        if not dry_run:
+        if preview is None:
             SET_MARK.execute(kind=name, until=self.until)
         self.phase, self.after = self.phase + 1, None
         return name
@@ -79,16 +88,6 @@ class Sweep:
             "finished": self.finished,
         }
 
-    def _prune(self, name: str, after: tuple[str, ...], dry_run: bool) -> Batch:
-        prune: dict[str, Callable[[], Batch]] = {
-            "cycles": lambda: cycles.prune_cycles(self.until, after, dry_run=dry_run),
-            "cron_ticks": lambda: cycles.prune_ticks(self.until, after, dry_run=dry_run),
-            "skip_notices": lambda: cycles.prune_notices(self.until, dry_run=dry_run),
-            "conductor_runs": lambda: runs.prune_runs(self.until, after, dry_run=dry_run),
-            "months": lambda: months.drop_months(self.until, after, dry_run=dry_run),
-        }
-        return prune[name]()
-
     def _add(self, name: str, batch: Batch) -> None:
         self.deleted = dict(Counter(self.deleted) + batch.deleted)
         if batch.kept:
@@ -100,8 +99,8 @@ class Sweep:
 
 def dry_run() -> Sweep:
     """Find out what would go: the same batches, each of them rolled back."""
-    sweep = Sweep()
-    while sweep.advance(dry_run=True):
+    sweep, preview = Sweep(), Preview()
+    while sweep.advance(preview):
         pass
     return sweep
 

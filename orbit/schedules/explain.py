@@ -14,6 +14,7 @@ from governance.states import Stopped
 from orbit import queue
 from orbit.errors import RunProfileUnknown
 from orbit.models import CronTick, CycleRun, RunProfile, RunProfileRevision
+from orbit.records import pruned
 from orbit.schedules import rows, stop_history
 from orbit.schedules.cron import CronInvalid, latest, next_after
 from orbit.schedules.rows import CYCLES, OF_RUN_PROFILE, RUN_PROFILES, ScheduleRow
@@ -241,6 +242,9 @@ def _not_due(case: _Case) -> str:
         around = f"within {AROUND.seconds // 60} minutes of it"
         before = f", the last time before that at {case.local(last)}" if last else ""
         return f"Nothing was due: {schedule} wasn't due {around}{before}{_next_due(case)}."
+    if deleted := pruned.explain(pruned.TICKS, case.at):
+        due = f"{case.schedule} was due at {case.local(last)}"
+        return f"It isn't known any more whether it ran: {due}. {deleted}"
     due = f"It didn't run: {case.schedule} was due at {case.local(last)}"
     row = case.row
     if row is not None and row.on and row.next_run is not None and row.next_run <= last:

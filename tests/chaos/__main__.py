@@ -33,6 +33,12 @@ def main() -> int:
         metavar="NAME",
         help="run only this scenario; repeatable",
     )
+    parser.add_argument(
+        "--minutes", type=float, help="how long the load of the scenario `conductor` goes on"
+    )
+    parser.add_argument(
+        "--two-databases", action="store_true", help="give telemetry a database of its own"
+    )
     parser.add_argument("--list", action="store_true", help="list the scenarios")
     options = parser.parse_args()
     # If this program is ended, end everything that it started.
@@ -41,7 +47,8 @@ def main() -> int:
     folder.chmod(0o755)  # root's PostgreSQL runs as another user, who needs access
     server = database.start_test_server()
     os.environ.update(
-        database.environment(server, "postgres"), DJANGO_SETTINGS_MODULE="orbit_site.settings"
+        database.environment(server, "postgres", separate=options.two_databases),
+        DJANGO_SETTINGS_MODULE="orbit_site.settings",
     )
     django.setup()
     try:
@@ -65,10 +72,13 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, folder: P
     if unknown := [name for name in names if name not in scenarios.SCENARIOS]:
         parser.error(f"unknown: {', '.join(unknown)}. --list shows the names.")
     seed = random.randrange(10**6) if options.seed is None else options.seed
+    seconds = None if options.minutes is None else round(60 * options.minutes)
     print(f"seed {seed}\n\n{report.HEAD}", flush=True)
     results = []
     for name in names:
-        result = scenarios.run(name, postgres.locate(database.BASE), folder / name, seed)
+        result = scenarios.run(
+            name, postgres.locate(database.BASE), folder / name, seed, load_seconds=seconds
+        )
         results.append(result)
         print(result.line(), flush=True)
         for line in [*(f"VIOLATION {violation}" for violation in result.violations), *result.notes]:

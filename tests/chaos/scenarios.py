@@ -11,7 +11,19 @@ from types import FrameType
 
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
-from tests.chaos import answers, clocks, deaths, disk, drains, poison, rows, storms, sweep, zombies
+from tests.chaos import (
+    answers,
+    clocks,
+    conductor,
+    deaths,
+    disk,
+    drains,
+    poison,
+    rows,
+    storms,
+    sweep,
+    zombies,
+)
 from tests.chaos.audit import Audit
 from tests.chaos.fleet import Late
 from tests.chaos.report import Result
@@ -22,11 +34,16 @@ SHARED, OWN, VOLUME = "the test server", "a server of its own", "a server on a s
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to do, on which server, and the limit in seconds."""
+    """What to do, on which server, and the limit in seconds.
+
+    ``load_seconds``: the load goes on for so long, unless the command line says otherwise; the
+    limit begins after it.
+    """
 
     act: Callable[[Testbed], None]
     place: str = SHARED
     seconds: int = 120
+    load_seconds: int = 0
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -50,21 +67,28 @@ SCENARIOS: dict[str, Scenario] = {
     "two-releases": Scenario(rows.two_releases),
     "poison": Scenario(poison.poison),
     "clock-jump": Scenario(clocks.jump, seconds=240),
+    "conductor": Scenario(conductor.run, seconds=900, load_seconds=60),
     "full-disk": Scenario(disk.full, VOLUME, 180),
 }
 
 
-def run(name: str, server: Server, folder: Path, seed: int) -> Result:
+def run(
+    name: str, server: Server, folder: Path, seed: int, *, load_seconds: int | None = None
+) -> Result:
     """Run a scenario. An exception is a violation; then the folder is kept."""
     scenario, began = SCENARIOS[name], time.monotonic()
+    lasts = scenario.load_seconds
+    if lasts and load_seconds is not None:
+        lasts = load_seconds
     folder.mkdir()
     testbed: Testbed | None = None
     result = Result(name)
     with ExitStack() as stack:
         try:
-            stack.enter_context(_within(scenario.seconds, name))
+            stack.enter_context(_within(scenario.seconds + lasts, name))
             place, database = stack.enter_context(_place(scenario.place, server, folder))
             testbed = stack.enter_context(open_testbed(place, database, folder, seed))
+            testbed.load_seconds = lasts
             scenario.act(testbed)
         except disk.Unmountable as why:
             result.skipped = str(why)

@@ -37,6 +37,7 @@ ALLOWED = {
     ("takeover", "tests/support/large_database.py"): "the column",
     ("takeover", "tests/orbit/cycles/test_overview.py"): "the column",
     ("takeover", "tests/orbit/retention/"): "the column",
+    ("takeover", "tests/support/old_rows.py"): "the column",
     ("person", "orbit/schedules/rows.py"): "a key of stored rows",
     ("nobody", "orbit_site/processes/pg_"): "the account of the operating system",
     ("nobody", "tests/site/processes/test_postgres.py"): "the account of the operating system",

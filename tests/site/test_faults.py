@@ -56,4 +56,4 @@ def test_an_unknown_page_of_the_console_is_a_page() -> None:
     browser = Client()
     browser.force_login(create_user())
     answer = browser.get("/admin/orbit/cyclerun/00000000-0000-0000-0000-000000000000/change/")
-    assert (answer.status_code, b"There is nothing here" in answer.content) == (404, True)
+    assert (answer.status_code, b"There is no cycle" in answer.content) == (404, True)

@@ -91,6 +91,7 @@ def parent(
     }
     ConductorParent.objects.create(
         task=row,
+        namespace=of.namespace,
         failure_policy="wait_all",
         fanout=children,
         fanned_out=children,

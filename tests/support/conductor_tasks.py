@@ -54,6 +54,7 @@ def create_parent(
     (task,) = create_tasks(run, is_parent=True, parent=parent, **values)
     ConductorParent.objects.create(
         task=task,
+        namespace=run.namespace,
         failure_policy="wait_all",
         fanout=children,
         fanned_out=children,

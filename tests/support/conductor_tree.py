@@ -1,7 +1,7 @@
 """Conductor runs and tasks, inserted as creation and fan-out would; and counts by a scan."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db import connection, transaction
@@ -40,7 +40,9 @@ class Tree:
 
     def parent(self, under: str | None = None, policy: str = "wait_all", **columns: Any) -> str:
         (task_id,) = self._insert(1, under, is_parent=True, ready=False)
-        ConductorParent.objects.create(task_id=task_id, failure_policy=policy, **columns)
+        ConductorParent.objects.create(
+            task_id=task_id, namespace=self.namespace, failure_policy=policy, **columns
+        )
         return task_id
 
     def leaves(self, count: int, under: str | None = None) -> list[str]:
@@ -104,25 +106,26 @@ def states(ids: Iterable[str]) -> list[str]:
     return [by_id[task_id] for task_id in ids]
 
 
-def wrong_counts() -> list[tuple[Any, ...]]:
-    """Return parents and runs whose counts with their tallies aren't those of a scan."""
+def count_checks() -> Iterator[str]:
+    """Yield the statements that find parents and runs with wrong counts."""
     stored = ", ".join(f"c.{state} + coalesce(w.{state}, 0)" for state in STATES)
     waiting = ", ".join(f"sum({state}) AS {state}" for state in STATES)
     nothing = ", ".join(f"coalesce(s.s{number}, 0)" for number in range(6))
     scanned = ", ".join(f"s{number}" for number in range(6))
-    wrong = []
     for table, key, column in (
         ("orbit_conductorparent", "task_id", "parent_id"),
         ("orbit_conductorrun", "id", "run_id"),
     ):
-        wrong += rows(
-            f"""SELECT * FROM (
-                SELECT c.{key}, ARRAY[{stored}] AS stored, ARRAY[{nothing}] AS scanned
-                FROM {table} c
-                LEFT JOIN (SELECT {column}, {waiting} FROM orbit_conductortally GROUP BY 1) w
-                    ON w.{column} = c.{key}
-                LEFT JOIN (SELECT t.{column} AS id, {_SUMS} FROM orbit_conductortask t GROUP BY 1)
-                    s (id, {scanned}) ON s.id = c.{key}
-            ) counts WHERE stored <> scanned"""
-        )
-    return wrong
+        yield f"""SELECT * FROM (
+            SELECT c.{key}, ARRAY[{stored}] AS stored, ARRAY[{nothing}] AS scanned
+            FROM {table} c
+            LEFT JOIN (SELECT {column}, {waiting} FROM orbit_conductortally GROUP BY 1) w
+                ON w.{column} = c.{key}
+            LEFT JOIN (SELECT t.{column} AS id, {_SUMS} FROM orbit_conductortask t GROUP BY 1)
+                s (id, {scanned}) ON s.id = c.{key}
+        ) counts WHERE stored <> scanned"""
+
+
+def wrong_counts() -> list[tuple[Any, ...]]:
+    """Return parents and runs whose counts with their tallies aren't those of a scan."""
+    return [row for check in count_checks() for row in rows(check)]

@@ -89,7 +89,11 @@ SELECT
 FROM (
     SELECT
         (SELECT count(*) FROM dropped) AS dropped,
-        EXISTS (SELECT FROM orbit_conductortask t WHERE t.lease_expires_at <= now()) AS expired
+        -- ORDER BY keeps the planner to the index; EXISTS would ignore it.
+        (
+            SELECT true FROM orbit_conductortask t WHERE t.lease_expires_at <= now()
+            ORDER BY t.lease_expires_at LIMIT 1
+        ) IS NOT NULL AS expired
 ) AS n
 LEFT JOIN (started s JOIN taken k ON k.id = s.id) ON true
 ORDER BY s.priority DESC, s.id

@@ -16,6 +16,7 @@ WITH counted AS MATERIALIZED (
     JOIN orbit_conductortask t ON t.id = p.task_id
     WHERE p.task_id = ANY(%(parents)s::text[])
       AND t.state = 'RUNNING'
+      AND NOT p.is_retrying   -- the end of that asks for another look
 ),
 decided AS MATERIALIZED (
     SELECT c.task_id, c.open, c.failed, c.children, c.is_fanned_out,

@@ -1,8 +1,5 @@
 -- Whether a pass of fan-out would find a parent, or one that another pass holds now.
+WITH RECURSIVE {{waiting_namespaces}}
 SELECT EXISTS (
-    SELECT
-    FROM orbit_conductorparent p
-    JOIN orbit_conductortask t ON t.id = p.task_id
-    WHERE {{may_fan_out(t, p)}}
-      AND {{gate_lets_start(t.namespace)}}
+    SELECT FROM waiting w WHERE w.namespace IS NOT NULL AND {{gate_lets_start(w.namespace)}}
 )

@@ -22,9 +22,10 @@ tasks AS (
     FROM given g
 )
 INSERT INTO orbit_conductorparent (
-    task_id, failure_policy, tolerated, fanout, fanned_out, is_fanned_out, pending
+    task_id, namespace, failure_policy, tolerated, fanout, fanned_out, is_fanned_out, pending
 )
 -- Children that came along are made already; aggregate starts such a parent with the first of them.
-SELECT g.id, g.failure_policy, g.tolerated, g.fanout, g.children, g.children > 0, g.children
+SELECT g.id, %(namespace)s, g.failure_policy, g.tolerated, g.fanout, g.children, g.children > 0,
+       g.children
 FROM given g
 WHERE g.is_parent

@@ -23,9 +23,9 @@ changed AS (
     RETURNING t.*
 ),
 {{events}},
-not_cancelling AS (
+go_on AS (
     UPDATE orbit_conductorparent p
-    SET is_cancelling = false
-    WHERE p.task_id IN (SELECT id FROM changed) AND p.is_cancelling
+    SET {{goes_on}}
+    WHERE p.task_id IN (SELECT id FROM changed)
 )
 SELECT id, state FROM locked

@@ -30,6 +30,7 @@ from orbit.errors import (
     RunProfileUnknown,
 )
 from orbit.models import CycleRun
+from orbit.records import pruned
 from orbit.states import CYCLE, Cycle, Trigger
 
 
@@ -111,7 +112,7 @@ def _finished_cycle(cycle_id: UUID, actor: Actor) -> CycleRun:
         .first()
     )
     if cycle is None:
-        raise CycleUnknown(f"There is no cycle {cycle_id}.")
+        raise CycleUnknown(pruned.unknown("cycle", cycle_id))
     if Cycle(cycle.status) not in CYCLE.final:
         raise NotFinished(
             f"The cycle {cycle_id} is {cycle.status}. Wait until it ends, or cancel it, to run it "
@@ -151,6 +152,8 @@ def _insert(cycle: NewCycle, old: CycleRun) -> None:
     if creation.insert_rerun(cycle, rerun_of=old.pk):
         return
     active = creation.active_cycles([old.namespace_id]).get(old.namespace_id)
+    if active is None and not CycleRun.objects.filter(pk=old.pk).exists():
+        raise CycleUnknown(pruned.unknown("cycle", old.pk))
     # Insert again if the active cycle has ended between the two.
     if active is not None or not creation.insert_rerun(cycle, rerun_of=old.pk):
         raise creation.refusal(old.namespace_id, active)

@@ -14,6 +14,7 @@ SELECT
     o.id, '{}'
 FROM orbit_cyclerun o
 WHERE o.id = %(rerun_of)s
+FOR KEY SHARE OF o   -- retention leaves it alone; if it came first, there is no such row any more
 -- a namespace with an active cycle takes no second one
 ON CONFLICT (namespace) WHERE status IN ('pending', 'running') DO NOTHING
 RETURNING id

@@ -10,11 +10,26 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel import strict_json
 from governance.kernel.commands import OrbitCommand
+from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.progress import Progress
 from orbit.conductor import aggregate, create, demo, fanout
 
 # Another worker holds the parents that are left.
 _WAIT_SECONDS = 0.2
+#: As of a body of POST /conductor/runs.
+_MOST_BYTES = 1024 * 1024
+
+
+class DocumentUnreadable(OrbitError):
+    """The document can't be read."""
+
+    code, kind = "unreadable_document", Kind.INVALID
+
+
+class DocumentTooLarge(OrbitError):
+    """This document is over 1 MiB."""
+
+    code, kind = "document_too_large", Kind.TOO_LARGE
 
 
 class Command(OrbitCommand):
@@ -46,9 +61,8 @@ class Command(OrbitCommand):
         options["call"](options)
 
     def _create(self, options: dict[str, Any]) -> None:
-        is_stdin = options["file"] == "-"
-        text = sys.stdin.buffer.read() if is_stdin else Path(options["file"]).read_bytes()
-        created = create.create(strict_json.loads(text), actor=actors.operator())
+        document = strict_json.loads(_read(options["file"]))
+        created = create.create(document, actor=actors.operator())
         if options["json"]:
             self.print_json({"id": created.id, "state": created.state})
         else:
@@ -112,3 +126,18 @@ class Command(OrbitCommand):
                     self.say(f"  {name} {state}")
         if options["json"]:
             self.print_json({"steps": steps})
+
+
+def _read(file: str) -> bytes:
+    longest = _MOST_BYTES + 1  # /dev/zero never ends
+    try:
+        if file == "-":
+            text = sys.stdin.buffer.read(longest)
+        else:
+            with Path(file).open("rb") as source:
+                text = source.read(longest)
+    except OSError as error:
+        raise DocumentUnreadable(f"{file} can't be read: {error.strerror}.") from error
+    if len(text) == longest:
+        raise DocumentTooLarge(f"{file} is over 1 MiB. Make several runs of it.")
+    return text

@@ -1,6 +1,6 @@
 -- CTEs that look at the next cycles that finished long ago. A cycle and its re-runs go together:
--- they refer to each other's tiers, items and jobs. `judged` has each family of the batch, with the
--- reason why it is kept, or null.
+-- they refer to each other's tiers, items and jobs. `judged` has each family whose first end is in
+-- the batch, with the reason why it is kept, or null.
 -- params: until timestamptz, after_at timestamptz, after_id uuid, limit int,
 -- params: profiles text[], namespaces text[], froms timestamptz[], tos timestamptz[]
 batch AS MATERIALIZED (
@@ -31,6 +31,8 @@ family AS (   -- and down again
 judged AS MATERIALIZED (
     SELECT
         f.root,
+        count(*) AS members,
+        count(*) FILTER (WHERE c.finished_at <= %(until)s::timestamptz) AS due,
         CASE
             WHEN bool_or(c.finished_at IS NULL) THEN 'an active cycle refers to it'
             WHEN bool_or(c.next_due_at IS NOT NULL OR c.lease_owner IS NOT NULL)
@@ -54,4 +56,8 @@ judged AS MATERIALIZED (
     FROM family f
     JOIN orbit_cyclerun c ON c.id = f.id
     GROUP BY f.root
+    -- A batch before this one has judged the others.
+    HAVING bool_or(
+        (c.finished_at, c.id) <= (%(after_at)s::timestamptz, %(after_id)s::uuid)
+    ) IS NOT TRUE
 )

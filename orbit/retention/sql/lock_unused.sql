@@ -1,8 +1,10 @@
--- Lock initiations and snapshots that deleted cycles used. A cycle that reuses one waits for this
--- lock, and makes its own if the row is gone.
--- params: hashes text[], snapshots uuid[]
+-- Lock initiations and snapshots that may be unused. A cycle that reuses one waits for this lock,
+-- and makes its own if the row is gone.
+-- params: hashes text[], initiations uuid[], snapshots uuid[]
 WITH initiation AS (
-    SELECT id FROM orbit_initiation WHERE initiation_hash = ANY(%(hashes)s::text[])
+    SELECT id
+    FROM orbit_initiation
+    WHERE initiation_hash = ANY(%(hashes)s::text[]) OR id = ANY(%(initiations)s::uuid[])
     ORDER BY id
     FOR UPDATE SKIP LOCKED
 ),

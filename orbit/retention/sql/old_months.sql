@@ -1,18 +1,13 @@
--- Months of checkpoints and records that ended long ago, and whether cycles of them are kept.
--- params: until timestamptz
+-- Months of checkpoints and records that ended long ago, and whether cycles of them are kept beside
+-- those that a dry run has counted already.
+-- params: until timestamptz, counted date[], numbers int[]
 SELECT m.parent, m.month, EXISTS (
     SELECT 1
     FROM orbit_cyclerun c
     WHERE c.id >= orbit_uuid_floor(m.month::timestamp AT TIME ZONE 'UTC')
-      AND c.id < orbit_uuid_floor((m.month + interval '1 month') AT TIME ZONE 'UTC')
+      AND c.id < orbit_uuid_floor(m.ends)
+    OFFSET coalesce(x.number, 0)
 )
-FROM (
-    SELECT p.relname AS parent, to_date(right(k.relname, 6), 'YYYYMM') AS month
-    FROM pg_class p
-    JOIN pg_inherits i ON i.inhparent = p.oid
-    JOIN pg_class k ON k.oid = i.inhrelid
-    WHERE p.oid IN ('orbit_cyclecheckpoint'::regclass, 'orbit_executionrecord'::regclass)
-      AND k.relname ~ '_p[0-9]{6}$'
-) m
-WHERE (m.month + interval '1 month') AT TIME ZONE 'UTC' <= %(until)s::timestamptz
+FROM ({{ended_months(%(until)s::timestamptz)}}) m
+LEFT JOIN unnest(%(counted)s::date[], %(numbers)s::int[]) AS x(month, number) ON x.month = m.month
 ORDER BY m.month, m.parent

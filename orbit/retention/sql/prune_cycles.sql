@@ -1,7 +1,6 @@
 -- Delete the next cycles that finished long ago, with all that is theirs. The foreign keys are
--- checked at the end of the transaction, so the order of the parts doesn't matter. A re-run
--- of a cycle holds its row: then the whole family waits for the next prune.
--- The row: how far this batch looked, what was deleted, why others were kept, whom to ask about.
+-- checked at the end of the transaction, so the order of the parts doesn't matter.
+-- The row: how far this batch looked, what was deleted, why others were kept, what had been used.
 -- params: until timestamptz, after_at timestamptz, after_id uuid, limit int,
 -- params: profiles text[], namespaces text[], froms timestamptz[], tos timestamptz[]
 WITH RECURSIVE {{chosen_cycles}},
@@ -11,17 +10,22 @@ free AS MATERIALIZED (
     JOIN family f USING (root)
     JOIN orbit_cyclerun c ON c.id = f.id
     WHERE j.kept IS NULL
+      -- Looked at again once the row is locked: a requeue may just have committed.
+      AND c.finished_at <= %(until)s::timestamptz
+      AND c.next_due_at IS NULL
+      AND c.lease_owner IS NULL
     ORDER BY c.id
-    FOR UPDATE OF c SKIP LOCKED
+    FOR UPDATE OF c SKIP LOCKED   -- a re-run holds the row of its cycle
+),
+gone AS MATERIALIZED (   -- families that are free as a whole
+    SELECT j.root, j.due
+    FROM judged j
+    JOIN free USING (root)
+    GROUP BY j.root, j.due, j.members
+    HAVING count(*) = j.members
 ),
 chosen AS MATERIALIZED (
-    SELECT free.id
-    FROM free
-    WHERE NOT EXISTS (
-        SELECT 1
-        FROM family f
-        WHERE f.root = free.root AND NOT EXISTS (SELECT 1 FROM free x WHERE x.id = f.id)
-    )
+    SELECT free.id FROM free JOIN gone USING (root)
 ),
 job AS MATERIALIZED (
     SELECT j.id, j.snapshot_id FROM orbit_dispatchjob j WHERE j.cycle_id IN (SELECT id FROM chosen)
@@ -42,15 +46,26 @@ items AS (
     DELETE FROM orbit_normalizationitem WHERE batch_id IN (SELECT id FROM batches) RETURNING 1
 ),
 tiers AS (
-    DELETE FROM orbit_transformation WHERE cycle_id IN (SELECT id FROM chosen) RETURNING 1
+    DELETE FROM orbit_transformation WHERE cycle_id IN (SELECT id FROM chosen) RETURNING initiation_id
 ),
 cycles AS (
     DELETE FROM orbit_cyclerun
     WHERE id IN (SELECT id FROM chosen)
-    RETURNING initiation_hash, finished_at
+    RETURNING id, initiation_hash, finished_at
 ),
 looked AS (
     SELECT finished_at, id FROM batch ORDER BY finished_at DESC, id DESC LIMIT 1
+),
+kept AS (
+    SELECT j.kept AS reason, sum(j.due) AS number
+    FROM judged j
+    WHERE j.kept IS NOT NULL
+    GROUP BY j.kept
+    UNION ALL
+    SELECT 'another transaction uses it', sum(j.due)
+    FROM judged j
+    WHERE j.kept IS NULL AND j.root NOT IN (SELECT root FROM gone)
+    HAVING sum(j.due) > 0
 )
 SELECT
     (SELECT count(*) FROM batch) AS looked_at,
@@ -65,18 +80,17 @@ SELECT
         'delivery_receipts', (SELECT count(*) FROM receipts),
         'dead_letters', (SELECT count(*) FROM letters)
     ),
-    (
-        SELECT coalesce(jsonb_object_agg(k.reason, k.number), '{}'::jsonb)
-        FROM (
-            SELECT j.kept AS reason, count(*) AS number
-            FROM judged j
-            JOIN family f USING (root)
-            JOIN batch ON batch.id = f.id
-            WHERE j.kept IS NOT NULL
-            GROUP BY j.kept
-        ) k
-    ),
+    (SELECT coalesce(jsonb_object_agg(k.reason, k.number), '{}'::jsonb) FROM kept k),
     (SELECT min(finished_at) FROM cycles),
     (SELECT max(finished_at) FROM cycles),
+    (SELECT coalesce(array_agg(id), '{}') FROM cycles),
     (SELECT coalesce(array_agg(DISTINCT initiation_hash), '{}') FROM cycles),
-    (SELECT coalesce(array_agg(DISTINCT snapshot_id), '{}') FROM job)
+    -- How often each was used by what is deleted.
+    (
+        SELECT coalesce(jsonb_object_agg(u.initiation_id, u.uses), '{}'::jsonb)
+        FROM (SELECT t.initiation_id, count(*) AS uses FROM tiers t GROUP BY t.initiation_id) u
+    ),
+    (
+        SELECT coalesce(jsonb_object_agg(u.snapshot_id, u.uses), '{}'::jsonb)
+        FROM (SELECT j.snapshot_id, count(*) AS uses FROM job j GROUP BY j.snapshot_id) u
+    )

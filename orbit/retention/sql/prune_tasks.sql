@@ -27,6 +27,7 @@ tasks AS (
 )
 SELECT
     (SELECT count(*) FROM batch),
+    (SELECT count(*) FROM batch WHERE is_parent),
     (SELECT min(id) FROM batch),
     (SELECT count(*) FROM tasks),
     (SELECT count(*) FROM parents)

@@ -1,5 +1,7 @@
--- Note that what finished until then is gone. An earlier mark of a slower process changes nothing.
+-- Note that what finished until then is gone, and when that was done. A slower process that comes
+-- with an earlier mark changes nothing.
 -- params: kind text, until timestamptz
-INSERT INTO orbit_retentionmark AS m (kind, pruned_to)
-VALUES (%(kind)s, %(until)s::timestamptz)
-ON CONFLICT (kind) DO UPDATE SET pruned_to = greatest(m.pruned_to, EXCLUDED.pruned_to)
+INSERT INTO orbit_retentionmark AS m (kind, pruned_to, pruned_at)
+VALUES (%(kind)s, %(until)s::timestamptz, clock_timestamp())
+ON CONFLICT (kind) DO UPDATE SET pruned_to = EXCLUDED.pruned_to, pruned_at = EXCLUDED.pruned_at
+WHERE m.pruned_to <= EXCLUDED.pruned_to

@@ -4,5 +4,8 @@ OR EXISTS (SELECT
 FROM orbit_conductorparent
 WHERE is_cancelling)
 OR EXISTS (SELECT
+FROM orbit_conductorparent
+WHERE is_retrying)
+OR EXISTS (SELECT
 FROM orbit_conductorrun
 WHERE is_cancelling)

@@ -121,9 +121,11 @@ FOR NO KEY
 UPDATE SKIP LOCKED)))
 SELECT n.dropped, n.expired, s.id, s.run_id, s.name, s.namespace, s.priority, s.attempt, k.input, s.lease_token, s.lease_expires_at
 FROM (SELECT (SELECT count(*)
-FROM dropped) AS dropped, EXISTS (SELECT
+FROM dropped) AS dropped, (SELECT true
 FROM orbit_conductortask t
-WHERE t.lease_expires_at <= now()) AS expired) AS n
+WHERE t.lease_expires_at <= now()
+ORDER BY t.lease_expires_at
+LIMIT 1) IS NOT NULL AS expired) AS n
 LEFT
 JOIN (started s
 JOIN taken k ON k.id = s.id) ON true

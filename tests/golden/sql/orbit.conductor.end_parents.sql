@@ -6,7 +6,8 @@ AND w.parent_id = p.task_id) ELSE 0 END AS failed_since
 FROM orbit_conductorparent p
 JOIN orbit_conductortask t ON t.id = p.task_id
 WHERE p.task_id = ANY(%(parents)s::text[])
-AND t.state = 'RUNNING'), decided AS MATERIALIZED (SELECT c.task_id, c.open, c.failed, c.children, c.is_fanned_out, CASE WHEN c.failure_policy <> 'wait_all'
+AND t.state = 'RUNNING'
+AND NOT p.is_retrying), decided AS MATERIALIZED (SELECT c.task_id, c.open, c.failed, c.children, c.is_fanned_out, CASE WHEN c.failure_policy <> 'wait_all'
 AND c.failed > c.tolerated
 AND c.failed + c.failed_since > c.tolerated THEN 'FAILED' WHEN c.open <> 0
 OR NOT c.is_fanned_out THEN NULL WHEN EXISTS (SELECT

@@ -1,17 +1,26 @@
-SELECT EXISTS (SELECT
+WITH RECURSIVE waiting(namespace) AS ((SELECT p.namespace
 FROM orbit_conductorparent p
-JOIN orbit_conductortask t ON t.id = p.task_id
 WHERE NOT p.is_fanned_out
 AND NOT p.is_cancelling
-AND t.state IN ('PENDING', 'RUNNING')
-AND NOT EXISTS (SELECT
-FROM orbit_conductorrun r
-WHERE r.id = t.run_id
-AND r.cancel_requested_at IS NOT NULL)
+ORDER BY p.namespace
+LIMIT 1)
+UNION ALL
+SELECT (SELECT p.namespace
+FROM orbit_conductorparent p
+WHERE NOT p.is_fanned_out
+AND NOT p.is_cancelling
+AND p.namespace > w.namespace
+ORDER BY p.namespace
+LIMIT 1)
+FROM waiting w
+WHERE w.namespace IS NOT NULL)
+SELECT EXISTS (SELECT
+FROM waiting w
+WHERE w.namespace IS NOT NULL
 AND NOT EXISTS (SELECT 1
 FROM governance_governancesetting s
 JOIN governance_namespace n ON n.id = s.namespace_id
-WHERE n.name = t.namespace
+WHERE n.name = w.namespace
 AND s.mode <> 'running'
 AND (s.until IS NULL
 OR s.until > now()))

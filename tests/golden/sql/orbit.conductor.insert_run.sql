@@ -4,7 +4,7 @@ SELECT %(id)s, %(name)s, %(namespace)s, 'PENDING', %(created_by)s, count(*), %(r
 FROM given), tasks AS (INSERT INTO orbit_conductortask (id, run_id, parent_id, index, namespace, name, state, is_parent, ready, priority, max_attempts, input)
 SELECT g.id, %(id)s, g.parent_id, g.index, %(namespace)s, g.name, 'PENDING', g.is_parent, NOT g.is_parent, g.priority, g.max_attempts, g.input
 FROM given g)
-INSERT INTO orbit_conductorparent (task_id, failure_policy, tolerated, fanout, fanned_out, is_fanned_out, pending)
-SELECT g.id, g.failure_policy, g.tolerated, g.fanout, g.children, g.children > 0, g.children
+INSERT INTO orbit_conductorparent (task_id, namespace, failure_policy, tolerated, fanout, fanned_out, is_fanned_out, pending)
+SELECT g.id, %(namespace)s, g.failure_policy, g.tolerated, g.fanout, g.children, g.children > 0, g.children
 FROM given g
 WHERE g.is_parent

@@ -21,10 +21,12 @@ FROM 1 FOR 8), 'hex')::uuid, c.state_changed_at, CASE c.state WHEN 'RUNNING' THE
 FROM c.state_changed_at - c.started_at) * 1000)::float8 END, CASE c.state WHEN 'RUNNING' THEN jsonb_build_object('title', c.name, 'priority', c.priority) WHEN 'CANCELLED' THEN jsonb_build_object('status', 'cancelled') ELSE jsonb_build_object('success', c.state = 'SUCCEEDED') END
 FROM (SELECT *, (extract(epoch
 FROM state_changed_at) * 1000000)::bigint AS us
-FROM changed) AS c), not_cancelling AS (UPDATE orbit_conductorparent p
-SET is_cancelling = false
+FROM changed) AS c), go_on AS (UPDATE orbit_conductorparent p
+SET is_cancelling = false, is_fanned_out = p.is_fanned_out
+AND (p.fanout IS NULL
+OR p.fanned_out >= p.fanout
+OR p.cancelled > 0)
 WHERE p.task_id IN (SELECT id
-FROM changed)
-AND p.is_cancelling)
+FROM changed))
 SELECT id, state
 FROM locked

@@ -1,6 +1,7 @@
 WITH initiation AS (SELECT id
 FROM orbit_initiation
 WHERE initiation_hash = ANY(%(hashes)s::text[])
+OR id = ANY(%(initiations)s::uuid[])
 ORDER BY id
 FOR
 UPDATE SKIP LOCKED), snapshot AS (SELECT id

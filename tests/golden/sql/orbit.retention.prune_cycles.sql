@@ -16,7 +16,7 @@ WHERE rerun_of IS NULL
 UNION
 SELECT f.root, r.id
 FROM family f
-JOIN orbit_cyclerun r ON r.rerun_of = f.id), judged AS MATERIALIZED (SELECT f.root, CASE WHEN bool_or(c.finished_at IS NULL) THEN 'an active cycle refers to it' WHEN bool_or(c.next_due_at IS NOT NULL
+JOIN orbit_cyclerun r ON r.rerun_of = f.id), judged AS MATERIALIZED (SELECT f.root, count(*) AS members, count(*) FILTER (WHERE c.finished_at <= %(until)s::timestamptz) AS due, CASE WHEN bool_or(c.finished_at IS NULL) THEN 'an active cycle refers to it' WHEN bool_or(c.next_due_at IS NOT NULL
 OR c.lease_owner IS NOT NULL) THEN 'its deliveries are open' WHEN bool_or(c.finished_at > %(until)s::timestamptz) THEN 'a re-run of it finished later' WHEN bool_or(EXISTS (SELECT 1
 FROM orbit_deadletterdispatch d
 WHERE d.cycle_id = c.id
@@ -29,21 +29,22 @@ AND c.created_at >= x.since
 AND c.created_at < x.until)) THEN 'a pending proposal refers to it' END AS kept
 FROM family f
 JOIN orbit_cyclerun c ON c.id = f.id
-GROUP BY f.root), free AS MATERIALIZED (SELECT c.id, f.root
+GROUP BY f.root HAVING bool_or((c.finished_at, c.id) <= (%(after_at)s::timestamptz, %(after_id)s::uuid)) IS NOT TRUE), free AS MATERIALIZED (SELECT c.id, f.root
 FROM judged j
 JOIN family f USING (root)
 JOIN orbit_cyclerun c ON c.id = f.id
 WHERE j.kept IS NULL
+AND c.finished_at <= %(until)s::timestamptz
+AND c.next_due_at IS NULL
+AND c.lease_owner IS NULL
 ORDER BY c.id
 FOR
-UPDATE OF c SKIP LOCKED), chosen AS MATERIALIZED (SELECT free.id
+UPDATE OF c SKIP LOCKED), gone AS MATERIALIZED (SELECT j.root, j.due
+FROM judged j
+JOIN free USING (root)
+GROUP BY j.root, j.due, j.members HAVING count(*) = j.members), chosen AS MATERIALIZED (SELECT free.id
 FROM free
-WHERE NOT EXISTS (SELECT 1
-FROM family f
-WHERE f.root = free.root
-AND NOT EXISTS (SELECT 1
-FROM free x
-WHERE x.id = f.id))), job AS MATERIALIZED (SELECT j.id, j.snapshot_id
+JOIN gone USING (root)), job AS MATERIALIZED (SELECT j.id, j.snapshot_id
 FROM orbit_dispatchjob j
 WHERE j.cycle_id IN (SELECT id
 FROM chosen)), letters AS (DELETE
@@ -70,14 +71,23 @@ RETURNING 1), tiers AS (DELETE
 FROM orbit_transformation
 WHERE cycle_id IN (SELECT id
 FROM chosen)
-RETURNING 1), cycles AS (DELETE
+RETURNING initiation_id), cycles AS (DELETE
 FROM orbit_cyclerun
 WHERE id IN (SELECT id
 FROM chosen)
-RETURNING initiation_hash, finished_at), looked AS (SELECT finished_at, id
+RETURNING id, initiation_hash, finished_at), looked AS (SELECT finished_at, id
 FROM batch
 ORDER BY finished_at DESC, id DESC
-LIMIT 1)
+LIMIT 1), kept AS (SELECT j.kept AS reason, sum(j.due) AS number
+FROM judged j
+WHERE j.kept IS NOT NULL
+GROUP BY j.kept
+UNION ALL
+SELECT 'another transaction uses it', sum(j.due)
+FROM judged j
+WHERE j.kept IS NULL
+AND j.root NOT IN (SELECT root
+FROM gone) HAVING sum(j.due) > 0)
 SELECT (SELECT count(*)
 FROM batch) AS looked_at, (SELECT finished_at
 FROM looked), (SELECT id
@@ -89,13 +99,14 @@ FROM items), 'dispatch_jobs', (SELECT count(*)
 FROM jobs), 'delivery_receipts', (SELECT count(*)
 FROM receipts), 'dead_letters', (SELECT count(*)
 FROM letters)), (SELECT coalesce(jsonb_object_agg(k.reason, k.number), '{}'::jsonb)
-FROM (SELECT j.kept AS reason, count(*) AS number
-FROM judged j
-JOIN family f USING (root)
-JOIN batch ON batch.id = f.id
-WHERE j.kept IS NOT NULL
-GROUP BY j.kept) k), (SELECT min(finished_at)
+FROM kept k), (SELECT min(finished_at)
 FROM cycles), (SELECT max(finished_at)
+FROM cycles), (SELECT coalesce(array_agg(id), '{}')
 FROM cycles), (SELECT coalesce(array_agg(DISTINCT initiation_hash), '{}')
-FROM cycles), (SELECT coalesce(array_agg(DISTINCT snapshot_id), '{}')
-FROM job)
+FROM cycles), (SELECT coalesce(jsonb_object_agg(u.initiation_id, u.uses), '{}'::jsonb)
+FROM (SELECT t.initiation_id, count(*) AS uses
+FROM tiers t
+GROUP BY t.initiation_id) u), (SELECT coalesce(jsonb_object_agg(u.snapshot_id, u.uses), '{}'::jsonb)
+FROM (SELECT j.snapshot_id, count(*) AS uses
+FROM job j
+GROUP BY j.snapshot_id) u)

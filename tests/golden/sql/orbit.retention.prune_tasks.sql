@@ -22,7 +22,9 @@ WHERE id IN (SELECT id
 FROM gone)
 RETURNING 1)
 SELECT (SELECT count(*)
-FROM batch), (SELECT min(id)
+FROM batch), (SELECT count(*)
+FROM batch
+WHERE is_parent), (SELECT min(id)
 FROM batch), (SELECT count(*)
 FROM tasks), (SELECT count(*)
 FROM parents)

@@ -8,13 +8,14 @@ AND NOT EXISTS (SELECT 1
 FROM orbit_cyclerun c
 WHERE c.status IN ('pending', 'running')
 AND c.initiation_hash = i.initiation_hash)
-RETURNING 1), snapshot AS (DELETE
+RETURNING i.id), snapshot AS (DELETE
 FROM orbit_endpointsnapshot s
 WHERE s.id = ANY(%(snapshots)s::uuid[])
+AND s.fingerprint <> ALL(%(configured)s::text[])
 AND NOT EXISTS (SELECT 1
 FROM orbit_dispatchjob j
 WHERE j.snapshot_id = s.id)
-RETURNING 1)
-SELECT (SELECT count(*)
-FROM initiation), (SELECT count(*)
+RETURNING s.id)
+SELECT (SELECT coalesce(array_agg(id), '{}')
+FROM initiation), (SELECT coalesce(array_agg(id), '{}')
 FROM snapshot)

@@ -1,50 +1,17 @@
 """Aggregators at once, and killed at each statement: nothing is counted twice, or not at all."""
 
-import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from orbit.conductor import aggregate
+from orbit.conductor import aggregate, ancestors, retrying
+from orbit.models import ConductorTask
+from telemetry.models import OutboxEvent
+from tests.support.aggregators import kill_ten_aggregators_at_random, killed_aggregators
 from tests.support.conductor_tree import Tree, cancel, end, states, wrong_counts
-from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.usefixtures("committed")
-
-# For each number that it reads, a child aggregates, and kills itself after so many statements. It
-# prints the child's signal; 0 is an end of its own.
-KILLED = """
-import os, signal, sys
-import django
-django.setup()
-from django.db import connection
-from orbit.conductor import aggregate
-connection.settings_dict.update({"NAME": sys.argv[1], "HOST": sys.argv[2], "PORT": "",
-    "USER": "orbit_app", "PASSWORD": ""})
-
-def aggregate_and_die(left):
-    def count(execute, *arguments):
-        nonlocal left
-        result = execute(*arguments)
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    send = aggregate.sql.send
-    aggregate.sql.send = lambda *values, **options: count(lambda: send(*values, **options))
-    with connection.execute_wrapper(count):
-        aggregate.run_to_end()
-
-for line in sys.stdin:
-    if (pid := os.fork()) == 0:
-        aggregate_and_die(int(line))
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
 
 
 def test_ten_aggregators_at_once_count_exactly() -> None:
@@ -73,37 +40,73 @@ def test_ten_aggregators_at_once_count_exactly() -> None:
 
 
 def test_an_aggregator_killed_after_any_statement_loses_and_doubles_nothing() -> None:
-    database = connection.settings_dict
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, database["NAME"], database["HOST"]],
-        cwd=PROJECT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "orbit_site.settings"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as killed:
-        assert killed.stdin is not None
-        assert killed.stdout is not None
+    with killed_aggregators() as aggregate_and_die:
         for statement in range(1, 60):
             tree = Tree()
             good, bad = tree.parent(policy="wait_all"), tree.parent(policy="fail_fast")
             end("SUCCEEDED", tree.leaves(3, good))
             failed, *others = tree.leaves(3, bad)
             end("FAILED", [failed])
-            print(statement, file=killed.stdin, flush=True)
-            code = int(killed.stdout.readline())
+            has_ended = aggregate_and_die(statement)
             assert wrong_counts() == []
             aggregate.run_to_end()
             assert wrong_counts() == []
             assert states([good, bad, *others]) == ["SUCCEEDED", "FAILED", "CANCELLED", "CANCELLED"]
             assert tree.state == "FAILED"
-            if code == 0:
+            if has_ended:
                 assert statement > 8
                 break
-            assert code == -signal.SIGKILL
         else:
             pytest.fail("the aggregator did not end by itself")
-        killed.stdin.close()
+
+
+def test_ten_aggregators_killed_at_random_count_exactly_and_end_each_parent_once() -> None:
+    trees = [Tree() for _ in range(3)]
+    tops = [tree.parent() for tree in trees]
+    middles = [
+        [tree.parent(top, "fail_fast") for _ in range(3)]
+        for tree, top in zip(trees, tops, strict=True)
+    ]
+    for tree, parents in zip(trees, middles, strict=True):
+        for parent in parents:
+            *leaves, last = tree.leaves(20, parent)
+            for leaf in leaves:
+                end("SUCCEEDED", [leaf])
+            end("FAILED" if parent == parents[-1] else "SUCCEEDED", [last])
+    kill_ten_aggregators_at_random()
+    assert wrong_counts() == []
+    aggregate.run_to_end()  # a killed one's statement may still run: its tallies come later
+    assert wrong_counts() == []
+    assert [states(parents) for parents in middles] == [["SUCCEEDED", "SUCCEEDED", "FAILED"]] * 3
+    assert (states(tops), {tree.state for tree in trees}) == (["FAILED"] * 3, {"FAILED"})
+    ended = OutboxEvent.objects.filter(name="task_end").values_list("task_id", flat=True)
+    parents = sorted([*tops, *(parent for group in middles for parent in group)])
+    assert sorted(ended) == parents
+
+
+def test_a_retry_survives_an_aggregator_killed_in_the_middle() -> None:
+    with killed_aggregators(retry_batch=2) as aggregate_and_die:
+        for statement in range(1, 120, 7):  # each place of a pass may have its turn
+            tree = Tree()
+            top = tree.parent(policy="fail_fast")
+            inner = tree.parent(top, policy="fail_fast")
+            leaves = [*tree.leaves(3, top), *tree.leaves(3, inner)]
+            end("FAILED", leaves)
+            aggregate.run_to_end()
+            assert states([top, inner]) == ["FAILED", "FAILED"]
+            with transaction.atomic():
+                ancestors.reopen_ancestors(tree.id, top)
+                retrying.BEGIN_RETRY.execute(id=top)
+            has_ended = aggregate_and_die(statement)
+            assert wrong_counts() == []
+            aggregate.run_to_end()
+            assert ConductorTask.objects.filter(pk__in=leaves, ready=True).count() == 6
+            assert (states([top, inner]), tree.state) == (["RUNNING"] * 2, "RUNNING")
+            if has_ended:
+                assert statement > 20
+                break
+        else:
+            pytest.fail("the aggregator did not end by itself")
 
 
 def test_tasks_that_end_while_their_parent_is_cancelled_are_counted_once() -> None:

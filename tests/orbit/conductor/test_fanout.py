@@ -1,15 +1,22 @@
 """Fan-out: children of parents, made by passes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from governance.access.actors import SYSTEM
 from governance.namespaces import halts
-from orbit.conductor import fanout, inputs, reading, ulid
+from orbit.conductor import counts, fanout, inputs, reading, ulid
 from orbit.models import ConductorParent, ConductorRun, ConductorTask
 from tests.support import conductor
 
+READ = """SELECT
+    sum(pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid))
+FROM pg_class c
+WHERE c.relname IN ('orbit_conductorparent', 'orbit_conductortask')
+    OR c.relname LIKE 'conductor_parent%' OR c.relname LIKE 'orbit_conductor%pkey'"""
 pytestmark = pytest.mark.django_db
 
 
@@ -19,6 +26,13 @@ def drain(max_fanout: int = 100_000) -> int:
     while fanout.run_fanout_once(max_fanout).did_something:
         passes += 1
     return passes
+
+
+def pending_children(run_id: str) -> dict[str, int]:
+    """Return how many pending children each parent of a run has, by its name."""
+    parents = ConductorParent.objects.filter(task__run=run_id).select_related("task")
+    exact = counts.of_parents(run_id, [(row.pk, row) for row in parents])
+    return {row.task.name: exact[row.pk].pending for row in parents}
 
 
 def test_a_parent_gets_its_children_and_runs() -> None:
@@ -38,9 +52,9 @@ def test_a_parent_gets_its_children_and_runs() -> None:
     assert all(ulid.check(child.pk) for child in children)
     shown = reading.find_task(children[1].pk, actor=SYSTEM)
     assert reading.input_of(shown) == {"x": 1, "index": 2}
-    counts = reading.counts(created.id)
-    assert (counts["PENDING"], counts["RUNNING"]) == (3, 1)
-    assert ConductorParent.objects.get().pending == 3
+    states = reading.counts(created.id)
+    assert (states["PENDING"], states["RUNNING"]) == (3, 1)
+    assert pending_children(created.id) == {"P": 3}
 
 
 def test_it_is_idempotent() -> None:
@@ -55,12 +69,12 @@ def test_a_partial_fan_out_says_so_and_goes_on() -> None:
     created = conductor.run(conductor.parent(5, "A"), conductor.parent(4, "B"))
     first = fanout.run_fanout_once(3)
     assert first.children == 3
-    assert first.partial == [fanout.PartialFanout(created.tasks[0].id, "A", 3, 5)]
-    second = fanout.run_fanout_once(3)
-    assert (second.children, second.completed) == (3, 1)
-    assert [(part.name, part.children) for part in second.partial] == [("B", 1)]
+    assert first.partial == [
+        fanout.PartialFanout(created.tasks[0].id, "A", 2, 5),
+        fanout.PartialFanout(created.tasks[1].id, "B", 1, 4),
+    ]
     assert fanout.is_pending()
-    assert drain(3) == 1
+    assert drain(3) == 2
     for name, number in (("A", 5), ("B", 4)):
         rows = ConductorTask.objects.filter(parent__name=name).order_by("id")
         assert [row.index for row in rows] == list(range(1, number + 1))
@@ -80,9 +94,10 @@ def test_children_may_be_parents() -> None:
     leaf = reading.find_task(names.get(name="P#2#1").pk, actor=SYSTEM)
     assert reading.input_of(leaf) == {"do": "it", "index": 1}
     nested = ConductorParent.objects.filter(task__name__startswith="P#")
-    assert {(row.failure_policy, row.tolerated, row.pending) for row in nested} == {
-        ("tolerate", 1, 2)
+    assert set(nested.values_list("failure_policy", "tolerated", "namespace")) == {
+        ("tolerate", 1, "default")
     }
+    assert pending_children(created.id) == {"P": 0, "P#1": 2, "P#2": 2, "P#3": 2}
     assert reading.counts(created.id) == {
         "PENDING": 6,
         "RUNNING": 4,
@@ -175,7 +190,68 @@ def test_a_cancelled_run_gets_no_children() -> None:
     run = ConductorRun.objects.get(pk=created.id)
     run.cancel_requested_at = run.created_at
     run.save()
-    assert not fanout.run_fanout_once().did_something
+    assert fanout.is_pending()
+    assert fanout.run_fanout_once() == fanout.FanoutPass(cancelled=1)
+    assert ConductorTask.objects.get().state == "CANCELLED"
+    assert not fanout.is_pending()
+
+
+def test_a_small_parent_does_not_wait_for_huge_ones() -> None:
+    conductor.run(conductor.parent(10_000_000, "huge"), conductor.parent(400_000, "large"))
+    conductor.run(conductor.parent(30, "small"))
+    first = fanout.run_fanout_once(120)
+    assert first.completed == 1
+    # What the small one left goes to the one that has waited longest.
+    assert [(part.name, part.children) for part in first.partial] == [("huge", 50), ("large", 40)]
+    second = fanout.run_fanout_once(100)
+    assert [(part.name, part.children) for part in second.partial] == [("huge", 100), ("large", 90)]
+
+
+def test_every_parent_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many huge ones came first, and if a pass has fewer children than parents."""
+    monkeypatch.setattr(fanout, "_MAX_PARENTS", 3)
+    conductor.run(*(conductor.parent(1_000_000, f"huge{number}") for number in range(5)))
+    conductor.run(conductor.parent(1, "small"))
+    looked_at = [fanout.run_fanout_once(2) for _ in range(3)]
+    assert [[part.name for part in done.partial] for done in looked_at] == [
+        ["huge0", "huge1"],
+        ["huge2", "huge3"],
+        ["huge4"],
+    ]
+    assert looked_at[-1].completed == 1
+
+
+def test_namespaces_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "_MAX_PARENTS", 4)
+    conductor.run(
+        *(conductor.parent(1_000_000, f"eu{number}") for number in range(9)), namespace="eu"
+    )
+    conductor.run(conductor.parent(5, "us"), namespace="us")
+    assert fanout.run_fanout_once(100).completed == 1
+
+
+def test_parents_of_a_halted_namespace_cost_a_pass_nothing() -> None:
+    conductor.run(*(conductor.parent(5, f"there{n}") for n in range(800)), namespace="eu")
+    halts.halt("eu", actor=SYSTEM, reason="test")
+    conductor.run(conductor.parent(5, "here"), namespace="us")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE orbit_conductorparent, orbit_conductortask, orbit_conductorrun")
+        cursor.execute(
+            "SET LOCAL enable_seqscan = off"
+        )  # which is cheaper while the tables are small
+    assert scanned(lambda: fanout.run_fanout_once().completed) < 100
+    assert scanned(fanout.is_pending) < 100
+
+
+def scanned(work: Callable[[], Any]) -> int:
+    """Return how many rows of parents and tasks ``work`` read, by index or not."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ)
+        ((before,),) = cursor.fetchall()
+        work()
+        cursor.execute(READ)
+        ((after,),) = cursor.fetchall()
+    return int(after - before)
 
 
 def test_children_that_came_along_need_no_fan_out() -> None:

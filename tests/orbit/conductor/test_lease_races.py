@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from governance.access.actors import SYSTEM
 from governance.kernel.errors import OrbitError
-from orbit.conductor import fenced, leases, work
+from orbit.conductor import aggregate, fenced, leases, work
 from orbit.conductor.fenced import Held
 from orbit.errors import InvalidTransition
-from orbit.models import ConductorTask
+from orbit.models import ConductorRun, ConductorTask
 from telemetry.models import OutboxEvent
 from tests.support.conductor_tasks import create_run, create_tasks
 from tests.support.threads import at_once
@@ -48,6 +49,20 @@ def test_sixteen_workers_claim_each_task_once() -> None:
     assert (len(taken), max(taken.values())) == (400, 1)
     assert set(ConductorTask.objects.values_list("state", "attempt")) == {("RUNNING", 1)}
     assert OutboxEvent.objects.filter(name="task_start").count() == 400
+
+
+def test_a_run_whose_row_a_claim_passed_over_is_started_by_aggregate() -> None:
+    run = create_run()
+    create_tasks(run, 1)
+    with transaction.atomic():
+        ConductorRun.objects.select_for_update(no_key=True).get(pk=run.pk)
+        (claimed,) = at_once(lambda: leases.claim(SYSTEM, "w", 1))
+    assert len(claimed) == 1
+    assert ConductorRun.objects.get(pk=run.pk).state == "PENDING"
+    aggregate.run_to_end()
+    run.refresh_from_db()
+    assert run.state == "RUNNING"
+    assert run.started_at is not None
 
 
 def test_of_two_completes_one_wins() -> None:

@@ -14,24 +14,26 @@ from governance.audit.actions import Action
 from governance.models import AuditTrailEntry, OperationRun
 from orbit.cycles.rerun import single
 from orbit.dispatch import dead_letters
-from orbit.models import ConductorRun, ConductorTask, CronTick, CycleRun, RetentionMark
-from orbit.retention import exemptions, months, runs, sweep
+from orbit.models import ConductorRun, ConductorTask, CronTick, CycleRun
+from orbit.retention import exemptions, months, runs, sweep, unused
 from orbit.retention.exemptions import Referred
 from orbit.retention.sweep import Sweep
 from orbit.states import Trigger
 from tests.support.dead_letters import create_dead_letters
+from tests.support.old_rows import (
+    OWN_TABLES,
+    counts,
+    make_old,
+    old_cycles,
+    old_month,
+    old_run,
+    prune,
+    rerun_of_first,
+    write,
+)
 from tests.support.pipeline import configure_endpoints, rows
 
 pytestmark = pytest.mark.django_db
-
-OWN_TABLES = (
-    "orbit_cyclerun",
-    "orbit_transformation",
-    "orbit_normalizationbatch",
-    "orbit_normalizationitem",
-    "orbit_dispatchjob",
-    "orbit_deadletterdispatch",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -39,39 +41,11 @@ def _endpoint(settings: Any) -> None:
     configure_endpoints(settings, **{"default-endpoint": "http://127.0.0.1:9/"})
 
 
-def make_old(days: int = 100) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE orbit_cyclerun SET finished_at = now() - make_interval(days => %s)"
-            " WHERE finished_at IS NOT NULL",
-            [days],
-        )
-
-
-def prune() -> Sweep:
-    done = Sweep()
-    while done.advance():
-        pass
-    return done
-
-
-def counts() -> dict[str, int]:
-    return {table: rows(f"SELECT count(*) FROM {table}")[0][0] for table in OWN_TABLES}
-
-
-def resolved_letters(count: int) -> None:
-    letters = create_dead_letters(count)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE orbit_deadletterdispatch SET status = 'dismissed' WHERE id = ANY(%s)", [letters]
-        )
-
-
 def test_an_old_cycle_goes_with_all_that_is_its_own() -> None:
-    resolved_letters(3)
-    make_old()
+    old_cycles(3)
     done = prune()
-    assert counts() == dict.fromkeys(OWN_TABLES, 0)
+    after = counts()
+    assert {table: after[table] for table in OWN_TABLES} == dict.fromkeys(OWN_TABLES, 0)
     assert done.deleted["cycles"] == done.deleted["dispatch_jobs"] == 3
     assert rows(
         "SELECT count(*) FROM orbit_initiation WHERE initiation_hash = repeat('0', 64)"
@@ -81,8 +55,7 @@ def test_an_old_cycle_goes_with_all_that_is_its_own() -> None:
 
 
 def test_a_cycle_that_finished_lately_stays() -> None:
-    resolved_letters(2)
-    make_old(days=89)
+    old_cycles(2, days=89)
     assert prune().total == 0
     assert CycleRun.objects.count() == 2
 
@@ -97,16 +70,9 @@ def test_a_cycle_with_an_open_dead_letter_stays_until_it_is_resolved() -> None:
 
 
 def test_a_cycle_stays_while_its_rerun_is_active() -> None:
-    resolved_letters(1)
-    make_old()
+    old_cycles(1)
     first = CycleRun.objects.get()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash,"
-            " input, input_content_type, input_sha256, rerun_of, takeover, next_due_at)"
-            " SELECT gen_random_uuid(), namespace, 'queued', trigger, context, initiation_hash,"
-            " input, input_content_type, input_sha256, id, '{}', now() FROM orbit_cyclerun"
-        )
+    rerun_of_first("queued", None, due=True)
     assert prune().kept["cycles"] == {"an active cycle refers to it": 1}
     CycleRun.objects.filter(rerun_of=first).update(
         status="cancelled", finished_at=first.finished_at, next_due_at=None
@@ -115,9 +81,8 @@ def test_a_cycle_stays_while_its_rerun_is_active() -> None:
 
 
 def test_what_a_registered_exemption_refers_to_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolved_letters(2)
+    old_cycles(2)
     CycleRun.objects.update(profile_id="p1")
-    make_old()
     ((since, until),) = rows("SELECT now() - interval '1 day', now() + interval '1 day'")
     monkeypatch.setattr(exemptions, "referred", lambda: [Referred("p1", None, since, until)])
     assert prune().kept["cycles"] == {"a pending proposal refers to it": 2}
@@ -126,23 +91,32 @@ def test_what_a_registered_exemption_refers_to_stays(monkeypatch: pytest.MonkeyP
 
 def test_more_cycles_than_a_batch_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orbit.retention.cycles.CYCLES", 2)
-    resolved_letters(5)
-    make_old()
+    old_cycles(5)
     create_dead_letters(1)
     done = prune()
     assert done.deleted["cycles"] == 5
     assert CycleRun.objects.count() == 1
 
 
-def test_a_dry_run_counts_the_same_and_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orbit.retention.cycles.CYCLES", 2)
-    resolved_letters(3)
-    make_old()
-    before = counts()
-    would = sweep.dry_run()
-    assert counts() == before
-    assert not RetentionMark.objects.exists()
-    assert would.deleted["cycles"] == prune().deleted["cycles"] == 3
+def test_a_cycle_with_open_deliveries_stays() -> None:
+    old_cycles(2)
+    first = CycleRun.objects.order_by("id").values_list("id", flat=True)[0]
+    write("UPDATE orbit_cyclerun SET next_due_at = now() WHERE id = %s", first)
+    done = prune()
+    assert (done.kept["cycles"], done.deleted["cycles"]) == ({"its deliveries are open": 1}, 1)
+
+
+def test_what_was_left_without_a_use_goes_with_the_next_prune() -> None:
+    old = "orbit_uuid_floor(now() - interval '99 days')"
+    write(
+        f"INSERT INTO orbit_initiation (id, initiation_hash, namespace) VALUES ({old}, 'x', 'a'),"
+        " (gen_random_uuid(), 'y', 'a')"
+    )
+    # A random id may be of any time; this one isn't old.
+    write("UPDATE orbit_initiation SET id = orbit_uuid_floor(now()) WHERE initiation_hash = 'y'")
+    assert prune().deleted == {"initiations": 1}
+    assert rows("SELECT initiation_hash FROM orbit_initiation") == [("y",)]
+    assert unused.prune_left(Sweep().until, unused.START).after is None
 
 
 def test_the_lag_counts_from_what_was_not_looked_at() -> None:
@@ -155,8 +129,7 @@ def test_the_lag_counts_from_what_was_not_looked_at() -> None:
 
 
 def test_the_command_leaves_its_record_and_an_audit_entry() -> None:
-    resolved_letters(2)
-    make_old()
+    old_cycles(2)
     out = StringIO()
     call_command("prune", "--json", stdout=out)
     answer = json.loads(out.getvalue())
@@ -168,47 +141,41 @@ def test_the_command_leaves_its_record_and_an_audit_entry() -> None:
     assert entry.object_id == str(run.pk)
 
 
-ULID = "01HZZZZZZZZZZZZZZZZZZZ%04d"
-
-
-def old_run(children: int) -> str:
-    run = ULID % 1
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO orbit_conductorrun (id, name, namespace, state, created_by, open_roots,"
-            " finished_at) VALUES (%s, 'r', 'default', 'FAILED', 'x', 0, now() - interval '99 d')",
-            [run],
-        )
-        cursor.execute(
-            "INSERT INTO orbit_conductortask (id, run_id, index, namespace, name, state, is_parent,"
-            " ready) VALUES (%s, %s, 1, 'default', 'p', 'FAILED', true, false)",
-            [ULID % 9000, run],  # after its children: handed in with them
-        )
-        cursor.execute(
-            "INSERT INTO orbit_conductorparent (task_id, failure_policy) VALUES (%s, 'wait_all')",
-            [ULID % 9000],
-        )
-        for number in range(1, children + 1):
-            cursor.execute(
-                "INSERT INTO orbit_conductortask (id, run_id, parent_id, index, namespace, name,"
-                " state, ready) VALUES (%s, %s, %s, %s, 'default', 'c', 'FAILED', false)",
-                [ULID % (1000 + number), run, ULID % 9000, number],
-            )
-    return run
-
-
 def test_a_run_goes_in_batches_and_cannot_run_again_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runs, "TASKS", 3)
     old_run(children=7)
-    first = runs.prune_runs(Sweep().until, runs.START, dry_run=False)
-    assert first.deleted["conductor_tasks"] == 2  # the parent's children are below
+    first = runs.prune_runs(Sweep().until, runs.START)
+    assert first.deleted["conductor_tasks"] == 3
     assert ConductorRun.objects.get().pruning_since is not None
     done = prune()
     assert done.deleted["conductor_runs"] == 1
     assert ConductorTask.objects.count() == 0
     assert not ConductorRun.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change", ["pending = 1", "running = 1", "retrying = 1", "is_cancelling = true"]
+)
+def test_a_run_with_open_tasks_stays(change: str) -> None:
+    run = old_run(children=2)
+    write(f"UPDATE orbit_conductorrun SET {change} WHERE id = %s", run.pk)
+    assert prune().kept["conductor_runs"] == {runs.OPEN: 1}
+    assert ConductorTask.objects.count() == 3
+
+
+def test_a_run_whose_tasks_are_not_all_counted_stays() -> None:
+    run = old_run(children=2)
+    write("INSERT INTO orbit_conductortally (run_id) VALUES (%s)", run.pk)
+    assert prune().kept["conductor_runs"] == {runs.OPEN: 1}
+    write("DELETE FROM orbit_conductortally")
+    assert prune().deleted["conductor_runs"] == 1
+
+
+def test_a_run_that_finished_lately_stays() -> None:
+    old_run(days=89)
+    assert prune().total == 0
 
 
 def test_the_last_tick_of_a_schedule_stays() -> None:
@@ -221,12 +188,6 @@ def test_the_last_tick_of_a_schedule_stays() -> None:
         )
     assert prune().deleted["cron_ticks"] == 3
     assert CronTick.objects.get().tick_key == "0"
-
-
-def old_month() -> Any:
-    ((month,),) = rows("SELECT date_trunc('month', now() - interval '200 d')::date")
-    rows("SELECT orbit_ensure_partitions(%s, %s)", month, month)
-    return month
 
 
 def test_a_month_without_cycles_is_dropped() -> None:
@@ -262,8 +223,7 @@ def test_plain_deletes_of_records_are_still_refused() -> None:
 
 
 def test_a_rerun_of_a_pruned_cycle_is_refused_as_unknown() -> None:
-    resolved_letters(1)
-    make_old()
+    old_cycles(1)
     cycle = CycleRun.objects.get()
     prune()
     with pytest.raises(Exception, match="There is no cycle"):

@@ -1,0 +1,77 @@
+"""Say of an id that isn't there whether retention may have deleted it.
+
+It goes by the time in the id, so it says the same of what another namespace has.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from orbit.models import RetentionMark
+
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_DIGITS_OF_ULID, _TIME_DIGITS = 26, 10
+#: Ids hold times of their own; nothing is older than this.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Rows that go together: the mark of a prune, and their name in a sentence."""
+
+    mark: str
+    name: str
+
+
+CYCLES = Kind("cycles", "Cycles")
+RUNS = Kind("conductor_runs", "Conductor runs")
+TICKS = Kind("cron_ticks", "Ticks and cycles")
+
+
+def explain(kind: Kind, made_at: datetime | None) -> str:
+    """Return a sentence if what was made then may have been deleted; else nothing."""
+    if made_at is None or made_at < _EARLIEST:
+        return ""
+    mark = RetentionMark.objects.filter(kind=kind.mark, pruned_to__gte=made_at).first()
+    if mark is None:
+        return ""
+    return (
+        f"{kind.name} that finished until {_text(mark.pruned_to)} are deleted unless something"
+        f" refers to them, the last time at {_text(mark.pruned_at)} (ORBIT_RETENTION_DAYS)."
+    )
+
+
+def unknown(what: str, id_: UUID | str) -> str:
+    """Return "There is no ...", and why if retention may be the cause.
+
+    ``id_``: the UUIDv7 of a cycle or of what is a cycle's, or the ULID of a run or task.
+    """
+    kind, made_at = (CYCLES, time_of(id_)) if isinstance(id_, UUID) else (RUNS, time_of_ulid(id_))
+    return f"There is no {what} {id_}. {explain(kind, made_at)}".rstrip()
+
+
+def time_of(id_: UUID) -> datetime | None:
+    """Return the time in a UUIDv7; None of another version, and of times out of range."""
+    return _moment(id_.int >> 80) if id_.version == 7 else None
+
+
+def time_of_ulid(id_: str) -> datetime | None:
+    """Return the time in a ULID; None if the text isn't one."""
+    digits = [_DIGITS.find(letter) for letter in id_.upper()]
+    if len(digits) != _DIGITS_OF_ULID or min(digits) < 0:
+        return None
+    number = 0
+    for digit in digits[:_TIME_DIGITS]:
+        number = number << 5 | digit
+    return _moment(number)
+
+
+def _moment(ms: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
