@@ -217,7 +217,8 @@ def run(testbed: Testbed) -> None:
     testbed.violations += fleet.end()
     accepted = {run: kind for load in loads for run, kind in load.accepted.items()}
     audit = ConductorAudit(testbed, accepted, fleet.effects, housekeeping.forgotten)
-    testbed.violations += [*audit.reconcile(), *audit.look(), *Audit(testbed).look()]
+    testbed.violations += [*audit.reconcile(), *audit.look()]
+    testbed.violations += [*housekeeping.forget_cycles(), *Audit(testbed).look()]
     testbed.notes.append(audit.summary())
 
 
