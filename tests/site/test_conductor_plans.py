@@ -25,8 +25,10 @@ from tests.support import callers, conductor_crowd, database
 pytestmark = pytest.mark.slow
 
 ROOM = "orbit.conductor."
-#: Pages of tables and indexes that one statement may read. The tasks have more than 20,000.
+#: Pages of tables and indexes that one statement may read. The tasks have more than 6,000.
 MOST_PAGES = 3_000
+#: Pages that a list of runs may read. The runs have 200.
+MOST_OF_RUNS = 120
 FEW_QUERIES = 40
 
 
@@ -120,11 +122,10 @@ def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "complete": {**given, "outputs": ["1"]},
         "fail": {**given, "error": "x"},
         "release": given,
+        "give_back": given,
         "fan_out": {"prefix": f"01K{'Z' * 18}", "max_fanout": 10, "max_parents": 10},
-        "bad_parents": {"max_parents": 10},
         "start_bad_parents": {"ids": [ids["begun"]]},
         "fail_bad_parents": {"ids": [ids["begun"]], "errors": ["x"]},
-        "leave_cancelled_parents": {"max_parents": 10},
         "fanout_is_pending": {},
         "runs_with_tallies": {"after": "", "candidates": 200, "runs": 20},
         "add_tallies": {"runs": [ids["done"]], "tallies": 10},
@@ -139,7 +140,10 @@ def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "cancel_roots": next_ones,
         "cancel_task": {"id": ids["held"]},
         "retry_task": {"id": ids["failed"]},
-        "retry_children": {"id": ids["failed_parent"], "run_id": ids["failed_parent"]},
+        "begin_retry": {"id": ids["failed_parent"]},
+        "next_retrying_parent": {"after": ""},
+        "retry_children": next_ones,
+        "go_on_retrying": {"id": ids["begun"], "up_to": 1, "is_last": False},
         "reopen_ancestors": {"parent_id": ids["failed_parent"]},
         "counts_of_run": {"run": ids["done"]},
         "sum_tallies_of_runs": {"runs": [ids["done"], ids["begun"]]},
@@ -172,14 +176,16 @@ def test_statements_read_little(ids: dict[str, Any], mode: str) -> None:
     assert {name: pages for name, pages in read.items() if pages > MOST_PAGES} == {}
 
 
-def costs(client: Client, path: str) -> tuple[int, dict[str, int]]:
-    """Return how many queries a page takes, and those that read too much."""
+def costs(
+    client: Client, path: str, about: str = "orbit_conductor", most: int = MOST_PAGES
+) -> tuple[int, dict[str, int]]:
+    """Return how many queries a page takes, and those ``about`` a table that read too much."""
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(path)
     assert answer.status_code == 200, (path, answer.status_code)
-    reads = [query["sql"] for query in captured.captured_queries if "orbit_cond" in query["sql"]]
+    reads = [query["sql"] for query in captured.captured_queries if about in query["sql"]]
     read = {text: explained(text) for text in reads if text.startswith(("SELECT", "WITH"))}
-    return len(captured), {text[:300]: pages for text, pages in read.items() if pages > MOST_PAGES}
+    return len(captured), {text[:300]: pages for text, pages in read.items() if pages > most}
 
 
 RUNS = [
@@ -201,6 +207,8 @@ TASKS = ["", "parent_id={parent}", *STATES, *(f"parent_id={{parent}}&{state}" fo
 def test_lists_of_runs_read_little(browser: Client, confined: Client, query: str) -> None:
     for client in (browser, confined):
         for path in (f"/conductor/runs?{query}", f"/admin/orbit/conductorrun/?{query}"):
+            read = costs(client, path, 'FROM "orbit_conductorrun"', MOST_OF_RUNS)[1]
+            assert read == {}, path
             assert costs(client, path)[1] == {}, path
 
 
@@ -218,6 +226,8 @@ def test_lists_of_tasks_read_little_on_every_page(
             path = following.partition("testserver")[2]
 
 
+# The console's list of tasks by namespace isn't here: tasks have no index by namespace, since
+# fan-out would pay for it. It reads until the page is full, as other lists of large tables do.
 def test_pages_of_runs_and_tasks_read_little(browser: Client, ids: dict[str, Any]) -> None:
     for path in (
         *(f"/conductor/runs/{ids[run]}" for run in ("done", "begun")),
@@ -231,6 +241,7 @@ def test_pages_of_runs_and_tasks_read_little(browser: Client, ids: dict[str, Any
         assert (number <= FEW_QUERIES, read) == (True, {}), path
 
 
-def test_a_statement_that_reads_all_tasks_is_seen(crowded: str) -> None:
-    reads_all = "SELECT count(*) FROM orbit_conductortask WHERE worker = 'x'"
-    assert explained(reads_all) > MOST_PAGES
+def test_a_statement_that_reads_all_is_seen(crowded: str) -> None:
+    reads_all = "SELECT count(*) FROM {} WHERE name = 'x'"
+    assert explained(reads_all.format("orbit_conductortask")) > MOST_PAGES
+    assert explained(reads_all.format("orbit_conductorrun")) > MOST_OF_RUNS

@@ -8,13 +8,13 @@ from orbit.models import ConductorRun
 from tests.support import large_database
 
 #: Children of each of the two large runs.
-CHILDREN = 200_000
+CHILDREN = 100_000
 #: Runs that ended, each of a parent and 19 children.
 ENDED = 5_000
-#: Runs of one task that waits.
-WAITING = 1_000
+#: Runs of one task that waits; of nine in ten, for a fan-out.
+WAITING = 5_000
 #: Waiting tallies of each large run.
-TALLIES = 10_000
+TALLIES = 5_000
 TABLES = (
     "orbit_conductorrun",
     "orbit_conductortask",
@@ -47,17 +47,19 @@ _STATEMENTS = (
     SELECT pg_temp.ulid((%(children)s::bigint * 4 + i) * 20), 'w' || i, 'n' || i % 100, 'PENDING',
         'u', 1
     FROM generate_series(1, %(waiting)s) AS i""",
-    # The parents, and the tasks that wait; then the parents' children.
+    # The parents, and the tasks that wait: most of them for a fan-out. Then the parents' children.
     """INSERT INTO orbit_conductortask (id, run_id, index, namespace, name, state, ready, is_parent,
         input, created_at)
-    SELECT id, id, 1, namespace, 'P', state, state = 'PENDING', state <> 'PENDING',
-        '{"fanout": 1}', created_at
-    FROM orbit_conductorrun""",
-    """INSERT INTO orbit_conductorparent (task_id, failure_policy, fanout, fanned_out,
+    SELECT id, id, 1, namespace, name, state, is_leaf, NOT is_leaf, '{"fanout": 1}', created_at
+    FROM (SELECT *, state = 'PENDING' AND name LIKE '%0' AS is_leaf FROM orbit_conductorrun)
+        AS runs""",
+    """INSERT INTO orbit_conductorparent (task_id, namespace, failure_policy, fanout, fanned_out,
         is_fanned_out, succeeded)
-    SELECT id, 'wait_all', children, children, true, children
-    FROM (SELECT id, 19 AS children FROM ended
-        UNION ALL SELECT id, %(children)s FROM large) AS parents""",
+    SELECT id, namespace, 'wait_all', children, made, children = made, made
+    FROM (SELECT id, namespace, 19 AS children, 19 AS made FROM ended
+        UNION ALL SELECT id, namespace, %(children)s, %(children)s FROM large
+        UNION ALL SELECT id, namespace, 3, 0 FROM orbit_conductortask
+            WHERE is_parent AND state = 'PENDING') AS parents""",
     """INSERT INTO orbit_conductortask (id, run_id, parent_id, index, namespace, name, state, ready,
         attempt, worker, created_at, started_at, finished_at)
     SELECT pg_temp.ulid(number * 20 + i), id, id, i, namespace, 'P#' || i,

@@ -1,4 +1,4 @@
-"""The database keeps the tables of transitions, for tasks and runs, whoever writes."""
+"""The database keeps the tables of transitions for tasks and runs, also against raw SQL."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
