@@ -36,8 +36,9 @@ def _referred_cycles() -> "list[Referred]":
 def _compute_signals(slice_: "Slice") -> datetime | None:
     # Commands and web start faster without what this imports.
     from advisory import tasks
+    from telemetry import waiting
 
-    return tasks.run_slice(slice_)
+    return waiting.for_database(tasks.run_slice)(slice_)
 
 
 def _expire_proposals(slice_: "Slice") -> datetime | None:

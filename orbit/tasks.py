@@ -20,6 +20,7 @@ from orbit.cycles.runner import WorkerProcess
 from orbit.dispatch import bulk
 from orbit.housekeeping import work as housekeeping
 from orbit.schedules import run_tick
+from telemetry import waiting
 from telemetry.reconcile import run as reconcile
 from telemetry.retention import sweep
 
@@ -44,11 +45,11 @@ RENAMED = {"telemetry.prune": sweep.TYPE}
 def periodic_work() -> tuple[Work, ...]:
     """Return all periodic work. A slice of it may take LONGEST_SLICE_SECONDS."""
     return (
-        Work(sweep.TYPE, Every.DAY, lambda run: sweep.run_slice(run, interrupts.process.stamp)),
+        Work(sweep.TYPE, Every.DAY, waiting.for_database(_prune_telemetry)),
         *(
             replace(work, run_slice=functools.partial(_stamped, work.run_slice))
             for work in (
-                Work(reconcile.TYPE, Every.DAY, reconcile.run_slice),
+                Work(reconcile.TYPE, Every.DAY, waiting.for_database(reconcile.run_slice)),
                 *housekeeping.WORK,
                 *periodic.registered(),
             )
@@ -95,6 +96,10 @@ def operate(run_id: str) -> None:
     slices.do_next(
         UUID(run_id), handlers(), wake=lambda run, due: queue.wake(queue.OPERATE, str(run), at=due)
     )
+
+
+def _prune_telemetry(slice_: slices.Slice) -> datetime | None:
+    return sweep.run_slice(slice_, lambda: interrupts.process.stamp())
 
 
 def _stamped(handler: slices.SliceHandler, slice_: slices.Slice) -> datetime | None:

@@ -21,6 +21,7 @@ from governance.rest.caching import NO_STORE
 from orbit.cycles import maintenance
 from orbit.models import AppliedFiles
 from orbit.records import partitions
+from orbit.retention import sweep as retention
 from orbit_site.web import database
 from telemetry import database as telemetry
 from telemetry import outbox
@@ -32,7 +33,16 @@ GIVEN_UP_SECONDS = 10.0
 #: DEGRADED: it works, but an operator should look; the console's banner says at what.
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
 CHECKS: tuple[str, ...] = (
-    *("database", "writable", "migrations", "config", "partitions", "clock", "cluster"),
+    *(
+        "database",
+        "writable",
+        "migrations",
+        "config",
+        "partitions",
+        "clock",
+        "retention",
+        "cluster",
+    ),
     *(("telemetry",) if telemetry.IS_SEPARATE else ()),
 )
 logger = logging.getLogger(__name__)
@@ -101,6 +111,7 @@ class Probe:
             "config": _config,
             "partitions": _partitions,
             "clock": _clock,
+            "retention": _retention,
             "cluster": maintenance.cluster_is_alive,
             "telemetry": self._telemetry,
         }
@@ -165,6 +176,10 @@ def _clock() -> str:
     # Nothing is decided by a host's clock, so a wrong one stops nothing.
     wrong = abs(clock.host_ahead()) > clock.TOLERATED_SECONDS or maintenance.wrong_clocks()
     return DEGRADED if wrong else OK
+
+
+def _retention() -> str:
+    return DEGRADED if retention.lag_seconds() > retention.LAG_TOLERATED_SECONDS else OK
 
 
 def _named(passed: bool) -> str:

@@ -37,6 +37,11 @@ def is_away(error: BaseException | None) -> bool:
     )
 
 
+def is_too_slow(error: BaseException | None) -> bool:
+    """Tell whether a time limit, a lock or others ended the statement on a server that is well."""
+    return sqlstate(error) in _TOO_SLOW
+
+
 def is_wrong_server(error: BaseException | None) -> bool:
     """Tell whether a server answered that can't write."""
     return (
@@ -53,7 +58,7 @@ def explain(error: BaseException | None) -> str:
         return "The database is read-only now. Try again."
     if sqlstate(error) == _SEQUENCE_FULL:
         return "The database has run out of numbers. An operator has to look at its log."
-    if sqlstate(error) in _TOO_SLOW:
+    if is_too_slow(error):
         return "The database didn't finish this in time. Try again."
     return "The database doesn't answer now. Try again."
 

@@ -31,11 +31,13 @@ log = logging.getLogger(__name__)
 MAX_FAULTS = 5
 # A type that this release doesn't know may belong to a newer one that runs beside it.
 UNKNOWN_TYPE_WAIT_SECONDS = 30.0
+#: No slice waits for longer.
+LONGEST_PAUSE_SECONDS = 600.0
 
 # Whose permission each slice needs.
 _STARTED_BY = "started_by"
 
-_CLAIM = sql.load(__name__, "claim_slice")
+_CLAIM = sql.load(__name__, "claim_slice", longest_pause=LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ SliceHandler = Callable[[Slice], datetime | None]
 def do_next(
     run_id: UUID, handlers: Mapping[str, SliceHandler], *, wake: Callable[[UUID, datetime], None]
 ) -> None:
-    """Do the run's next slice and wake the one after it. Raises database errors."""
+    """Do the run's next slice and wake the one after it. Raises if the database is away."""
     try:
         with audit.transaction():
             slice_ = _claim(run_id)
@@ -72,7 +74,8 @@ def do_next(
             if due is not None:
                 wake(run_id, due)
     except Exception as error:
-        if availability.is_away(error):
+        # A statement that takes too long each time must not be repeated for ever.
+        if availability.is_away(error) and not availability.is_too_slow(error):
             raise  # nothing happened, and maintenance wakes the run again
         # Any other error is tried again, but not for ever: MAX_FAULTS in a row fail the run.
         log.exception("A slice of the operation run %s failed", run_id)

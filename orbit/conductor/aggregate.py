@@ -25,7 +25,8 @@ START_PARENTS = sql.load(__name__, "start_parents", events=EVENTS)
 END_PARENTS = sql.load(__name__, "end_parents", events=EVENTS)
 START_CANCELLING = sql.load(__name__, "start_cancelling")
 MOVE_RUNS = sql.load(__name__, "move_runs")
-HAS_WORK = sql.load(__name__, "aggregate_has_work")
+WAITS = sql.fragment(__name__, "aggregate_waits")
+HAS_WORK = sql.load(__name__, "aggregate_has_work", aggregate_waits=WAITS)
 
 #: Of one pass: so many runs, and so many tallies of each.
 RUNS, TALLIES = 20, 500

@@ -17,13 +17,13 @@ from governance.namespaces import gate
 from orbit.conductor import inputs, ulid
 from orbit.conductor.task_events import EVENTS
 
-_WAITING = sql.fragment(
+WAITING_NAMESPACES = sql.fragment(
     __name__, "waiting_namespaces", to_fan_out=sql.fragment(__name__, "to_fan_out")
 )
 _FAN_OUT = sql.load(
     __name__,
     "fan_out",
-    waiting_namespaces=_WAITING,
+    waiting_namespaces=WAITING_NAMESPACES,
     to_fan_out=sql.fragment(__name__, "to_fan_out"),
     gate_lets_start=gate.STARTS,
     most_children=inputs.MOST_CHILDREN,
@@ -33,7 +33,10 @@ _FAN_OUT = sql.load(
 _START_BAD = sql.load(__name__, "start_bad_parents", events=EVENTS)
 _FAIL_BAD = sql.load(__name__, "fail_bad_parents", events=EVENTS)
 _IS_PENDING = sql.load(
-    __name__, "fanout_is_pending", waiting_namespaces=_WAITING, gate_lets_start=gate.STARTS
+    __name__,
+    "fanout_is_pending",
+    waiting_namespaces=WAITING_NAMESPACES,
+    gate_lets_start=gate.STARTS,
 )
 
 #: Children of one pass.

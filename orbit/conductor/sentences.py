@@ -22,6 +22,9 @@ def run(page: RunPage) -> str:
     """Return the sentence about a run."""
     state, counts = TaskState(page.run.state), page.counts
     parts = []
+    if page.run.pruning_since is not None:
+        since = f"{page.run.pruning_since:%Y-%m-%d %H:%M} UTC"
+        parts.append(f"retention deletes it since {since}, and tasks of it are gone")
     if page.run.cancel_requested_at and page.run.finished_at is None:
         parts.append("it is being cancelled, and its open tasks end within seconds")
     if state == TaskState.FAILED:

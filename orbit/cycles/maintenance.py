@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from governance.kernel import clock, sql
 from governance.namespaces import gate
+from governance.operations import slices
 from orbit import queue
 from orbit.cycles import lease
 from orbit.models import ClusterNode
@@ -28,7 +29,7 @@ COUNT_FORGOTTEN = sql.load(
     gate_is_open=gate.OPEN,
     pause=gate.PAUSE,
 )
-LATE_OPERATIONS = sql.load(__name__, "late_operations")
+LATE_OPERATIONS = sql.load(__name__, "late_operations", longest_pause=slices.LONGEST_PAUSE_SECONDS)
 PRUNE_ANSWERS = sql.load(__name__, "prune_answers")
 PRUNE_LOGIN_ATTEMPTS = sql.load(__name__, "prune_login_attempts")
 PRUNE_REQUEST_COUNTS = sql.load(__name__, "prune_request_counts")

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from governance.kernel import sql
-from governance.operations import ledger
+from governance.operations import ledger, slices
 from governance.operations.slices import Slice
 from governance.states import Outcome
 from orbit.conductor import leases
@@ -25,7 +25,7 @@ COUNTED = 10_000
 #: So many tasks get ready in one slice.
 TASKS = 1_000
 
-FIND_LOST = sql.load(__name__, "find_lost_work")
+FIND_LOST = sql.load(__name__, "find_lost_work", longest_pause=slices.LONGEST_PAUSE_SECONDS)
 
 
 def run_slice(slice_: Slice) -> datetime | None:
@@ -33,10 +33,7 @@ def run_slice(slice_: Slice) -> datetime | None:
     run = slice_.run
     progress: dict[str, Any] = dict(run.progress) or _mend(slice_)
     released = len(leases.expire(TASKS))
-    progress["tasks"] = {
-        "found": progress["tasks"]["found"],
-        "mended": progress["tasks"]["mended"] + released,
-    }
+    progress["tasks"] = _kind(progress["tasks"]["found"], progress["tasks"]["mended"] + released)
     progress |= _counts(progress)
     if released == TASKS:
         return ledger.save_progress(run, progress, wait=0.0)
@@ -57,7 +54,12 @@ def _mend(slice_: Slice) -> dict[str, Any]:
         "deliveries": halt_certificates.close_abandoned() if by_kind["deliveries"] else 0,
         "tasks": 0,
     }
-    return {kind: {"found": by_kind[kind], "mended": mended[kind]} for kind in KINDS}
+    return {kind: _kind(by_kind[kind], mended[kind]) for kind in KINDS}
+
+
+def _kind(counted: int, mended: int) -> dict[str, int]:
+    # Counting stops at COUNTED, and meanwhile more may have got lost.
+    return {"found": max(counted, mended), "mended": mended}
 
 
 def _counts(progress: dict[str, Any]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from governance.operations import ledger
 from governance.operations.slices import Slice
 from governance.states import Outcome
 from orbit.records import partitions
-from telemetry import database
+from telemetry import database, waiting
 from telemetry import partitions as event_partitions
 
 #: The type of the operation run.
@@ -32,7 +32,9 @@ def run_slice(slice_: Slice) -> datetime | None:
     except _Busy as busy:
         notes.append(str(busy))
     states = partitions.states()
-    if database.IS_SEPARATE:
+    if (trouble := waiting.problem()) is not None:
+        notes.append(f"Telemetry's database wasn't looked at: {trouble}.")
+    elif database.IS_SEPARATE:
         # The forwarder makes these.
         states = [*states, *event_partitions.states()]
     problems = partitions.problems_of(states)

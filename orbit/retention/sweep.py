@@ -33,6 +33,10 @@ def _until() -> str:
     return (clock.now() - timedelta(days=settings.ORBIT_RETENTION_DAYS)).isoformat()
 
 
+#: A daily prune that was missed twice. Longer than that, an operator should look.
+LAG_TOLERATED_SECONDS = 2 * 86_400.0
+
+
 def lag_seconds() -> float:
     """Return for how long something has been due that no prune has looked at."""
     row = RETENTION_LAG.one(days=settings.ORBIT_RETENTION_DAYS)

@@ -20,6 +20,8 @@ from orbit.dispatch import endpoints
 from orbit.models import EndpointState
 from orbit.profiles import drift
 from orbit.records import partitions
+from orbit.retention import run as prune
+from orbit.retention import sweep as retention
 from telemetry import outbox
 from telemetry.reconcile import run as reconcile
 
@@ -43,7 +45,7 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. At most thirteen queries."""
+    """Return the banners for ``actor``, the most severe first. At most fourteen queries."""
     banners = [*_paused(actor), *_stopped(actor)]
     if not maintenance.cluster_is_alive():
         banners.append(
@@ -76,7 +78,7 @@ def active(actor: Actor) -> list[Banner]:
             for name in sequences.nearly_used()
         ]
         banners += [Banner("part", text) for text in (*_wrong_clocks(), *_waiting_events())]
-        banners += _drifting_projection()
+        banners += [*_drifting_projection(), *_late_retention()]
     down: list[EndpointState] = []
     if actor.namespaces is None:
         open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
@@ -165,6 +167,22 @@ def _drifting_projection() -> list[Banner]:
             "a row; it was repaired each time.",
             link,
             "See what differed",
+        )
+    ]
+
+
+def _late_retention() -> list[Banner]:
+    lag = retention.lag_seconds()
+    if lag <= retention.LAG_TOLERATED_SECONDS:
+        return []
+    link = reverse("admin:governance_operationrun_changelist") + f"?type__exact={prune.TYPE}"
+    return [
+        Banner(
+            "part",
+            f"What retention should have deleted is still there, for {lag / 86_400:.0f} days. A "
+            "cluster runs ops.prune every day; `manage.py prune` runs it now. See retention.md.",
+            link,
+            "See its runs",
         )
     ]
 

@@ -11,10 +11,9 @@ from contextlib import suppress
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts
-from orbit.conductor import aggregate, fanout
+from orbit.conductor import aggregate, fanout, upkeep
 from orbit_site.web.database import cut_off
 
 log = logging.getLogger(__name__)
@@ -70,9 +69,12 @@ class Conductor:
         """Do a bounded part of the work; return the seconds until the next part. Raises nothing."""
         try:
             self._limit()
-            self._check_server()
-            fanned_out = fanout.is_pending() and fanout.run_fanout_once().did_something
-            goes_on = aggregate.has_work() and aggregate.run_aggregate_once(passes=PASSES).goes_on
+            waits = upkeep.look()
+            fanned_out = waits.fanout and fanout.run_fanout_once().did_something
+            # A fan-out leaves tallies, whether any waited before or not.
+            goes_on = (waits.aggregate or fanned_out) and aggregate.run_aggregate_once(
+                passes=PASSES
+            ).goes_on
         except Exception as error:
             # Whatever it is, the next round may work.
             self._log.report("Can't fan out and aggregate conductor tasks", error)
@@ -90,10 +92,3 @@ class Conductor:
         if connection.connection is None:
             with connection.cursor() as cursor:
                 cursor.execute(LIMITS)
-
-    def _check_server(self) -> None:
-        # Idle rounds only read, which a primary that was replaced would answer for ever.
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute(availability.IS_READ_ONLY)
-            if cursor.fetchone() == (True,):
-                raise availability.ReadOnlyServer("the server accepts no writes")

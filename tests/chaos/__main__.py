@@ -36,6 +36,9 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, help="how long the load of the scenario `conductor` goes on"
     )
+    parser.add_argument(
+        "--two-databases", action="store_true", help="give telemetry a database of its own"
+    )
     parser.add_argument("--list", action="store_true", help="list the scenarios")
     options = parser.parse_args()
     # If this program is ended, end everything that it started.
@@ -44,7 +47,8 @@ def main() -> int:
     folder.chmod(0o755)  # root's PostgreSQL runs as another user, who needs access
     server = database.start_test_server()
     os.environ.update(
-        database.environment(server, "postgres"), DJANGO_SETTINGS_MODULE="orbit_site.settings"
+        database.environment(server, "postgres", separate=options.two_databases),
+        DJANGO_SETTINGS_MODULE="orbit_site.settings",
     )
     django.setup()
     try:

@@ -93,7 +93,7 @@ class Fleet:
         """Kill one of the processes, or all of a cluster or web server, or cut off a session."""
         testbed, pick = self.testbed, self.chance.choice
         acts: list[tuple[int, Callable[[], object]]] = [
-            (5, lambda: testbed.kill(pick(self.workers).pid)),
+            (5, lambda: self._kill_group(pick(self.workers))),
             (2, lambda: self._suspend(pick(self.workers))),
             (3, lambda: self._kill_one(testbed.of(pick(self.clusters), "worker"))),
             (3, lambda: self._kill_one(testbed.of(pick(self.clusters), "maintenance"))),
@@ -101,7 +101,7 @@ class Fleet:
             (3, lambda: self._cut()),
             (1, lambda: self._kill_group(pick(self.webs))),
             (1, lambda: self._kill_group(pick(self.clusters))),
-            (1, lambda: testbed.kill(pick(self.clusters).pid)),
+            (1, lambda: self._kill_parent(pick(self.clusters))),
         ]
         self.chance.choices([act for _, act in acts], [weight for weight, _ in acts])[0]()
 
@@ -167,6 +167,11 @@ class Fleet:
     def _kill_group(self, member: Member) -> None:
         self.testbed.kills += 1
         member.send_group(signal.SIGKILL)
+        member.process.wait()
+
+    def _kill_parent(self, member: Member) -> None:
+        self.testbed.kill(member.pid)
+        member.process.wait()
 
     def _cut(self) -> None:
         self.testbed.kills += 1
@@ -212,7 +217,8 @@ def run(testbed: Testbed) -> None:
     testbed.violations += fleet.end()
     accepted = {run: kind for load in loads for run, kind in load.accepted.items()}
     audit = ConductorAudit(testbed, accepted, fleet.effects, housekeeping.forgotten)
-    testbed.violations += [*audit.reconcile(), *audit.look(), *Audit(testbed).look()]
+    testbed.violations += [*audit.reconcile(), *audit.look()]
+    testbed.violations += [*housekeeping.forget_cycles(), *Audit(testbed).look()]
     testbed.notes.append(audit.summary())
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from tests.chaos.testbed import Testbed
 from tests.support import database
@@ -19,10 +20,16 @@ SESSIONS = """SELECT pid, application_name, state, wait_event_type, pg_blocking_
     now() - query_start, left(query, 200)
 FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"""
 HASTEN = "UPDATE governance_periodicwork SET next_due_at = now() WHERE every <> 'day'"
-AGE = """UPDATE orbit_conductorrun SET finished_at = finished_at - %s * interval '1 day'
+AGE_RUNS = """UPDATE orbit_conductorrun SET finished_at = finished_at - %s * interval '1 day'
 WHERE id IN (SELECT id FROM orbit_conductorrun
     WHERE finished_at > now() - interval '1 day' AND state <> 'FAILED' AND NOT is_cancelling
         AND abs(hashtext(id)) %% 10 < 3
+    LIMIT 20)
+RETURNING id"""
+AGE_CYCLES = """UPDATE orbit_cyclerun SET finished_at = finished_at - %s * interval '1 day'
+WHERE id IN (SELECT id FROM orbit_cyclerun
+    WHERE finished_at > now() - interval '1 day' AND next_due_at IS NULL AND lease_owner IS NULL
+        AND abs(hashtext(id::text)) %% 10 < 3
     LIMIT 20)
 RETURNING id"""
 COMMANDS = (
@@ -36,12 +43,16 @@ COMMANDS = (
 
 @dataclass
 class Housekeeping:
-    """``forgotten``: the runs that were made so old that retention deletes them."""
+    """``forgotten``: the conductor runs that were made so old that retention deletes them.
+
+    ``forgotten_cycles``: the cycles.
+    """
 
     testbed: Testbed
     chance: random.Random
     over: threading.Event
     forgotten: set[str] = field(default_factory=set)
+    forgotten_cycles: set[UUID] = field(default_factory=set)
     _number: int = 0
 
     def run(self) -> None:
@@ -49,10 +60,28 @@ class Housekeeping:
         while not self.over.wait(self.chance.uniform(1, 4)):
             self.testbed.query(HASTEN)
             if self.chance.random() < 0.6:
-                self.forgotten |= {run for (run,) in self.testbed.query(AGE, 2 * KEPT)}
+                runs = self.testbed.query(AGE_RUNS, 2 * KEPT)
+                cycles = self.testbed.query(AGE_CYCLES, 2 * KEPT)
+                self.forgotten |= {run for (run,) in runs}
+                self.forgotten_cycles |= {cycle for (cycle,) in cycles}
             if self.chance.random() < 0.5:
                 self._command(self.chance.choice(COMMANDS), killed=self.chance.random() < 0.5)
         self._command(COMMANDS[0], killed=False)
+
+    def forget_cycles(self) -> list[str]:
+        """Take pruned cycles from what the audit looks at; return those that aren't gone."""
+        testbed, gone = self.testbed, {str(cycle) for cycle in self.forgotten_cycles}
+        testbed.accepted[:] = [
+            cycle for cycle in testbed.accepted if cycle not in self.forgotten_cycles
+        ]
+        testbed.sink.journal[:] = [
+            entry for entry in testbed.sink.journal if entry.cycle not in gone
+        ]
+        left = testbed.query(
+            "SELECT id FROM orbit_cyclerun WHERE id = ANY(%s)", list(self.forgotten_cycles)
+        )
+        testbed.notes.append(f"{len(gone)} cycles pruned")
+        return [f"I1: the old cycle {cycle} isn't pruned" for (cycle,) in left]
 
     def _command(self, words: tuple[str, ...], *, killed: bool) -> None:
         self._number += 1

@@ -303,20 +303,23 @@ def fresh_database(server: Server, name: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        connections["default"].close()
+        connections.close_all()
         with suppress(psycopg.Error):
             database.drop(server, name)
 
 
 def use_database(server: Server, name: str) -> None:
-    """Point Django in this process to the database ``name``, with the role that owns no table."""
-    connections["default"].close()
-    connection = {
-        "NAME": name,
-        "USER": "orbit_app",
-        "PASSWORD": "",
-        "HOST": server.host,
-        "PORT": "",
-    }
-    connections["default"].settings_dict.update(connection)
-    settings.DATABASES["default"].update(connection)
+    """Point Django in this process to the database ``name``, with the role that owns no table.
+
+    If telemetry has a database of its own, to that one too.
+    """
+    _use(server, "default", name, "orbit_app")
+    if database.is_separate():
+        _use(server, "telemetry", database.second(name), "orbit_owner")
+
+
+def _use(server: Server, alias: str, name: str, user: str) -> None:
+    connections[alias].close()
+    connection = {"NAME": name, "USER": user, "PASSWORD": "", "HOST": server.host, "PORT": ""}
+    connections[alias].settings_dict.update(connection)
+    settings.DATABASES[alias].update(connection)

@@ -17,10 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from governance.kernel import sql
 from orbit import conductor
 from orbit.models import ConductorTask
+from orbit.retention import runs as old_runs
 from orbit.states import TaskState
 from orbit_site.processes.postgres import Server
 from tests import conftest
 from tests.support import callers, conductor_crowd, database
+from tests.support.pages_read import pages_read
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +136,7 @@ def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "start_cancelling": {"parents": [ids["done"]]},
         "move_runs": {"runs": [ids["done"]]},
         "aggregate_has_work": {},
+        "upkeep_waits": {},
         "next_cancelling_parent": {"after": ""},
         "next_cancelling_run": {"after": ""},
         "cancel_children": next_ones,
@@ -245,3 +248,17 @@ def test_a_statement_that_reads_all_is_seen(crowded: str) -> None:
     reads_all = "SELECT count(*) FROM {} WHERE name = 'x'"
     assert explained(reads_all.format("orbit_conductortask")) > MOST_PAGES
     assert explained(reads_all.format("orbit_conductorrun")) > MOST_OF_RUNS
+
+
+def test_a_prune_of_an_old_run_reads_no_more_than_its_batch(
+    crowded: str, ids: dict[str, Any]
+) -> None:
+    run, now = ids["done"], "infinity"
+    after = {"after_at": "-infinity", "after_id": ""}
+    reads = {
+        "next_old_run": pages_read(old_runs.NEXT_OLD_RUN, until=now, **after),
+        "lock_old_run": pages_read(old_runs.LOCK_OLD_RUN, id=run, until=now),
+        "begin_run": pages_read(old_runs.BEGIN_RUN, id=run),
+        "prune_tasks": pages_read(old_runs.PRUNE_TASKS, run=run, below="~", limit=10),
+    }
+    assert {name: read for name, read in reads.items() if read > MOST_PAGES} == {}

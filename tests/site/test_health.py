@@ -17,7 +17,7 @@ from orbit.models import AppliedFiles, ClusterNode
 from orbit.records import partitions
 from orbit_site import health
 from orbit_site.processes.postgres import Server
-from tests.support import project
+from tests.support import old_rows, project
 from tests.support.callers import console, create_user
 from tests.support.pipeline import rows
 from tests.support.polling import until
@@ -62,6 +62,7 @@ def test_ready_requires_a_loaded_configuration_and_on_request_a_cluster(fresh: C
                 "config": "failed",
                 "partitions": "ok",
                 "clock": "ok",
+                "retention": "ok",
                 "cluster": "failed",
             },
         },
@@ -187,3 +188,18 @@ def test_a_default_with_rows_and_wrong_clocks_show_in_ready_and_in_a_banner(
     assert f"The clock of {socket.gethostname()} is 400 days ahead" in (
         browser.get("/admin/banners/").content.decode()
     )
+
+
+def test_a_prune_that_is_late_shows_in_ready_and_in_a_banner(fresh: Client) -> None:
+    AppliedFiles.objects.update(sha256="0" * 64)
+    browser = console(create_user("ann"))
+    confined = console(create_user("bob", "Operator", "eu"))
+    assert fresh.get("/ready").json()["checks"]["retention"] == "ok"
+    old_rows.old_run(days=99)
+    answer = fresh.get("/ready")
+    assert (answer.status_code, answer.json()["checks"]["retention"]) == (200, "degraded")
+    text = "What retention should have deleted is still there, for 9 days"
+    assert text in browser.get("/admin/banners/").content.decode()
+    assert text not in confined.get("/admin/banners/").content.decode()
+    old_rows.prune()
+    assert fresh.get("/ready").json()["checks"]["retention"] == "ok"

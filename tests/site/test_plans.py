@@ -4,7 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from advisory.decisions import probation_end, track_record_end
+from governance.kernel.identifiers import uuid7_floor
 from orbit.cycles import (
     advance,
     compare,
@@ -31,10 +32,13 @@ from orbit.cycles import (
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
 from orbit.dispatch import claim, dead_letters
+from orbit.retention import cycles as old_cycles
+from orbit.retention import months, sweep, ticks, unused
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
 from tests import conftest
 from tests.support import callers, database, large_database
+from tests.support.pages_read import pages_read
 
 pytestmark = pytest.mark.slow
 
@@ -383,3 +387,50 @@ def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:
     assert whole_reads("SELECT * FROM orbit_executionrecord WHERE message = 'x'") == [
         "orbit_executionrecord"
     ]
+
+
+# A batch of retention deletes ten families here. The cycles have more pages than this.
+MOST_PAGES_OF_RETENTION = 3_000
+
+
+def _retention() -> dict[str, tuple[Any, dict[str, Any]]]:
+    """The statements of a prune of what is older than twenty days, which a fifth is not."""
+    until = datetime.now(UTC) - timedelta(days=20)
+    zero = uuid.UUID(int=0)
+    batch = {"until": until, "after_at": "-infinity", "after_id": zero}
+    exempt: dict[str, Any] = {"profiles": [], "namespaces": [], "froms": [], "tos": []}
+    hashes = ["0" * 64]
+    left = {"before": uuid7_floor(until), "initiation": zero, "snapshot": zero, "limit": 1000}
+    return {
+        "prune_cycles": (old_cycles.PRUNE_CYCLES, {**batch, "limit": 10, **exempt}),
+        "next_old_cycle": (old_cycles.NEXT_OLD_CYCLE, batch),
+        "lock_unused": (
+            unused.LOCK_UNUSED,
+            {"hashes": hashes, "initiations": [zero], "snapshots": [zero]},
+        ),
+        "next_old_unused": (
+            unused.NEXT_OLD_UNUSED,
+            {**left, "configured": [], "counted": [zero], "uses": [1]},
+        ),
+        "prune_ticks": (ticks.PRUNE_TICKS, {**batch, "limit": 10}),
+        "prune_notices": (ticks.PRUNE_NOTICES, {"until": until, "after": "", "limit": 10}),
+        "old_months": (months.OLD_MONTHS, {"until": until, "counted": [], "numbers": []}),
+        "retention_lag": (sweep.RETENTION_LAG, {"days": 20}),
+    }
+
+
+@pytest.mark.parametrize("name", _retention())
+def test_a_batch_of_retention_reads_no_more_than_it_deletes(crowded: str, name: str) -> None:
+    statement, values = _retention()[name]
+    assert pages_read(statement, **values) < MOST_PAGES_OF_RETENTION
+
+
+def test_a_prune_looks_for_users_of_what_it_deletes_by_an_index(crowded: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT array_agg(id) FROM orbit_initiation),"
+            " (SELECT array_agg(id) FROM orbit_endpointsnapshot)"
+        )
+        initiations, snapshots = cursor.fetchone()
+    values = {"initiations": initiations, "snapshots": snapshots, "configured": []}
+    assert pages_read(unused.PRUNE_UNUSED, **values) < MOST_PAGES_OF_RETENTION

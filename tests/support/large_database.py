@@ -101,9 +101,9 @@ STATEMENTS = (
         'warning' END, namespace FROM n""",
     """INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token, created_at)
         SELECT id, 'cycle_finished', 1, at FROM n""",
-    """INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail)
+    """INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail, decided_at)
     SELECT id, CASE WHEN i % 2 = 0 THEN 'cycles' ELSE 'run-profile:r' || i % 400 END,
-        i::text, at, CASE WHEN i % 50 = 0 THEN 'missed' ELSE 'started' END, '{}' FROM n""",
+        i::text, at, CASE WHEN i % 50 = 0 THEN 'missed' ELSE 'started' END, '{}', at FROM n""",
     # Over ten years, so that the longest totals (two years by month) add up only a part of it.
     """INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, run_profile_id, kind, tag,
         quantity, unit, created_at)

@@ -1,4 +1,5 @@
 -- Lock a run whose next slice is due. No row if it isn't due, has ended or is locked by a worker.
+-- One that is due later than any pause lasts is due: the clock was set back.
 -- params: id uuid
 SELECT
     r.*,
@@ -15,5 +16,8 @@ SELECT
 FROM governance_operationrun r
 WHERE r.id = %(id)s
   AND r.status IN ('queued', 'running')
-  AND r.next_due_at <= clock_timestamp()
+  AND (
+      r.next_due_at <= clock_timestamp()
+      OR r.next_due_at > clock_timestamp() + {{longest_pause}} * interval '1 second'
+  )
 FOR NO KEY UPDATE OF r SKIP LOCKED

@@ -1,5 +1,2 @@
--- Tell whether tallies wait, or tasks are to be cancelled or retried.
-SELECT EXISTS (SELECT FROM orbit_conductortally)
-    OR EXISTS (SELECT FROM orbit_conductorparent WHERE is_cancelling)
-    OR EXISTS (SELECT FROM orbit_conductorparent WHERE is_retrying)
-    OR EXISTS (SELECT FROM orbit_conductorrun WHERE is_cancelling)
+-- Tell whether aggregate has anything to do.
+SELECT {{aggregate_waits}}

@@ -8,7 +8,10 @@ SELECT
             SELECT 1
             FROM governance_operationrun r
             WHERE r.status IN ('queued', 'running')
-              AND r.next_due_at <= now() - %(late)s * interval '1 second'
+              AND (
+                  r.next_due_at <= now() - %(late)s * interval '1 second'
+                  OR r.next_due_at > now() + {{longest_pause}} * interval '1 second'
+              )
               AND r.id <> %(run)s
             LIMIT %(most)s
         ) AS lost

@@ -10,6 +10,7 @@ AND o.id < r.id) AS doubled
 FROM governance_operationrun r
 WHERE r.id = %(id)s
 AND r.status IN ('queued', 'running')
-AND r.next_due_at <= clock_timestamp()
+AND (r.next_due_at <= clock_timestamp()
+OR r.next_due_at > clock_timestamp() + 600.0 * interval '1 second')
 FOR NO KEY
 UPDATE OF r SKIP LOCKED

@@ -1,4 +1,4 @@
-SELECT EXISTS (SELECT
+SELECT (EXISTS (SELECT
 FROM orbit_conductortally)
 OR EXISTS (SELECT
 FROM orbit_conductorparent
@@ -8,4 +8,4 @@ FROM orbit_conductorparent
 WHERE is_retrying)
 OR EXISTS (SELECT
 FROM orbit_conductorrun
-WHERE is_cancelling)
+WHERE is_cancelling))

@@ -2,7 +2,8 @@ SELECT (SELECT count(*)
 FROM (SELECT 1
 FROM governance_operationrun r
 WHERE r.status IN ('queued', 'running')
-AND r.next_due_at <= now() - %(late)s * interval '1 second'
+AND (r.next_due_at <= now() - %(late)s * interval '1 second'
+OR r.next_due_at > now() + 600.0 * interval '1 second')
 AND r.id <> %(run)s
 LIMIT %(most)s) AS lost) AS operations, (SELECT count(*)
 FROM (SELECT 1

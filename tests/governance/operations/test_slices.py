@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
@@ -11,6 +11,7 @@ from django.db import InternalError, OperationalError, connection
 
 from governance import audit
 from governance.audit.actions import Action
+from governance.kernel import clock
 from governance.models import AuditTrailEntry, OperationRun
 from governance.operations import ledger, slices
 from governance.operations.slices import Slice, SliceHandler
@@ -72,6 +73,15 @@ def test_of_doubled_tasks_one_has_an_effect_until_the_next_slice_is_due() -> Non
     assert len(calls) == 2
 
 
+def test_a_slice_that_a_wrong_clock_put_days_ahead_is_done_now() -> None:
+    run = create_run()
+    calls, act = counting_handler(wait=60)
+    OperationRun.objects.update(next_due_at=clock.read() + timedelta(days=3))
+    do_slice(run.pk, act)
+    do_slice(run.pk, act)  # it waits for a minute, as it should
+    assert calls == [run.pk]
+
+
 def test_a_task_of_a_run_that_has_ended_or_never_was_does_nothing() -> None:
     run = create_run()
     ledger.complete(run, Outcome.CANCELLED, {}, progress={})
@@ -122,6 +132,24 @@ def test_a_slice_that_fails_leaves_nothing_and_five_in_a_row_end_the_run() -> No
         "given up after 5 failures in a row: ZeroDivisionError",
     )
     assert not AuditTrailEntry.objects.exists()
+
+
+def test_a_slice_that_takes_too_long_each_time_ends_its_run() -> None:
+    run = create_run()
+
+    def sleep(_: Slice) -> datetime | None:
+        rows("SELECT set_config('statement_timeout', '1', true)")
+        rows("SELECT pg_sleep(60)")
+        return None
+
+    for _ in range(slices.MAX_FAULTS):
+        make_due(run.pk)
+        do_slice(run.pk, sleep)
+    run.refresh_from_db()
+    assert (run.outcome, run.progress["note"]) == (
+        "failed",
+        "given up after 5 failures in a row: OperationalError",
+    )
 
 
 def test_a_slice_whose_connection_is_lost_never_happened() -> None:

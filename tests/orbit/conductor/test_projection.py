@@ -77,8 +77,11 @@ class Walk:
                 parent(3, "P", failure_policy=policy),
                 parent(2, "Q", input={"fanout": 2, "child": {"fanout": 2}}),
                 parent(-1, "bad"),
-                {"name": "given"},
+                {"name": "given", "failure_policy": policy},
                 {"name": "inside", "parent": 7},
+                {"name": "mid", "parent": 7},
+                {"name": "deep", "parent": 9},
+                parent(-1, "deep bad", parent=9),
             ).id
             for _ in range(2)
         ]

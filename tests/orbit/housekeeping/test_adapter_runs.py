@@ -82,6 +82,16 @@ def test_tasks_of_a_lost_worker_get_ready_in_bounded_slices(
     assert (free.state, free.ready) == ("PENDING", True)
 
 
+def test_what_is_mended_beyond_the_counted_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter_runs, "COUNTED", 2)
+    monkeypatch.setattr(adapter_runs, "TASKS", 2)
+    for number in range(5):
+        leased(number, PAST)
+    run = reconcile()
+    assert run.progress["tasks"] == {"found": 5, "mended": 5}
+    assert run.summary_counts == {"total": 5, "processed": 5, "updated": 5}
+
+
 def test_a_cycle_whose_lease_ran_out_gets_a_worker() -> None:
     CycleRun.objects.filter(pk=active_cycle().pk).update(
         status="running",
@@ -95,9 +105,12 @@ def test_a_cycle_whose_lease_ran_out_gets_a_worker() -> None:
     assert queue.ready_wakeups() == 1
 
 
-def test_an_operation_run_whose_slice_is_late_is_woken() -> None:
+@pytest.mark.parametrize("due", [PAST, Now() + timedelta(days=3)])
+def test_an_operation_run_whose_slice_is_late_or_was_due_by_a_wrong_clock_is_woken(
+    due: Any,
+) -> None:
     late, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
-    OperationRun.objects.filter(pk=late.pk).update(next_due_at=PAST)
+    OperationRun.objects.filter(pk=late.pk).update(next_due_at=due)
     run = reconcile()
     assert run.progress["operations"] == {"found": 1, "mended": 1}
     assert queue.tasks_wait()

@@ -228,3 +228,20 @@ def test_a_rerun_of_a_pruned_cycle_is_refused_as_unknown() -> None:
     prune()
     with pytest.raises(Exception, match="There is no cycle"):
         single.start(cycle.pk, actor=SYSTEM, reason="test", source=Trigger.COMMAND)
+
+
+def test_each_foreign_key_to_what_is_deleted_has_an_index() -> None:
+    tables = [*OWN_TABLES, "orbit_initiation", "orbit_endpointsnapshot"]
+    tables += ["orbit_conductorrun", "orbit_conductortask", "orbit_conductorparent"]
+    # Without one, each deleted row makes the check of the key read a table from end to end.
+    assert (
+        rows(
+            "SELECT f.conrelid::regclass::text, f.conname FROM pg_constraint f"
+            " WHERE f.contype = 'f' AND f.confrelid = ANY(%s::regclass[]) AND NOT EXISTS ("
+            "  SELECT 1 FROM pg_index i WHERE i.indrelid = f.conrelid AND i.indisvalid"
+            # Of a key of two columns the last one says the most.
+            "  AND i.indkey[0] = f.conkey[cardinality(f.conkey)])",
+            tables,
+        )
+        == []
+    )

@@ -1,4 +1,4 @@
-"""Who asks for what retention has deleted is told so; nothing ends in a 500."""
+"""An answer about what retention has deleted says so; nothing ends in a 500."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -77,7 +77,7 @@ def refused(held: Callable[[], Any], call: Callable[[], Any]) -> BaseException |
                     "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
                     " AND wait_event_type = 'Lock'"
                 ),
-                "nobody waits for a lock",
+                "no session waits for a lock",
             )
         return future.exception()
 
