@@ -319,7 +319,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='conductortask',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', True), ('lease_token__isnull', True)), models.Q(('is_parent', False), ('lease_expires_at__isnull', False), ('lease_token__isnull', False), ('ready', False), ('state', 'RUNNING')), _connector='OR'), name='conductor_lease_of_running'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', True), ('lease_token__isnull', True)), models.Q(('lease_expires_at__isnull', True), ('state__in', ['SUCCEEDED', 'FAILED'])), models.Q(('is_parent', False), ('lease_expires_at__isnull', False), ('lease_token__isnull', False), ('ready', False), ('state', 'RUNNING')), _connector='OR'), name='conductor_lease_of_running'),
         ),
         migrations.AddConstraint(
             model_name='conductortask',
