@@ -14,11 +14,12 @@ _CONNECT_SECONDS = 10
 
 
 class Refused(Exception):
-    """Orbit refused the call, and will again."""
+    """Orbit refused the call, and will again. ``document``: its answer."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        self.status, self.code, self.detail = status, code, detail
-        super().__init__(f"Orbit answered {status} {code}: {detail}")
+    def __init__(self, status: int, document: dict[str, Any], reason: str = "") -> None:
+        self.status, self.document = status, document
+        self.code, self.detail = str(document.get("code", "")), document.get("detail", reason)
+        super().__init__(f"Orbit answered {status} {self.code}: {self.detail}")
 
 
 class Away(Exception):
@@ -37,24 +38,35 @@ class Api:
         self._auth = _Bearer(token)
         self._local = threading.local()  # a session isn't made for threads
 
-    def post(self, path: str, body: dict[str, Any], *, seconds: float = 30) -> dict[str, Any]:
-        """Send ``body`` and return the answer's. Raises Refused and Away."""
+    def post(
+        self, path: str, body: dict[str, Any], *, seconds: float = 30, answers: str = ""
+    ) -> dict[str, Any]:
+        """Send ``body`` and return the answer's, which has the list ``answers``.
+
+        Raises Refused and Away, and ValueError for an address or a token that can't be sent.
+        """
         try:
             answer = self._session().post(
                 f"{self._base}/{path}",
                 json=body,
                 auth=self._auth,
-                timeout=(_CONNECT_SECONDS, seconds),
+                timeout=(min(_CONNECT_SECONDS, seconds), seconds),
                 allow_redirects=False,  # it would take the token elsewhere
             )
         except requests.RequestException as error:
+            if isinstance(error, ValueError):
+                raise
             raise Away(f"Orbit can't be reached: {type(error).__name__}: {error}") from error
-        if answer.status_code in _AGAIN:
-            raise Away(f"Orbit answered {answer.status_code}.", _seconds(answer))
-        document = _document(answer)
-        if answer.status_code >= 300:
-            code, detail = document.get("code", ""), document.get("detail", answer.reason)
-            raise Refused(answer.status_code, str(code), str(detail))
+        status, document = answer.status_code, _document(answer)
+        if status in _AGAIN:
+            raise Away(f"Orbit answered {status}.", _seconds(answer))
+        # Proxies answer so while Orbit is away. Its own refusals have a code.
+        if status == 404 and "code" not in document:
+            raise Away(f"{self._base} answered 404, and not as Orbit does. Is the address right?")
+        if status >= 300:
+            raise Refused(status, document, answer.reason)
+        if answers and not isinstance(document.get(answers), list):
+            raise Away(f"{self._base} answered {status}, but not as Orbit does.")
         return document
 
     def _session(self) -> requests.Session:

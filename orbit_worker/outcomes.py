@@ -68,14 +68,14 @@ class Outcomes:
         }
         tasks = [one.task for one in outcomes]
         try:
-            answer = self._send("complete", body, tasks)
+            answer = self._send("complete", body, tasks, answers="results")
         except Refused as refused:
             log.warning("Together they were refused, so each goes alone: %s", refused)
             for outcome in outcomes:
                 self._end(outcome)
             return
         for result in (answer or {}).get("results", []):
-            if result.get("code"):
+            if result.get("code") and not _is_in(result):
                 log.warning("The outcome of %s wasn't taken: %s", result["id"], result["code"])
         for task in tasks:
             self._let_go(task)
@@ -85,8 +85,9 @@ class Outcomes:
         try:
             self._end_one(outcome)
         except Refused as refused:
-            log.warning("The outcome of %s wasn't taken: %s", task.name, refused)
-            task.lose()
+            if not _is_in(refused.document):
+                log.warning("The outcome of %s wasn't taken: %s", task.name, refused)
+                task.lose()
         self._let_go(task)
 
     def _end_one(self, outcome: Outcome) -> None:
@@ -103,18 +104,25 @@ class Outcomes:
             error = f"Its output was refused: {refused}"
             self._send(f"{task.id}/fail", {**token, "error": error}, [task])
 
-    def _send(self, path: str, body: dict[str, Any], tasks: list[Task]) -> dict[str, Any] | None:
+    def _send(
+        self, path: str, body: dict[str, Any], tasks: list[Task], answers: str = ""
+    ) -> dict[str, Any] | None:
         """Send until it arrives or every lease is over. Raises Refused."""
         for wait in waits():
             if all(task.is_lost for task in tasks):
                 log.warning("Given up, their leases are over: %s", [task.name for task in tasks])
                 return None
             try:
-                return self._api.post(path, body)
+                return self._api.post(path, body, answers=answers)
             except Away as away:
                 log.warning("An outcome waits: %s", away)
                 time.sleep(max(away.wait, wait))
         return None
+
+
+def _is_in(refusal: dict[str, Any]) -> bool:
+    """Return whether the outcome was taken the first time, whose answer was lost."""
+    return bool(refusal.get("ended_by_this_token"))
 
 
 def _problem(output: Any) -> str | None:

@@ -128,7 +128,7 @@ class ConductorRunAdmin(ReasonedAdmin):
 
 @admin.register(ConductorTask)
 class ConductorTaskAdmin(ReasonedAdmin):
-    """Tasks, newest first."""
+    """Tasks, newest first. By namespace, the newest of each of its newest runs."""
 
     namespace_path = "namespace"
     list_display = ("name", "id", "state_badge", "namespace", "attempt", "worker", "created_at")
@@ -140,7 +140,16 @@ class ConductorTaskAdmin(ReasonedAdmin):
     links = ("run", "run__exact", "run__id__exact")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).defer("input", "output", "error")
+        rows = super().get_queryset(request).defer("input", "output", "error")
+        at = request.resolver_match
+        is_list = at is not None and str(at.url_name).endswith("_changelist")
+        # A run and an id have an index.
+        if not is_list or request.GET.get("q") or any(name in request.GET for name in self.links):
+            return rows
+        namespaces, chosen = actor_of(request).namespaces, request.GET.get("namespace")
+        if chosen is not None:
+            namespaces = frozenset({chosen})
+        return rows if namespaces is None else rows.filter(pk__in=tree.newest_tasks(namespaces))
 
     def change_view(
         self,

@@ -13,7 +13,7 @@ from governance.kernel import schemas
 from governance.rest import held, parsing
 from governance.rest.fields import Fields, each, field, optional
 from governance.rest.resources import Resource, operation
-from governance.rest.schemas import ANYTHING, TEXT, TIME, WHOLE, one_of
+from governance.rest.schemas import ANYTHING, TEXT, TIME, TRUTH, WHOLE, one_of
 from governance.rest.schemas import UUID as ID
 from orbit.conductor import fenced, leases, ulid, work
 from orbit.conductor.fenced import Held
@@ -53,6 +53,9 @@ _RESULT = Fields(
     lease_expires_at=optional(field(TIME, "lease_expires_at")),
     code=optional(field(TEXT, lambda result: result.error and result.error.code)),
     detail=optional(field(TEXT, lambda result: result.error and str(result.error))),
+    ended_by_this_token=optional(
+        field(TRUTH, lambda result: result.error and result.error.extra.get("ended_by_this_token"))
+    ),
 )
 _RESULTS = Fields(results=each(_RESULT, lambda results: results))
 

@@ -100,12 +100,14 @@ def _write(
     return [
         Written(task_id, state, lease_expires_at)
         if is_written
-        else Written(task_id, state, error=_refusal(task_id, state, is_parent))
-        for task_id, is_written, state, is_parent, lease_expires_at in rows
+        else Written(task_id, state, error=_refusal(task_id, state, is_parent, is_own))
+        for task_id, is_written, state, is_parent, lease_expires_at, is_own in rows
     ]
 
 
-def _refusal(task_id: str, state: str | None, is_parent: bool | None) -> OrbitError:
+def _refusal(
+    task_id: str, state: str | None, is_parent: bool | None, is_own: bool | None
+) -> OrbitError:
     if state is None:
         return TaskUnknown(f"There is no task {task_id}.")
     if is_parent:
@@ -116,5 +118,11 @@ def _refusal(task_id: str, state: str | None, is_parent: bool | None) -> OrbitEr
         return LeaseLost(
             f"This token doesn't hold the task {task_id}: its lease expired or was released."
             " Drop the work and claim again."
+        )
+    if is_own:
+        # A worker that lost the answer of its first call learns that it did its work.
+        return InvalidTransition(
+            f"The task {task_id} is {state}: its outcome came with this token.",
+            ended_by_this_token=True,
         )
     return InvalidTransition(f"The task {task_id} is {state}: no worker holds it.")

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 HELD_TASKS = sql.load(__name__, "held_tasks")
+NEWEST_TASKS = sql.load(__name__, "newest_tasks")
 #: Rows of a table on a page.
 LISTED = 50
 #: So few tasks are clear by their names: they get no squares.
 NO_SQUARES = LISTED // 2
 #: Of so many leases, those of a run are shown.
 LEASES_LOOKED_AT = 10_000
+#: A list of tasks by namespace has the newest tasks of so many runs.
+NEWEST_RUNS = 50
 _ERROR_CHARACTERS = 300
 _LAST_INDEX = 2**31 - 1
 
@@ -141,6 +144,12 @@ def read_task(task_id: str, *, actor: Actor, place: Place) -> TaskPage:
     is_over = TaskState(task.state) in TASK.final
     stopped = "" if is_over else _stopped(task.namespace)
     return TaskPage(node, reading.input_of(task), children, failed, stopped)
+
+
+def newest_tasks(namespaces: Iterable[str]) -> list[str]:
+    """Return the ids of the newest tasks of the newest runs of some namespaces."""
+    rows = NEWEST_TASKS.rows(namespaces=sorted(namespaces), runs=NEWEST_RUNS, tasks=LISTED)
+    return [task_id for (task_id,) in rows]
 
 
 def _to_open(nodes: Sequence[Node], opened: str) -> Node | None:

@@ -123,7 +123,8 @@ class ConductorTask(models.Model):
     input = models.JSONField(null=True)
     output = models.JSONField(null=True)
     error = models.TextField(null=True)  # noqa: DJ001 - null: none
-    # The fencing token of the claim that may write; null while no worker holds the task.
+    # The fencing token of the claim that may write. It stays with the outcome that it brought, and
+    # is null while no worker holds the task otherwise.
     lease_token = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
     # For how long a heartbeat renews it.
@@ -151,6 +152,7 @@ class ConductorTask(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(lease_token__isnull=True, lease_expires_at__isnull=True)
+                | models.Q(lease_expires_at__isnull=True, state__in=["SUCCEEDED", "FAILED"])
                 | models.Q(
                     lease_token__isnull=False,
                     lease_expires_at__isnull=False,

@@ -166,8 +166,9 @@ class Maintenance:
 
     def _start_work(self) -> None:
         if self._is_new:
-            # What the last cluster left behind doesn't wait for its minute.
-            periodic.hasten(adapter_runs.TYPE)
+            # What the last cluster left behind doesn't wait for its minute. Of clusters that start
+            # together, the first one's run is enough.
+            periodic.hasten(adapter_runs.TYPE, since=self.node)
             self._is_new = False
         periodic.start_due(
             tasks.periodic_work(), wake=lambda run: queue.wake(queue.OPERATE, str(run))

@@ -73,7 +73,7 @@ DRIFT = """SELECT id, kind, progress->'drift'->kind->>'count' FROM governance_op
     unnest(ARRAY['missing_in_projection', 'status_mismatch']) AS kind
 WHERE type = 'telemetry.reconcile' AND (progress->'drift'->kind->>'count')::int > 0"""
 HELD = """SELECT id, state FROM orbit_conductortask
-WHERE lease_token IS NOT NULL OR ready OR state IN ('PENDING', 'RUNNING')"""
+WHERE lease_expires_at IS NOT NULL OR ready OR state IN ('PENDING', 'RUNNING')"""
 UNENDED = """SELECT type, id, status, outcome, progress->>'note' FROM governance_operationrun
 WHERE status <> 'completed' OR outcome IN ('failed', 'partially_succeeded')
     OR finished_at IS NULL"""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-PRODUCT = ("governance", "telemetry", "orbit", "orbit_site", "advisory")
+PRODUCT = ("governance", "telemetry", "orbit", "orbit_site", "advisory", "orbit_worker")
 MAX_MODULE_LINES = 400
 MAX_MODULE_LINES_P90 = 250
 MAX_FUNCTION_LINES = 60

@@ -14,7 +14,7 @@ import pytest
 from governance.access.actors import SYSTEM
 from orbit.conductor import create
 from orbit.models import ConductorTask
-from orbit_worker import Refused, Task, Worker
+from orbit_worker import Task, Worker
 from tests.support.polling import until
 from tests.support.project import PROJECT
 
@@ -104,10 +104,3 @@ def test_at_sigterm_tasks_are_given_back(orbit: dict[str, str]) -> None:
     finally:
         worker.kill()
     assert ConductorTask.objects.filter(ready=True, lease_token=None).count() == 3
-
-
-def test_a_wrong_token_ends_the_worker(orbit: dict[str, str]) -> None:
-    worker = Worker(print, url=orbit["ORBIT_URL"], token="wrong")
-    with pytest.raises(Refused) as refused:
-        worker.run()
-    assert refused.value.status == 401

@@ -54,7 +54,7 @@ started AS (
 ),
 dropped AS (
     UPDATE orbit_conductortask t SET
-        state = 'CANCELLED', ready = false, finished_at = clock_timestamp()
+        state = 'CANCELLED', ready = false, lease_token = NULL, finished_at = clock_timestamp()
     WHERE t.id = ANY(ARRAY(SELECT k.id FROM taken k WHERE k.is_over))
     RETURNING
         t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at,

@@ -7,7 +7,6 @@ changed AS (
         state = 'FAILED',
         ready = t.attempt < t.max_attempts,
         error = %(error)s,
-        lease_token = NULL,
         lease_expires_at = NULL,
         finished_at = CASE WHEN t.attempt < t.max_attempts THEN NULL ELSE clock_timestamp() END
     FROM given g
@@ -15,7 +14,8 @@ changed AS (
     RETURNING t.*
 ),
 {{events}}
-SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz
+SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz,
+    l.state <> 'RUNNING' AND l.lease_token = g.token
 FROM given g
 LEFT JOIN locked l ON l.id = g.id
 LEFT JOIN changed c ON c.id = g.id

@@ -10,7 +10,8 @@ changed AS (
     WHERE {{held}}
     RETURNING t.id, t.state
 )
-SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz
+SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz,
+    l.state <> 'RUNNING' AND l.lease_token = g.token
 FROM given g
 LEFT JOIN locked l ON l.id = g.id
 LEFT JOIN changed c ON c.id = g.id

@@ -12,7 +12,8 @@ changed AS (
     RETURNING t.id, t.state, t.lease_expires_at
 )
 SELECT
-    g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, c.lease_expires_at
+    g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, c.lease_expires_at,
+    l.state <> 'RUNNING' AND l.lease_token = g.token
 FROM given g
 LEFT JOIN locked l ON l.id = g.id
 LEFT JOIN changed c ON c.id = g.id

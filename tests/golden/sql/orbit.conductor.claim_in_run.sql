@@ -54,7 +54,7 @@ FROM taken k
 WHERE NOT k.is_over
 AND k.before < %(largest)s))
 RETURNING t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at, t.attempt, t.state_changed_at, t.lease_token, t.lease_expires_at), dropped AS (UPDATE orbit_conductortask t
-SET state = 'CANCELLED', ready = false, finished_at = clock_timestamp()
+SET state = 'CANCELLED', ready = false, lease_token = NULL, finished_at = clock_timestamp()
 WHERE t.id = ANY(ARRAY(SELECT k.id
 FROM taken k
 WHERE k.is_over))

@@ -1,5 +1,5 @@
 WITH given AS MATERIALIZED (SELECT x.id, x.token, x.n
-FROM unnest(%(ids)s::text[], %(tokens)s::uuid[]) WITH ORDINALITY AS x(id, token, n)), locked AS MATERIALIZED (SELECT t.id, t.state, t.is_parent
+FROM unnest(%(ids)s::text[], %(tokens)s::uuid[]) WITH ORDINALITY AS x(id, token, n)), locked AS MATERIALIZED (SELECT t.id, t.state, t.is_parent, t.lease_token
 FROM orbit_conductortask t
 WHERE t.id = ANY(%(ids)s::text[])
 AND (%(namespaces)s::text[] IS NULL
@@ -7,7 +7,7 @@ OR t.namespace = ANY(%(namespaces)s::text[]))
 ORDER BY t.id
 FOR NO KEY
 UPDATE), changed AS (UPDATE orbit_conductortask t
-SET state = 'SUCCEEDED', output = (%(outputs)s::text[])[g.n]::jsonb, error = NULL, lease_token = NULL, lease_expires_at = NULL, finished_at = clock_timestamp()
+SET state = 'SUCCEEDED', output = (%(outputs)s::text[])[g.n]::jsonb, error = NULL, lease_expires_at = NULL, finished_at = clock_timestamp()
 FROM given g
 WHERE t.id = g.id
 AND t.id = ANY(ARRAY(SELECT l.id
@@ -22,7 +22,8 @@ FROM c.state_changed_at - c.started_at) * 1000)::float8 END, CASE c.state WHEN '
 FROM (SELECT *, (extract(epoch
 FROM state_changed_at) * 1000000)::bigint AS us
 FROM changed) AS c)
-SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz
+SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz, l.state <> 'RUNNING'
+AND l.lease_token = g.token
 FROM given g
 LEFT
 JOIN locked l ON l.id = g.id

@@ -1,5 +1,5 @@
 WITH given AS MATERIALIZED (SELECT x.id, x.token, x.n
-FROM unnest(%(ids)s::text[], %(tokens)s::uuid[]) WITH ORDINALITY AS x(id, token, n)), locked AS MATERIALIZED (SELECT t.id, t.state, t.is_parent
+FROM unnest(%(ids)s::text[], %(tokens)s::uuid[]) WITH ORDINALITY AS x(id, token, n)), locked AS MATERIALIZED (SELECT t.id, t.state, t.is_parent, t.lease_token
 FROM orbit_conductortask t
 WHERE t.id = ANY(%(ids)s::text[])
 AND (%(namespaces)s::text[] IS NULL
@@ -16,7 +16,8 @@ AND t.lease_token = g.token
 AND t.state = 'RUNNING'
 AND t.lease_expires_at > now()
 RETURNING t.id, t.state)
-SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz
+SELECT g.id, c.id IS NOT NULL, coalesce(c.state, l.state), l.is_parent, NULL::timestamptz, l.state <> 'RUNNING'
+AND l.lease_token = g.token
 FROM given g
 LEFT
 JOIN locked l ON l.id = g.id

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 
 from governance.access.actors import SYSTEM
 from governance.kernel import clock
+from governance.kernel.identifiers import uuid7
 from governance.models import OperationRun, PeriodicWork
 from governance.operations import ledger, periodic, periodic_listing
 from governance.operations.periodic import Work
@@ -97,11 +98,15 @@ def test_another_interval_counts_from_the_next_call_on() -> None:
 
 
 @pytest.mark.django_db
-def test_hastened_work_is_due_now() -> None:
+def test_hastened_work_is_due_now_once_for_all_that_began_before_its_run() -> None:
     start(Every.MINUTE)
     end_run()
-    periodic.hasten(TYPE)
+    first, second = uuid7(), uuid7()  # two clusters that start together
+    periodic.hasten(TYPE, since=first)
     assert len(start(Every.MINUTE)) == 1
+    end_run()
+    periodic.hasten(TYPE, since=second)
+    assert start(Every.MINUTE) == []
 
 
 def test_of_eight_processes_one_starts_the_run(committed: str) -> None:

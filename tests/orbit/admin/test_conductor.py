@@ -13,6 +13,7 @@ from governance.access.actors import SYSTEM
 from governance.kernel import clock
 from governance.models import AuditTrailEntry
 from governance.namespaces import halts
+from orbit.conductor import tree
 from orbit.models import ConductorParent, ConductorTask
 from tests.support import conductor_rows
 from tests.support.callers import console, create_user
@@ -197,6 +198,36 @@ def test_users_who_are_confined_elsewhere_get_404_and_empty_lists() -> None:
         assert browser.get(path).status_code == 404
     for path in (LIST, TASKS, f"{TASKS}?run={run.pk}"):
         assert "secret" not in text(browser.get(path))
+
+
+def test_tasks_by_namespace_are_the_newest_of_the_newest_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tree, "NEWEST_RUNS", 2)
+    monkeypatch.setattr(tree, "LISTED", 2)
+    for number, namespace in ((10, "eu"), (20, "us"), (30, "eu"), (40, "eu")):
+        run = conductor_rows.run(number, namespace=namespace)
+        for index in (1, 2, 3):
+            name = f"task-{number}-{index}"
+            conductor_rows.task(run, number + index, index=index, name=name)
+
+    def listed(browser: Any, query: str) -> list[str]:
+        page = text(browser.get(f"{TASKS}?{query}"))
+        return list(dict.fromkeys(re.findall(r"task-\d+-\d", page)))
+
+    newest = ["task-40-3", "task-40-2", "task-30-3", "task-30-2"]
+    of_us = ["task-20-3", "task-20-2"]
+    everything, confined = viewer(), console(create_user("bea", "Viewer", "eu", "none"))
+    assert listed(everything, "namespace=eu") == newest
+    assert listed(everything, "namespace=us") == of_us
+    assert len(listed(everything, "")) == 12
+    assert listed(confined, "") == newest
+    assert listed(confined, "namespace=us") == []
+    # A run and an id lead to all of them.
+    old = conductor_rows.ulid(10)
+    assert listed(confined, f"run={old}") == [f"task-10-{index}" for index in (3, 2, 1)]
+    assert listed(confined, f"q={conductor_rows.ulid(11)}") == ["task-10-1"]
+    assert confined.get(f"{TASKS}{conductor_rows.ulid(11)}/change/").status_code == 200
 
 
 def test_many_roots_are_paged_and_drawn_as_squares_too() -> None:

@@ -119,6 +119,35 @@ def test_bad_outcomes_are_refused_and_the_lease_stays() -> None:
     assert ConductorTask.objects.get().output == large
 
 
+def test_a_call_repeated_after_a_lost_answer_is_refused_and_told_from_others() -> None:
+    client = api(create_user())
+    create_tasks(create_run(), 2, max_attempts=2)
+    done, failed = claim(client, limit=2)
+    tokens = [{"lease_token": task["lease_token"]} for task in (done, failed)]
+    send(client, done["id"], "complete", **tokens[0], output=1)
+    send(client, failed["id"], "fail", **tokens[1], error="x")
+    for verb, task, body in (
+        ("complete", done, {**tokens[0], "output": 1}),
+        ("fail", failed, {**tokens[1], "error": "x"}),
+    ):
+        again = send(client, task["id"], verb, **body)
+        assert problem(again, 409, "invalid_transition")["ended_by_this_token"] is True
+        other = send(client, task["id"], verb, **{**body, "lease_token": str(uuid4())})
+        assert "ended_by_this_token" not in problem(other, 409, "invalid_transition")
+    batch = [
+        {"id": task["id"], **token} for task, token in zip((done, failed), tokens, strict=True)
+    ]
+    batch[1]["lease_token"] = str(uuid4())
+    results = client.post("/conductor/tasks/complete", {"tasks": batch}).json()["results"]
+    assert [result.get("ended_by_this_token") for result in results] == [True, None]
+    # The next attempt has its own token.
+    (again,) = claim(client)
+    problem(send(client, failed["id"], "fail", **tokens[1], error="x"), 409, "lease_lost")
+    send(client, failed["id"], "cancel")
+    refused = send(client, failed["id"], "complete", lease_token=again["lease_token"])
+    assert "ended_by_this_token" not in problem(refused, 409, "invalid_transition")
+
+
 def test_a_batch_completes_up_to_a_thousand_with_a_result_for_each() -> None:
     client = api(create_user())
     create_tasks(create_run(), 3)
@@ -221,6 +250,13 @@ def test_a_cancelled_task_is_lost_to_its_worker_and_a_parent_begins_to_cancel_it
     assert {task["id"], parent.pk} <= {event.task_id for event in decisions}
     assert AuditTrailEntry.objects.filter(action="conductor_task.cancelled").count() == 2
     assert ConductorRun.objects.get(pk=run.pk).state == "RUNNING"
+
+
+def test_a_run_is_cancelled_by_its_id_in_small_letters_too() -> None:
+    client = api(create_user())
+    run = create_run(roots=0)
+    path = f"/conductor/runs/{run.pk.lower()}/cancel"
+    assert client.post(path, {"reason": "wrong data"}).json()["id"] == run.pk
 
 
 def test_a_viewer_may_not_claim() -> None:

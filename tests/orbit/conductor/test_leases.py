@@ -182,7 +182,7 @@ def test_a_task_completes_once_and_its_output_may_be_anything_of_json() -> None:
     assert isinstance(fenced.complete([held(task)], [1], actor=SYSTEM)[0].error, InvalidTransition)
     row = ConductorTask.objects.get()
     assert row.output == output
-    assert (row.state, row.lease_token, row.ready) == ("SUCCEEDED", None, False)
+    assert (row.state, row.lease_expires_at, row.ready) == ("SUCCEEDED", None, False)
     assert row.finished_at is not None
 
 

@@ -112,7 +112,7 @@ class Walk:
 
     def expire(self) -> None:
         gone = timezone.now() - timedelta(seconds=1)
-        ConductorTask.objects.filter(lease_token__isnull=False).update(lease_expires_at=gone)
+        ConductorTask.objects.filter(lease_expires_at__isnull=False).update(lease_expires_at=gone)
         leases.expire(100)
 
     def fan_out(self) -> None:
