@@ -5,12 +5,12 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel import sql
-from orbit.conductor import ancestors, reading, retrying
+from orbit.conductor import ancestors, inputs, reading, retrying
 from orbit.conductor.task_events import EVENTS
 from orbit.errors import InvalidTransition, TaskUnknown
-from orbit.models import ConductorRun, ConductorTask
+from orbit.models import ConductorParent, ConductorRun, ConductorTask
 from orbit.records import pruned
-from orbit.states import TASK, TaskState
+from orbit.states import TASK, FailurePolicy, TaskState
 
 CANCEL_TASK = sql.load(
     __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
@@ -24,7 +24,8 @@ def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
 
     Under a parent the first batch is retried at once, the others soon.
     The failed tasks above it and its run are RUNNING again. Raises TaskUnknown, and
-    InvalidTransition if it didn't fail, or something above it has succeeded or was cancelled.
+    InvalidTransition if it didn't fail, something above it has succeeded or was cancelled, or a
+    parent would fail again at once.
     """
     actor.require(Scope.OPERATE)
     task = reading.find_task(task_id, actor=actor)
@@ -39,7 +40,9 @@ def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
             )
         if task.ready:
             raise InvalidTransition(f"The task {task.pk} will be tried again by itself.")
-        ancestors.reopen_ancestors(task.run_id, above)
+        if task.is_parent:
+            _check_hopeless(task)
+        ancestors.reopen_ancestors(task.run_id, above, whole=task.is_parent)
         if not _make_ready(task):
             raise InvalidTransition(
                 f"Under the task {task.pk} nothing has failed that could be retried."
@@ -113,6 +116,22 @@ def _lock_run(task: ConductorTask) -> None:
         raise InvalidTransition(
             f"The run {run.pk} is being deleted by retention since"
             f" {run.pruning_since:%Y-%m-%d %H:%M} UTC: nothing can be done to its tasks."
+        )
+
+
+def _check_hopeless(task: ConductorTask) -> None:
+    """Raise InvalidTransition if the parent would fail again at once."""
+    parent = task.conductorparent
+    if parent.fanout is None:
+        raise InvalidTransition(f"The task {task.pk} can't succeed: {task.error} Create a new run.")
+    if inputs.is_parent(task.input) or parent.failure_policy == FailurePolicy.WAIT_ALL:
+        return  # children that fan-out made are all alike
+    failed = ConductorParent.objects.filter(task__parent=task, task__state=TaskState.FAILED)
+    hopeless = failed.filter(fanout=None).count()
+    if hopeless > (parent.tolerated or 0):
+        raise InvalidTransition(
+            f"The task {task.pk} would fail again at once: the `input.fanout` of {hopeless} tasks"
+            " under it isn't valid. Create a new run."
         )
 
 
