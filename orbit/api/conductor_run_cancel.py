@@ -27,10 +27,8 @@ class ConductorRunCancel(Resource):
     def post(self, request: Request, conductor_run_id: str) -> Response:
         """Cancel its open tasks. No task of it is given out any more; the run ends soon after."""
         # First: a run that the caller doesn't see is a 404, whatever the body.
-        reading.find_run(conductor_run_id, actor=self.actor)
-        run = run_cancel.cancel_run(
-            conductor_run_id, actor=self.actor, reason=self.body()["reason"]
-        )
+        run_id = reading.find_run(conductor_run_id, actor=self.actor).pk
+        run = run_cancel.cancel_run(run_id, actor=self.actor, reason=self.body()["reason"])
         return Response(
             {
                 "id": run.pk,

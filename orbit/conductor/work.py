@@ -1,21 +1,22 @@
-"""What users do to one task: retry it, cancel it. Each leaves an audit entry."""
+"""What users do to one task: retry, cancel, release. Each leaves an audit entry."""
 
 from governance import audit
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel import sql
-from orbit.conductor import ancestors, reading, retrying
+from orbit.conductor import ancestors, inputs, reading, retrying
 from orbit.conductor.task_events import EVENTS
 from orbit.errors import InvalidTransition, TaskUnknown
-from orbit.models import ConductorRun, ConductorTask
+from orbit.models import ConductorParent, ConductorRun, ConductorTask
 from orbit.records import pruned
-from orbit.states import TASK, TaskState
+from orbit.states import TASK, FailurePolicy, TaskState
 
 CANCEL_TASK = sql.load(
     __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
 )
 RETRY_TASK = sql.load(__name__, "retry_task")
+RELEASE_TASK = sql.load(__name__, "release_task")
 
 
 def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
@@ -23,7 +24,8 @@ def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
 
     Under a parent the first batch is retried at once, the others soon.
     The failed tasks above it and its run are RUNNING again. Raises TaskUnknown, and
-    InvalidTransition if it didn't fail, or something above it has succeeded or was cancelled.
+    InvalidTransition if it didn't fail, something above it has succeeded or was cancelled, or a
+    parent would fail again at once.
     """
     actor.require(Scope.OPERATE)
     task = reading.find_task(task_id, actor=actor)
@@ -38,7 +40,9 @@ def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
             )
         if task.ready:
             raise InvalidTransition(f"The task {task.pk} will be tried again by itself.")
-        ancestors.reopen_ancestors(task.run_id, above)
+        if task.is_parent:
+            _check_hopeless(task)
+        ancestors.reopen_ancestors(task.run_id, above, whole=task.is_parent)
         if not _make_ready(task):
             raise InvalidTransition(
                 f"Under the task {task.pk} nothing has failed that could be retried."
@@ -66,6 +70,42 @@ def cancel(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
     return task
 
 
+def release(task_id: str, *, attempt: int, actor: Actor, reason: str) -> ConductorTask:
+    """Take a task from the worker of ``attempt``; others can claim it at once.
+
+    The attempt makes it harmless to ask twice: a worker that has claimed the task since keeps it.
+    Raises TaskUnknown, and InvalidTransition if no worker holds that attempt.
+    """
+    actor.require(Scope.OPERATE)
+    task = reading.find_task(task_id, actor=actor)
+    with audit.transaction():
+        _lock_run(task)
+        rows = RELEASE_TASK.rows(id=task.pk, attempt=attempt)
+        task.refresh_from_db()
+        if not rows:
+            raise InvalidTransition(_not_held(task, attempt))
+        ((worker,),) = rows
+        audit.record(
+            Action.CONDUCTOR_TASK_RELEASED,
+            actor=actor.name,
+            object_id=task.pk,
+            namespace=task.namespace,
+            before={"worker": worker, "attempt": attempt},
+            after={"name": task.name, "run_id": task.run_id},
+            reason=reason,
+        )
+    return task
+
+
+def _not_held(task: ConductorTask, attempt: int) -> str:
+    if task.lease_token is not None:
+        return (
+            f"{task.worker} has claimed the task {task.pk} since: this is attempt {task.attempt}, "
+            f"not {attempt}. Look at it again before you release it."
+        )
+    return f"No worker holds the task {task.pk}: it is {task.state}."
+
+
 def _lock_run(task: ConductorTask) -> None:
     # First, as aggregate does: it ends nothing of the run meanwhile, and neither deadlocks.
     # So does retention: it deletes a run from its last tasks to its first, and then the run.
@@ -76,6 +116,22 @@ def _lock_run(task: ConductorTask) -> None:
         raise InvalidTransition(
             f"The run {run.pk} is being deleted by retention since"
             f" {run.pruning_since:%Y-%m-%d %H:%M} UTC: nothing can be done to its tasks."
+        )
+
+
+def _check_hopeless(task: ConductorTask) -> None:
+    """Raise InvalidTransition if the parent would fail again at once."""
+    parent = task.conductorparent
+    if parent.fanout is None:
+        raise InvalidTransition(f"The task {task.pk} can't succeed: {task.error} Create a new run.")
+    if inputs.is_parent(task.input) or parent.failure_policy == FailurePolicy.WAIT_ALL:
+        return  # children that fan-out made are all alike
+    failed = ConductorParent.objects.filter(task__parent=task, task__state=TaskState.FAILED)
+    hopeless = failed.filter(fanout=None).count()
+    if hopeless > (parent.tolerated or 0):
+        raise InvalidTransition(
+            f"The task {task.pk} would fail again at once: the `input.fanout` of {hopeless} tasks"
+            " under it isn't valid. Create a new run."
         )
 
 

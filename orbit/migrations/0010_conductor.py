@@ -21,6 +21,19 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION orbit_check_conductor_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT (CASE OLD.state
+        WHEN 'PENDING' THEN NEW.state IN ('RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')
+        WHEN 'RUNNING' THEN NEW.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
+        WHEN 'FAILED' THEN NEW.state IN ('RUNNING', 'CANCELLED')
+        ELSE false END) THEN
+        RAISE EXCEPTION 'The run % is %, so it can''t become %.', OLD.id, OLD.state, NEW.state
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'conductor_run_transition';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION orbit_tally_conductor_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO orbit_conductortally (run_id, parent_id, pending, running, retrying, succeeded, failed, cancelled)
@@ -52,13 +65,15 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['orbit_check_conductor_task', 'orbit_tally_conductor_tasks'] LOOP
+    FOREACH name IN ARRAY ARRAY[
+        'orbit_check_conductor_task', 'orbit_check_conductor_run', 'orbit_tally_conductor_tasks'] LOOP
         EXECUTE format('ALTER FUNCTION %I() SET search_path = %I, pg_temp', name, current_schema());
     END LOOP;
 END $$;
 """
 NO_FUNCTIONS = """
 DROP FUNCTION orbit_tally_conductor_tasks();
+DROP FUNCTION orbit_check_conductor_run();
 DROP FUNCTION orbit_check_conductor_task();
 """
 
@@ -74,15 +89,19 @@ ALTER TABLE orbit_conductorrun
     ADD CONSTRAINT conductor_run_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$');
 CREATE TRIGGER check_transition BEFORE UPDATE OF state ON orbit_conductortask
     FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION orbit_check_conductor_task();
+CREATE TRIGGER check_transition BEFORE UPDATE OF state ON orbit_conductorrun
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION orbit_check_conductor_run();
 CREATE TRIGGER tally_changes AFTER UPDATE ON orbit_conductortask
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION orbit_tally_conductor_tasks();
+ALTER TABLE orbit_conductorrun ENABLE ALWAYS TRIGGER check_transition;
 ALTER TABLE orbit_conductortask ENABLE ALWAYS TRIGGER check_transition;
 ALTER TABLE orbit_conductortask ENABLE ALWAYS TRIGGER tally_changes;
 """
 NO_TRIGGERS = """
 DROP TRIGGER tally_changes ON orbit_conductortask;
 DROP TRIGGER check_transition ON orbit_conductortask;
+DROP TRIGGER check_transition ON orbit_conductorrun;
 ALTER TABLE orbit_conductorrun DROP CONSTRAINT conductor_run_ulid;
 ALTER TABLE orbit_conductortask
     DROP CONSTRAINT conductor_task_ulid,

@@ -66,7 +66,8 @@ class Command(OrbitCommand):
         if options["json"]:
             self.print_json({"id": created.id, "state": created.state})
         else:
-            self.say(f"run {created.id} created with {len(created.tasks)} tasks")
+            number = len(created.tasks)
+            self.say(f"run {created.id} created with {number} task{'' if number == 1 else 's'}")
 
     def _aggregate(self, options: dict[str, Any]) -> None:
         done = aggregate.run_to_end()

@@ -1,10 +1,10 @@
-WITH RECURSIVE ancestors AS (SELECT t.id, t.parent_id, t.state
+WITH RECURSIVE ancestors AS (SELECT t.id, t.parent_id
 FROM orbit_conductortask t
 WHERE t.id = %(parent_id)s
 UNION ALL
-SELECT t.id, t.parent_id, t.state
+SELECT t.id, t.parent_id
 FROM ancestors a
-JOIN orbit_conductortask t ON t.id = a.parent_id), locked AS MATERIALIZED (SELECT t.id, t.state
+JOIN orbit_conductortask t ON t.id = a.parent_id), locked AS MATERIALIZED (SELECT t.id, t.run_id, t.state
 FROM orbit_conductortask t
 WHERE t.id IN (SELECT id
 FROM ancestors)
@@ -28,5 +28,9 @@ OR p.fanned_out >= p.fanout
 OR p.cancelled > 0)
 WHERE p.task_id IN (SELECT id
 FROM changed))
-SELECT id, state
-FROM locked
+SELECT l.id, l.state, p.failed + (SELECT coalesce(sum(w.failed), 0)::int
+FROM orbit_conductortally w
+WHERE w.run_id = l.run_id
+AND w.parent_id = l.id), CASE p.failure_policy WHEN 'fail_fast' THEN 0 WHEN 'tolerate' THEN p.tolerated END
+FROM locked l
+JOIN orbit_conductorparent p ON p.task_id = l.id

@@ -252,6 +252,13 @@ def test_a_cancelled_task_is_lost_to_its_worker_and_a_parent_begins_to_cancel_it
     assert ConductorRun.objects.get(pk=run.pk).state == "RUNNING"
 
 
+def test_a_run_is_cancelled_by_its_id_in_small_letters_too() -> None:
+    client = api(create_user())
+    run = create_run(roots=0)
+    path = f"/conductor/runs/{run.pk.lower()}/cancel"
+    assert client.post(path, {"reason": "wrong data"}).json()["id"] == run.pk
+
+
 def test_a_viewer_may_not_claim() -> None:
     client = api(create_user("vic", "Viewer"))
     problem(client.post("/conductor/tasks/claim", {"worker": "w"}), 403, "forbidden")

@@ -95,7 +95,7 @@ def test_a_retry_survives_an_aggregator_killed_in_the_middle() -> None:
             aggregate.run_to_end()
             assert states([top, inner]) == ["FAILED", "FAILED"]
             with transaction.atomic():
-                ancestors.reopen_ancestors(tree.id, top)
+                ancestors.reopen_ancestors(tree.id, top, whole=True)
                 retrying.BEGIN_RETRY.execute(id=top)
             has_ended = aggregate_and_die(statement)
             assert wrong_counts() == []
