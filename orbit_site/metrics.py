@@ -42,6 +42,9 @@ READY_TASKS = sql.load(__name__, "ready_tasks")
 STAGE_DURATIONS = sql.load(__name__, "stage_durations")
 CYCLE_DURATIONS = sql.load(__name__, "cycle_durations")
 DELIVERY_LATENCY = sql.load(__name__, "delivery_latency")
+CONDUCTOR_WORK = sql.load(__name__, "conductor_work")
+#: Runs and tasks of the conductor are counted so far.
+MOST_TASKS = 100_000
 
 LETTERS_BY_STATUS = "SELECT status, count(*) FROM orbit_deadletterdispatch GROUP BY status"
 LEASE_LOSSES = "SELECT coalesce(sum(resumes), 0) FROM orbit_cyclerun WHERE resumes > 0"
@@ -65,6 +68,7 @@ class DatabaseCollector(Collector):
             _rows(f"SELECT set_config('statement_timeout', '{SCRAPE_SECONDS}s', true)")
             yield from _status_metrics()
             yield from _work_metrics()
+            yield from _conductor_metrics()
             yield from _stop_metrics()
             yield from _retention_metrics()
             yield from _outbox_metrics()
@@ -102,6 +106,20 @@ def _work_metrics() -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "orbit_clusters", "Clusters that are alive.", _rows(LIVE_CLUSTERS)[0][0]
+    )
+
+
+def _conductor_metrics() -> Iterator[Metric]:
+    [(runs, ready, held)] = CONDUCTOR_WORK.rows(most=MOST_TASKS)
+    bound = f"counting stops at {MOST_TASKS:,}."
+    yield GaugeMetricFamily(
+        "orbit_conductor_runs_open", f"Runs of the conductor that have not ended; {bound}", runs
+    )
+    yield GaugeMetricFamily(
+        "orbit_conductor_tasks_ready", f"Conductor tasks that may be claimed; {bound}", ready
+    )
+    yield GaugeMetricFamily(
+        "orbit_conductor_tasks_held", f"Conductor tasks that a worker holds; {bound}", held
     )
 
 

@@ -6,7 +6,11 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from governance.access.actors import SYSTEM
+from orbit.conductor import leases
+from orbit_site import metrics
 from tests.support.callers import Api, api, console, create_user
+from tests.support.conductor import leaves, run
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import (
     configure_endpoints,
@@ -24,6 +28,22 @@ def _samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         for family in text_string_to_metric_families(text)
         for s in family.samples
     }
+
+
+@pytest.mark.django_db
+def test_the_conductors_work_is_counted_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(*leaves(5))
+    leases.claim(SYSTEM, "w", 2, 30)
+    user = create_user()
+
+    def numbers() -> list[float]:
+        samples = _samples(api(user).get("/metrics").content.decode())
+        names = ("runs_open", "tasks_ready", "tasks_held")
+        return [samples[f"orbit_conductor_{name}", ()] for name in names]
+
+    assert numbers() == [1, 3, 2]
+    monkeypatch.setattr(metrics, "MOST_TASKS", 2)
+    assert numbers() == [1, 2, 2]
 
 
 @pytest.mark.usefixtures("committed")

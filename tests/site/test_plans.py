@@ -359,6 +359,7 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("metrics.lease_losses", metrics.LEASE_LOSSES, {}),
         ("metrics.jobs_by_status", metrics.JOBS_BY_STATUS.text, {}),
         ("metrics.due_cycles", metrics.DUE_CYCLES.text, {}),
+        ("metrics.conductor_work", metrics.CONDUCTOR_WORK.text, {"most": 9}),
         ("metrics.stage_durations", metrics.STAGE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.cycle_durations", metrics.CYCLE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.delivery_latency", metrics.DELIVERY_LATENCY.text, {"buckets": [0.0, 1.0]}),
