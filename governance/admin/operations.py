@@ -24,16 +24,16 @@ class OperationRunAdmin(ReasonedAdmin):
 
     namespace_path = "scope"
     list_display = (
-        "id",
         "type",
-        "status_shown",
-        "outcome_shown",
+        "state_shown",
         "how_far",
         "note",
-        "initiator",
         "created_at",
         "finished_at",
+        "initiator",
+        "id",
     )
+    list_display_links = ("type", "id")
     list_filter = (filters.choice("status", Operation), filters.choice("outcome", Outcome))
     search_fields = ("id",)
     links = ("type", "type__exact")
@@ -54,15 +54,13 @@ class OperationRunAdmin(ReasonedAdmin):
             {"work": work, "progress": self.how_far(work.last_run) if work.last_run else ""}
             for work in periodic_listing.read(actor_of(request))
         ]
-        return super().changelist_view(request, {"periodic": periodic, **(extra_context or {})})
-
-    @admin.display(description="status")
-    def status_shown(self, run: OperationRun) -> str:
-        return display.badge(run.status)
+        return super().changelist_view(
+            request, {"title": "Operations", "periodic": periodic, **(extra_context or {})}
+        )
 
     @admin.display(description="outcome")
-    def outcome_shown(self, run: OperationRun) -> str:
-        return display.badge(run.outcome)
+    def state_shown(self, run: OperationRun) -> str:
+        return display.badge(run.outcome or run.status)
 
     @admin.display(description="progress")
     def how_far(self, run: OperationRun) -> SafeString:

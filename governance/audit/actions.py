@@ -43,6 +43,11 @@ class Action(StrEnum):
         "conductor_task",
         "A conductor task was cancelled",
     )
+    CONDUCTOR_TASK_RELEASED = (
+        "conductor_task.released",
+        "conductor_task",
+        "A conductor task was taken from its worker",
+    )
     CONDUCTOR_TASK_RETRIED = (
         "conductor_task.retried",
         "conductor_task",

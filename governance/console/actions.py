@@ -51,6 +51,9 @@ class ReasonedAction:
     preview: str | None = None
     #: Names a method ``(self, request, objects, reason, **fields)`` that runs once for a selection.
     together: str | None = None
+    #: Returns the hidden fields that tell which state of the object the user saw. Such an action
+    #: takes no selection.
+    seen: Callable[[Any], dict[str, Any]] | None = None
 
 
 def reasoned_action(
@@ -62,6 +65,7 @@ def reasoned_action(
     when: Callable[[Any], bool] = _always,
     preview: str | None = None,
     together: str | None = None,
+    seen: Callable[[Any], dict[str, Any]] | None = None,
 ) -> Callable[[Callable[..., str]], Callable[..., str]]:
     """Mark ``method(self, request, obj, reason, **fields of the form)`` as an action.
 
@@ -70,7 +74,7 @@ def reasoned_action(
 
     def mark(method: Callable[..., str]) -> Callable[..., str]:
         method.reasoned = ReasonedAction(  # type: ignore[attr-defined]
-            method.__name__, label, scope, explains, form, when, method, preview, together
+            method.__name__, label, scope, explains, form, when, method, preview, together, seen
         )
         return method
 
@@ -97,6 +101,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
         return {
             action.name: (self._selection_view(action), action.name, action.label)
             for action in self.allowed_actions(request)
+            if action.seen is None
         }
 
     def get_urls(self) -> list[URLPattern]:
@@ -190,7 +195,10 @@ class ReasonedAdmin(ReadOnlyAdmin):
         """Show the page that asks for a reason, or run a submitted action."""
         if not actor_of(request).may(action.scope):
             raise PermissionDenied
-        form = action.form(request.POST if submitted else None)
+        form = action.form(
+            request.POST if submitted else None,
+            initial=action.seen(objects[0]) if action.seen else None,
+        )
         if submitted and form.is_valid():
             together = action.together if is_selection else None
             self._run(request, action, objects, together, dict(form.cleaned_data))

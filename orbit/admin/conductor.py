@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -10,7 +11,7 @@ from django.urls import reverse
 
 from governance.access.roles import Scope
 from governance.console import display, filters, pages
-from governance.console.actions import ReasonedAdmin, reasoned_action
+from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit.admin import conductor_plot as plot
@@ -31,20 +32,18 @@ _VERDICTS = {
 }
 
 
+class ReleaseForm(ReasonForm):
+    """The reason, and the attempt that the user saw."""
+
+    attempt = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
+
+
 @admin.register(ConductorRun)
 class ConductorRunAdmin(ReasonedAdmin):
     """Runs, newest first."""
 
     namespace_path = "namespace"
-    list_display = (
-        "name",
-        "id",
-        "state_badge",
-        "namespace",
-        "counts_bar",
-        "created_at",
-        "took",
-    )
+    list_display = ("name", "state_badge", "counts_bar", "created_at", "took", "namespace", "id")
     list_display_links = ("name", "id")
     list_filter = (filters.NamespaceFilter, filters.choice("state", TaskState))
     search_fields = ("id",)
@@ -52,7 +51,9 @@ class ConductorRunAdmin(ReasonedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pruned_search.note(request, self.get_queryset(request), of_run=True)
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(
+            request, {"title": "Conductor runs", **(extra_context or {})}
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -99,6 +100,7 @@ class ConductorRunAdmin(ReasonedAdmin):
             children=_children(page),
             failed=_failed(page.failed),
             held=[(row, row.lease_expires_at <= now) for row in page.held if row.lease_expires_at],
+            is_open=page.run.state in _OPEN,
             buttons=self.buttons(request, page.run),
         )
 
@@ -131,13 +133,18 @@ class ConductorTaskAdmin(ReasonedAdmin):
     """Tasks, newest first. By namespace, the newest of each of its newest runs."""
 
     namespace_path = "namespace"
-    list_display = ("name", "id", "state_badge", "namespace", "attempt", "worker", "created_at")
+    list_display = ("name", "state_badge", "attempt", "worker", "created_at", "namespace", "id")
     list_display_links = ("name", "id")
     list_filter = (filters.NamespaceFilter,)
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "The id of a task"
     links = ("run", "run__exact", "run__id__exact")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(
+            request, {"title": "Conductor tasks", **(extra_context or {})}
+        )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).defer("input", "output", "error")
@@ -181,6 +188,7 @@ class ConductorTaskAdmin(ReasonedAdmin):
             policy=sentences.policy(page.node.parent) if page.node.parent else "",
             children=_siblings(page.children, address) if page.children else None,
             failed=_failed(page.failed) if page.failed else None,
+            is_open=task.state in _OPEN or task.ready,
             buttons=self.buttons(request, task),
         )
 
@@ -205,6 +213,22 @@ class ConductorTaskAdmin(ReasonedAdmin):
     def retry(self, request: HttpRequest, task: ConductorTask, reason: str) -> str:
         work.retry(task.pk, actor=actor_of(request), reason=reason)
         return f"The task {task.name} can be taken again."
+
+    @reasoned_action(
+        label="Release lease",
+        scope=Scope.OPERATE,
+        explains="Takes the task from its worker, so that another one can claim it now instead of "
+        "when the lease is over. The outcome of the first one is refused; what it does elsewhere "
+        "isn't undone. The next claim counts as another attempt.",
+        form=ReleaseForm,
+        when=lambda task: task.lease_token is not None,
+        seen=lambda task: {"attempt": task.attempt},
+    )
+    def release(
+        self, request: HttpRequest, task: ConductorTask, reason: str, *, attempt: int
+    ) -> str:
+        work.release(task.pk, attempt=attempt, actor=actor_of(request), reason=reason)
+        return f"The task {task.name} was taken from {task.worker}."
 
     @admin.display(description="state")
     def state_badge(self, task: ConductorTask) -> str:

@@ -25,6 +25,8 @@ HELD_TASKS = sql.load(__name__, "held_tasks")
 NEWEST_TASKS = sql.load(__name__, "newest_tasks")
 #: Rows of a table on a page.
 LISTED = 50
+#: What failed and what workers hold stands above the tree: at first only so many rows.
+LISTED_FIRST = 10
 #: So few tasks are clear by their names: they get no squares.
 NO_SQUARES = LISTED // 2
 #: Of so many leases, those of a run are shown.
@@ -33,6 +35,7 @@ LEASES_LOOKED_AT = 10_000
 NEWEST_RUNS = 50
 _ERROR_CHARACTERS = 300
 _LAST_INDEX = 2**31 - 1
+_MOST_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,21 +197,24 @@ def _failed(tasks: "QuerySet[ConductorTask]", key: str, after: str) -> Failed:
     rows = tasks.filter(state=TaskState.FAILED)
     if after:
         rows = rows.filter(**{f"{key}__gt": _key(key, after)})
-    failed = list(_narrow(rows).order_by(key)[: LISTED + 1])
-    page = failed[:LISTED]
-    return Failed(page, str(getattr(page[-1], key)) if len(failed) > LISTED else "")
+    most = LISTED if after else LISTED_FIRST
+    failed = list(_narrow(rows).order_by(key)[: most + 1])
+    page = failed[:most]
+    return Failed(page, str(getattr(page[-1], key)) if len(failed) > most else "")
 
 
 def _key(key: str, text: str) -> Any:
     if key == "id":
         return text
-    return min(int(text), _LAST_INDEX) if text.isascii() and text.isdigit() else 0
+    # More digits are beyond the last index; Python refuses to read thousands of them.
+    return min(int(text[:_MOST_DIGITS]), _LAST_INDEX) if text.isascii() and text.isdigit() else 0
 
 
 def _held(run: ConductorRun) -> list[ConductorTask]:
     if TaskState(run.state) in CONDUCTOR_RUN.final:
         return []
-    ids = [row[0] for row in HELD_TASKS.rows(run=run.pk, looked_at=LEASES_LOOKED_AT, limit=LISTED)]
+    held = HELD_TASKS.rows(run=run.pk, looked_at=LEASES_LOOKED_AT, limit=LISTED_FIRST)
+    ids = [row[0] for row in held]
     if not ids:
         return []
     return list(_narrow(ConductorTask.objects.filter(pk__in=ids)).order_by("lease_expires_at"))

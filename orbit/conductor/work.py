@@ -1,4 +1,4 @@
-"""What users do to one task: retry it, cancel it. Each leaves an audit entry."""
+"""What users do to one task: retry, cancel, release. Each leaves an audit entry."""
 
 from governance import audit
 from governance.access.actors import Actor
@@ -16,6 +16,7 @@ CANCEL_TASK = sql.load(
     __name__, "cancel_task", events=EVENTS, sources=TASK.sql_sources(TaskState.CANCELLED)
 )
 RETRY_TASK = sql.load(__name__, "retry_task")
+RELEASE_TASK = sql.load(__name__, "release_task")
 
 
 def retry(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
@@ -67,6 +68,42 @@ def cancel(task_id: str, *, actor: Actor, reason: str = "") -> ConductorTask:
         _audit(Action.CONDUCTOR_TASK_CANCELLED, task, actor=actor, reason=reason)
     task.refresh_from_db()
     return task
+
+
+def release(task_id: str, *, attempt: int, actor: Actor, reason: str) -> ConductorTask:
+    """Take a task from the worker of ``attempt``; others can claim it at once.
+
+    The attempt makes it harmless to ask twice: a worker that has claimed the task since keeps it.
+    Raises TaskUnknown, and InvalidTransition if no worker holds that attempt.
+    """
+    actor.require(Scope.OPERATE)
+    task = reading.find_task(task_id, actor=actor)
+    with audit.transaction():
+        _lock_run(task)
+        rows = RELEASE_TASK.rows(id=task.pk, attempt=attempt)
+        task.refresh_from_db()
+        if not rows:
+            raise InvalidTransition(_not_held(task, attempt))
+        ((worker,),) = rows
+        audit.record(
+            Action.CONDUCTOR_TASK_RELEASED,
+            actor=actor.name,
+            object_id=task.pk,
+            namespace=task.namespace,
+            before={"worker": worker, "attempt": attempt},
+            after={"name": task.name, "run_id": task.run_id},
+            reason=reason,
+        )
+    return task
+
+
+def _not_held(task: ConductorTask, attempt: int) -> str:
+    if task.lease_token is not None:
+        return (
+            f"{task.worker} has claimed the task {task.pk} since: this is attempt {task.attempt}, "
+            f"not {attempt}. Look at it again before you release it."
+        )
+    return f"No worker holds the task {task.pk}: it is {task.state}."
 
 
 def _lock_run(task: ConductorTask) -> None:

@@ -12,6 +12,9 @@ from governance.console.base import actor_of
 
 _DECIDE = "Decide"
 _FIRST = {"StrategyProposal": "Approvals", "AdvisorySignal": "Signals"}
+_MONITORING = "Monitoring"
+#: Tables that have their place among its pages, and their names there.
+_MONITORED = {"ConductorRun": "Conductor", "OperationRun": "Operations"}
 
 
 def waiting(request: HttpRequest) -> Waiting:
@@ -25,7 +28,7 @@ def waiting(request: HttpRequest) -> Waiting:
 
 def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the groups of the menu: decisions first, then pages, then ``tables``."""
-    groups = pages.menu(actor_of(request))
+    groups, tables = _monitored(pages.menu(actor_of(request)), tables)
     own = [group for group in groups if group["name"] == _DECIDE]
     groups = [group for group in groups if group["name"] != _DECIDE]
     decide = next((group for group in tables if group["app_label"] == "advisory"), None)
@@ -42,6 +45,34 @@ def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[st
     entries += [model for group in own for model in group["models"]]
     others = [group for group in tables if group is not decide]
     return [{**decide, "name": _DECIDE, "models": entries}, *groups, *others]
+
+
+def _monitored(
+    groups: list[dict[str, Any]], tables: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Move the tables of ``_MONITORED`` to the pages of their group."""
+    moved = [
+        {**model, "name": _MONITORED[model["object_name"]]}
+        for group in tables
+        for model in group["models"]
+        if model["object_name"] in _MONITORED
+    ]
+    groups = [
+        {**group, "models": sorted(group["models"] + moved, key=lambda model: str(model["name"]))}
+        if group["name"] == _MONITORING
+        else group
+        for group in groups
+    ]
+    left = [
+        {
+            **group,
+            "models": [
+                model for model in group["models"] if model["object_name"] not in _MONITORED
+            ],
+        }
+        for group in tables
+    ]
+    return groups, [group for group in left if group["models"]]
 
 
 def _name(request: HttpRequest, model: dict[str, Any]) -> Any:

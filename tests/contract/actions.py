@@ -227,6 +227,9 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "orbit_conductortask_cancel": lambda installation: ConductorTask.objects.get(
         pk=installation.conductor_task()
     ),
+    "orbit_conductortask_release": lambda installation: ConductorTask.objects.get(
+        pk=installation.held_conductor_task()
+    ),
     "orbit_conductortask_retry": lambda installation: ConductorTask.objects.get(
         pk=installation.failed_conductor_task()
     ),
@@ -240,8 +243,13 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "orbit_deadletterdispatch_dismiss": Installation.dead_letter,
     "telemetry_telemetryarchive_verify": Installation.archive,
 }
+#: Actions that compare what the user saw: they take no selection.
+FOR_ONE_OBJECT = {"orbit_conductortask_release"}
 #: The fields of an admin action's form, beside the reason.
-FIELDS: dict[str, dict[str, Any]] = {"orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"}}
+FIELDS: dict[str, dict[str, Any]] = {
+    "orbit_conductortask_release": {"attempt": "1"},
+    "orbit_deadletterdispatch_requeue": {"endpoint": "snapshot"},
+}
 
 FORMS: dict[str, Prepare] = {
     "advisory_advisorysignal_compute": submit("advisory/advisorysignal/compute/"),

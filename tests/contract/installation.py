@@ -18,6 +18,7 @@ from governance.access import tokens
 from governance.access.actors import SYSTEM
 from governance.models import LoginAttempt, Namespace
 from governance.namespaces import halts, pauses
+from orbit.conductor import leases
 from orbit.dispatch import bulk
 from orbit.models import ConductorRun, ConductorTask, Profile, RunProfile
 from orbit.profiles.kinds import PROFILE
@@ -59,6 +60,12 @@ class Installation:
         for state in ("RUNNING", "FAILED"):
             ConductorTask.objects.filter(pk=task).update(state=state, ready=False, attempt=1)
         return task
+
+    def held_conductor_task(self) -> str:
+        """The id of a task that a worker holds, in its first attempt."""
+        run = self.conductor_run().pk
+        (claimed,) = leases.claim(SYSTEM, "w1", run_id=run)
+        return claimed.id
 
     def conductor_document(self) -> str:
         """The path of a document that `conductor create` takes."""

@@ -93,3 +93,17 @@ def test_periodic_work_is_above_the_runs_and_skipped_ones_are_found() -> None:
         assert len(runs) == count, outcome
     confined = console(create_user("bea", "Operator", "b"))
     assert "Periodic work" not in confined.get(LIST).content.decode()
+
+
+def test_operations_are_in_the_menu_under_monitoring_also_for_confined_users() -> None:
+    for browser in (
+        console(create_user("vic", "Viewer")),
+        console(create_user("bea", "Viewer", "b")),
+    ):
+        groups = browser.get("/admin/").context["app_list"]
+        menu = {str(group["name"]): group["models"] for group in groups}
+        monitoring = {str(entry["name"]): entry["admin_url"] for entry in menu["Monitoring"]}
+        assert monitoring["Operations"] == LIST
+        assert monitoring["Conductor"] == "/admin/orbit/conductorrun/"
+        names = {entry["object_name"] for group in ("Governance", "Orbit") for entry in menu[group]}
+        assert not names & {"OperationRun", "ConductorRun"}

@@ -13,7 +13,9 @@ from governance.access.actors import SYSTEM
 from governance.kernel import clock
 from governance.models import AuditTrailEntry
 from governance.namespaces import halts
-from orbit.conductor import tree
+from orbit.conductor import fenced, leases, tree, work
+from orbit.conductor.fenced import Held
+from orbit.errors import LeaseLost
 from orbit.models import ConductorParent, ConductorTask
 from tests.support import conductor_rows
 from tests.support.callers import console, create_user
@@ -145,7 +147,7 @@ def test_failed_children_are_paged_by_their_number() -> None:
     root = conductor_rows.parent(run, 2, name="P", children=120, failed=tuple(range(1, 103)))
     browser = viewer()
     page = text(browser.get(f"{TASKS}{root.pk}/change/"))
-    assert "?failed_after=50#failed" in page
+    assert "?failed_after=10#failed" in page
     page = text(browser.get(f"{TASKS}{root.pk}/change/?failed_after=100"))
     failed = page[page.index("Failed children") : page.index('<ol class="density"')]
     assert re.findall(r"child (\d+) broke", failed) == ["101", "102"]
@@ -169,6 +171,23 @@ def test_a_task_shows_input_output_error_parent_and_events_as_text() -> None:
     assert f'href="{TASKS}{root.pk}/change/"' in page
     assert f"?task_id__exact={child.pk}" in page
     assert verdict(page).startswith("Failed: &lt;script&gt;")
+
+
+def test_only_a_page_of_what_can_still_change_is_refreshed() -> None:
+    open_run, ended = (
+        conductor_rows.run(),
+        conductor_rows.run(3, state="SUCCEEDED", open_roots=0, finished_at=clock.read()),
+    )
+    conductor_rows.task(open_run, 4, state="FAILED", ready=True, attempt=1, max_attempts=2)
+    conductor_rows.task(ended, 5, state="SUCCEEDED")
+    browser = viewer()
+    for page, refreshed in (
+        (f"{LIST}{open_run.pk}", True),
+        (f"{LIST}{ended.pk}", False),
+        (f"{TASKS}{conductor_rows.ulid(4)}", True),
+        (f"{TASKS}{conductor_rows.ulid(5)}", False),
+    ):
+        assert ("data-every" in text(browser.get(f"{page}/change/"))) is refreshed
 
 
 def test_a_parent_that_is_being_fanned_out_says_how_far() -> None:
@@ -287,3 +306,99 @@ def test_a_failed_task_is_retried_and_then_cancelled_each_with_a_reason() -> Non
         ("conductor_task.retried", "the disk is back"),
         ("conductor_task.cancelled", "not needed"),
     ]
+
+
+def held_task(of: Any) -> ConductorTask:
+    return conductor_rows.task(
+        of,
+        2,
+        state="RUNNING",
+        attempt=1,
+        max_attempts=3,
+        worker="gpu-box-1",
+        lease_token=uuid4(),
+        lease_expires_at=clock.read() + timedelta(hours=1),
+        lease_seconds=30,
+    )
+
+
+def test_a_task_is_taken_from_its_worker_and_a_second_click_takes_it_from_nobody() -> None:
+    task = held_task(conductor_rows.run())
+    page = f"{TASKS}{task.pk}/"
+    assert "Release lease<" not in text(viewer().get(f"{page}change/"))
+    browser = console(create_user("opa", "Operator"))
+    assert f'href="{page}release/">Release lease<' in text(browser.get(f"{page}change/"))
+    form = text(browser.get(f"{page}release/"))
+    assert '<input type="hidden" name="attempt" value="1"' in form
+    sent = {"reason": "the box burns", "attempt": "1"}
+    answer = text(browser.post(f"{page}release/", sent, follow=True))
+    assert "was taken from gpu-box-1" in answer
+    assert "Release lease<" not in answer
+    (taken,) = leases.claim(SYSTEM, "gpu-box-2", run_id=task.run_id)
+    assert (taken.id, taken.attempt) == (task.pk, 2)
+    again = text(browser.post(f"{page}release/", sent, follow=True))
+    assert "gpu-box-2 has claimed the task" in again
+    task.refresh_from_db()
+    assert task.lease_token == taken.lease_token
+    entries = AuditTrailEntry.objects.filter(action="conductor_task.released")
+    assert list(entries.values_list("actor", "reason", "object_id")) == [
+        ("opa", "the box burns", task.pk)
+    ]
+
+
+def test_the_worker_whose_task_was_released_learns_it_at_its_next_call() -> None:
+    task = held_task(conductor_rows.run())
+    work.release(task.pk, attempt=1, actor=SYSTEM, reason="r")
+    (late,) = fenced.complete([Held(task.pk, task.lease_token)], [1], actor=SYSTEM)
+    assert isinstance(late.error, LeaseLost)
+
+
+@pytest.mark.parametrize("sent", [{}, {"attempt": "x"}, {"attempt": "-1"}, {"attempt": "9" * 30}])
+def test_a_release_without_the_attempt_that_was_seen_changes_nothing(sent: dict[str, str]) -> None:
+    task = held_task(conductor_rows.run())
+    browser = console(create_user("opa", "Operator"))
+    answer = text(browser.post(f"{TASKS}{task.pk}/release/", {"reason": "r", **sent}))
+    assert 'class="errorlist' in answer
+    task.refresh_from_db()
+    assert task.lease_token is not None
+
+
+@pytest.mark.parametrize("button", ["cancel", "retry", "release"])
+def test_buttons_are_refused_to_viewers_and_hidden_from_other_namespaces_and_need_a_token(
+    button: str,
+) -> None:
+    task = held_task(conductor_rows.run())
+    page, sent = f"{TASKS}{task.pk}/{button}/", {"reason": "r", "attempt": "1"}
+    assert viewer().post(page, sent).status_code == 403
+    assert console(create_user("bea", "Operator", "us")).post(page, sent).status_code == 404
+    browser = console(create_user("opa", "Operator"))
+    browser.handler.enforce_csrf_checks = True
+    assert browser.post(page, sent).status_code == 403
+    task.refresh_from_db()
+    assert (task.state, task.lease_token is None) == ("RUNNING", False)
+    assert not AuditTrailEntry.objects.filter(object_id=task.pk).exists()
+
+
+def test_ids_that_do_not_exist_are_404_whatever_they_look_like() -> None:
+    browser = viewer()
+    for wrong in ("x", "0" * 26, "z" * 10_000, "%3Cb%3E", "٣" * 26):
+        for page in (f"{LIST}{wrong}/change/", f"{LIST}{wrong}/cancel/", f"{TASKS}{wrong}/change/"):
+            assert browser.get(page).status_code == 404, page[:60]
+
+
+def test_no_value_in_an_address_breaks_a_page() -> None:
+    run = conductor_rows.run()
+    root = conductor_rows.parent(run, 2, children=30, failed=(3,))
+    run_page, task_page = f"{LIST}{run.pk}/change/", f"{TASKS}{root.pk}/change/"
+    names = {
+        LIST: ("q", "state", "namespace"),
+        TASKS: ("q", "run"),
+        run_page: ("at", "failed_after", "open"),
+        task_page: ("at", "failed_after"),
+    }
+    browser = viewer()
+    for page, name in ((page, name) for page, some in names.items() for name in some):
+        for wrong in ("z" * 10_000, "9" * 10_000, HOSTILE):
+            answer = browser.get(page, {name: wrong})
+            assert answer.status_code in {200, 302, 400}, (page, name, wrong[:9])
+            assert HOSTILE not in answer.content.decode()
