@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from psycopg.errors import ForeignKeyViolation
 
 from governance.kernel import sql
 from orbit.retention import exemptions, unused
@@ -34,7 +35,9 @@ def prune_cycles(until: str, after: tuple[str, ...], preview: Preview | None = N
     while True:
         try:
             return _prune_cycles(until, after, limit, preview)
-        except IntegrityError:
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, ForeignKeyViolation):
+                raise
             # A row that refers to one of them was written meanwhile. One by one, only it is left.
             if limit == 1:
                 return _skip(until, after)
