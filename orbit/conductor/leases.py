@@ -27,8 +27,11 @@ MAX_LEASE_SECONDS = 3_600
 LEASE_SECONDS = 30
 #: The inputs of one claim, together, in bytes; one task is given in any case.
 _LARGEST = 8 * 1024 * 1024
-#: Statements of one claim at most: tasks that it meets and cancels aren't given.
+#: Statements of one claim at most.
 _MAX_ROUNDS = 20
+#: Tasks that a claim looks at in a round after it met some whose run or parent was cancelled: it
+#: cancels those and isn't held up by a large cancelled tree.
+_LOOKED_AT = 1_000
 #: Expired leases that one claim ends at most.
 _EXPIRED_BATCH = 1_000
 
@@ -92,8 +95,16 @@ def claim(
     claimed: list[Claimed] = []
     if gate.paused_here():
         return claimed
+    dropped = 0
     for _ in range(_MAX_ROUNDS):
-        rows = _claim(actor, worker, limit - len(claimed), lease_seconds, run_id)
+        give = limit - len(claimed)
+        values = {
+            "worker": worker,
+            "lease_seconds": lease_seconds,
+            "most": max(give, _LOOKED_AT) if dropped else give,
+            "give": give,
+        }
+        rows = _claim(actor, run_id, values)
         claimed += [Claimed(*row[2:]) for row in rows if row[2] is not None]
         dropped, has_expired = rows[0][:2]
         expired = expire(_EXPIRED_BATCH) if has_expired else []
@@ -107,10 +118,8 @@ def expire(limit: int) -> list[str]:
     return [namespace for (namespace,) in EXPIRE.send(most=limit)]
 
 
-def _claim(
-    actor: Actor, worker: str, limit: int, lease_seconds: int, run_id: str | None
-) -> list[tuple[Any, ...]]:
-    values = {"worker": worker, "most": limit, "lease_seconds": lease_seconds, "largest": _LARGEST}
+def _claim(actor: Actor, run_id: str | None, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    values |= {"largest": _LARGEST}
     if run_id is not None:
         return CLAIM_IN_RUN.send(run_id=run_id, **values)
     namespaces = None if actor.namespaces is None else sorted(actor.namespaces)

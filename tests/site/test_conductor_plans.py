@@ -112,7 +112,7 @@ def prepared(statement: sql.Statement, values: dict[str, Any], mode: str) -> int
 
 def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the statements' values by name; a few rows each, from the largest sets."""
-    claim = {"worker": "w", "most": 10, "lease_seconds": 30, "largest": 1_000_000}
+    claim = {"worker": "w", "most": 10, "give": 10, "lease_seconds": 30, "largest": 1_000_000}
     given = {"ids": [ids["held"]], "tokens": [ids["token"]], "namespaces": None}
     next_ones = {"id": ids["begun"], "up_to": 0, "tasks": 10}
     return {

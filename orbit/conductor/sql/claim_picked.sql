@@ -1,5 +1,5 @@
--- Claim the tasks of the CTE `picked`, or cancel those of them whose parent or run has ended.
--- params: worker text, lease_seconds int, largest int
+-- Claim tasks of the CTE `picked`, and cancel those of them whose parent or run has ended.
+-- params: worker text, lease_seconds int, largest int, give int
 -- Each parent and run is read once, however many of its tasks are picked. LIMIT keeps the planner
 -- from reading the whole table instead.
 parents AS MATERIALIZED (
@@ -12,12 +12,32 @@ parents AS MATERIALIZED (
 ),
 runs AS MATERIALIZED (
     SELECT
-        d.id, r.state = 'PENDING' AS is_new,
+        d.id, r.namespace, r.state = 'PENDING' AS is_new,
         r.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') OR r.cancel_requested_at IS NOT NULL AS is_over
     FROM (SELECT DISTINCT k.run_id AS id FROM picked k) AS d
     CROSS JOIN LATERAL (
-        SELECT x.state, x.cancel_requested_at FROM orbit_conductorrun x WHERE x.id = d.id LIMIT 1
+        SELECT x.namespace, x.state, x.cancel_requested_at FROM orbit_conductorrun x WHERE x.id = d.id LIMIT 1
     ) AS r
+),
+seen AS MATERIALIZED (
+    SELECT
+        k.*, r.namespace, coalesce(p.is_over, false) OR r.is_over AS is_over
+    FROM picked k
+    JOIN runs r ON r.id = k.run_id
+    LEFT JOIN parents p ON p.id = k.parent_id
+),
+-- The namespaces take turns: more may be picked than are given.
+chosen AS (
+    SELECT n.*
+    FROM (
+        SELECT
+            m.*,
+            row_number() OVER (PARTITION BY m.namespace ORDER BY m.priority DESC, m.id) AS place
+        FROM seen m
+        WHERE NOT m.is_over
+    ) AS n
+    ORDER BY n.place, random()
+    LIMIT %(give)s::int
 ),
 -- The answer has a bound: many tasks may share one large input.
 taken AS MATERIALIZED (
@@ -27,11 +47,9 @@ taken AS MATERIALIZED (
             AS before
     FROM (
         SELECT
-            k.id, k.priority, k.state, k.started_at,
-            coalesce(p.is_over, false) OR r.is_over AS is_over,
+            k.id, k.priority, k.state,
             coalesce(k.input, {{child_input(p.input, k.index)}}, '{}')::text AS input
-        FROM picked k
-        JOIN runs r ON r.id = k.run_id
+        FROM chosen k
         LEFT JOIN parents p ON p.id = k.parent_id
     ) AS m
 ),
@@ -47,7 +65,7 @@ started AS (
         started_at = CASE WHEN t.state = 'RUNNING' THEN t.started_at ELSE clock_timestamp() END,
         finished_at = NULL
     WHERE t.id = ANY(ARRAY(
-        SELECT k.id FROM taken k WHERE NOT k.is_over AND k.before < %(largest)s))
+        SELECT k.id FROM taken k WHERE k.before < %(largest)s))
     RETURNING
         t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at, t.attempt,
         t.state_changed_at, t.lease_token, t.lease_expires_at
@@ -55,7 +73,7 @@ started AS (
 dropped AS (
     UPDATE orbit_conductortask t SET
         state = 'CANCELLED', ready = false, lease_token = NULL, finished_at = clock_timestamp()
-    WHERE t.id = ANY(ARRAY(SELECT k.id FROM taken k WHERE k.is_over))
+    WHERE t.id = ANY(ARRAY(SELECT k.id FROM seen k WHERE k.is_over))
     RETURNING
         t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at,
         t.state_changed_at
@@ -78,7 +96,7 @@ begun AS (
     WHERE r.id = ANY(ARRAY(
         SELECT x.id
         FROM orbit_conductorrun x
-        WHERE x.id = ANY(ARRAY(SELECT d.id FROM runs d WHERE d.is_new AND NOT d.is_over))
+        WHERE x.id = ANY(ARRAY(SELECT d.id FROM runs d JOIN started s ON s.run_id = d.id WHERE d.is_new))
           AND x.state = 'PENDING'
         ORDER BY x.id
         FOR NO KEY UPDATE SKIP LOCKED))   -- who holds it does the same

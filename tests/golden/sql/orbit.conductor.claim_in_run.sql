@@ -34,29 +34,37 @@ LIMIT 1) AS p CROSS
 JOIN LATERAL (SELECT x.is_cancelling
 FROM orbit_conductorparent x
 WHERE x.task_id = d.id
-LIMIT 1) AS c), runs AS MATERIALIZED (SELECT d.id, r.state = 'PENDING' AS is_new, r.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
+LIMIT 1) AS c), runs AS MATERIALIZED (SELECT d.id, r.namespace, r.state = 'PENDING' AS is_new, r.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
 OR r.cancel_requested_at IS NOT NULL AS is_over
 FROM (SELECT DISTINCT k.run_id AS id
 FROM picked k) AS d CROSS
-JOIN LATERAL (SELECT x.state, x.cancel_requested_at
+JOIN LATERAL (SELECT x.namespace, x.state, x.cancel_requested_at
 FROM orbit_conductorrun x
 WHERE x.id = d.id
-LIMIT 1) AS r), taken AS MATERIALIZED (SELECT m.*, sum(octet_length(m.input)) OVER (ORDER BY m.priority DESC, m.id) - octet_length(m.input) AS before
-FROM (SELECT k.id, k.priority, k.state, k.started_at, coalesce(p.is_over, false)
-OR r.is_over AS is_over, coalesce(k.input, (CASE jsonb_typeof(p.input -> 'child') WHEN 'object' THEN p.input -> 'child' ELSE p.input - 'fanout' END || jsonb_build_object('index', k.index)), '{}')::text AS input
+LIMIT 1) AS r), seen AS MATERIALIZED (SELECT k.*, r.namespace, coalesce(p.is_over, false)
+OR r.is_over AS is_over
 FROM picked k
 JOIN runs r ON r.id = k.run_id
+LEFT
+JOIN parents p ON p.id = k.parent_id), chosen AS (SELECT n.*
+FROM (SELECT m.*, row_number() OVER (PARTITION BY m.namespace
+ORDER BY m.priority DESC, m.id) AS place
+FROM seen m
+WHERE NOT m.is_over) AS n
+ORDER BY n.place, random()
+LIMIT %(give)s::int), taken AS MATERIALIZED (SELECT m.*, sum(octet_length(m.input)) OVER (ORDER BY m.priority DESC, m.id) - octet_length(m.input) AS before
+FROM (SELECT k.id, k.priority, k.state, coalesce(k.input, (CASE jsonb_typeof(p.input -> 'child') WHEN 'object' THEN p.input -> 'child' ELSE p.input - 'fanout' END || jsonb_build_object('index', k.index)), '{}')::text AS input
+FROM chosen k
 LEFT
 JOIN parents p ON p.id = k.parent_id) AS m), started AS (UPDATE orbit_conductortask t
 SET state = 'RUNNING', ready = false, attempt = t.attempt + 1, lease_token = gen_random_uuid(), lease_seconds = %(lease_seconds)s::int, lease_expires_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s::int), worker = %(worker)s, started_at = CASE WHEN t.state = 'RUNNING' THEN t.started_at ELSE clock_timestamp() END, finished_at = NULL
 WHERE t.id = ANY(ARRAY(SELECT k.id
 FROM taken k
-WHERE NOT k.is_over
-AND k.before < %(largest)s))
+WHERE k.before < %(largest)s))
 RETURNING t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at, t.attempt, t.state_changed_at, t.lease_token, t.lease_expires_at), dropped AS (UPDATE orbit_conductortask t
 SET state = 'CANCELLED', ready = false, lease_token = NULL, finished_at = clock_timestamp()
 WHERE t.id = ANY(ARRAY(SELECT k.id
-FROM taken k
+FROM seen k
 WHERE k.is_over))
 RETURNING t.id, t.run_id, t.namespace, t.name, t.priority, t.state, t.started_at, t.state_changed_at), changed AS (SELECT s.id, s.run_id, s.namespace, s.name, s.priority, s.state, s.started_at, s.state_changed_at
 FROM started s
@@ -76,8 +84,8 @@ WHERE r.id = ANY(ARRAY(SELECT x.id
 FROM orbit_conductorrun x
 WHERE x.id = ANY(ARRAY(SELECT d.id
 FROM runs d
-WHERE d.is_new
-AND NOT d.is_over))
+JOIN started s ON s.run_id = d.id
+WHERE d.is_new))
 AND x.state = 'PENDING'
 ORDER BY x.id
 FOR NO KEY

@@ -248,6 +248,22 @@ def test_a_claim_cancels_tasks_whose_parent_or_run_is_cancelled_and_looks_furthe
     assert {event.task_id for event in cancelled} >= {task.pk for task in children[:2]}
 
 
+def test_claims_are_not_held_up_by_a_large_cancelled_tree() -> None:
+    cancelled = create_run(cancel_requested_at=timezone.now())
+    create_tasks(cancelled, 3_000, priority=9)
+    lower = create_run()
+    create_tasks(lower, 5, name="lower")
+    create_tasks(create_run(), 2, name="higher", priority=1)
+    create_tasks(create_run("other"), 2, name="other")
+    # The 3,000 are met a thousand at a time. What is looked at beside them isn't given.
+    given = claim(4)
+    assert sorted(names(given)) == ["higher", "higher", "other", "other"]
+    assert ConductorTask.objects.filter(run=lower, ready=True).count() == 5
+    lower.refresh_from_db()
+    assert lower.state == "PENDING"
+    assert not ConductorTask.objects.filter(run=cancelled, ready=True).exists()
+
+
 def test_large_inputs_bound_a_claim_but_one_task_is_always_given() -> None:
     run = create_run()
     parent = create_parent(run, 30, input={"fanout": 30, "text": "x" * 1_000_000})
