@@ -142,6 +142,7 @@ def _cases(ids: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "cancel_children": next_ones,
         "cancel_roots": next_ones,
         "cancel_task": {"id": ids["held"]},
+        "release_task": {"id": ids["held"], "attempt": 1},
         "retry_task": {"id": ids["failed"]},
         "begin_retry": {"id": ids["failed_parent"]},
         "next_retrying_parent": {"after": ""},
