@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -114,17 +113,8 @@ class Result:
 
 def measure(testbed: Testbed, *, events: int) -> Result:
     """Measure over so many events."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.advisory_signals", str(events)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(**json.loads(done.stdout.splitlines()[-1]))
+    done = testbed.measured("advisory_signals", str(events))
+    return Result(**done)
 
 
 def main() -> None:

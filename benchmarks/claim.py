@@ -5,7 +5,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,17 +72,8 @@ def measure(testbed: Testbed, *, most: int) -> Result:
     sizes = [size for size in (1_000, 100_000, 1_000_000) if size < most] + [most]
     cases: dict[str, list[float]] = {}
     for size in sizes:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.claim", str(size)],
-            cwd=testbed.project,
-            env=testbed.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr[-3000:])
-        for case, took in json.loads(done.stdout).items():
+        done = testbed.measured("claim", str(size))
+        for case, took in done.items():
             cases.setdefault(case, []).append(took)
     return Result(sizes, cases)
 

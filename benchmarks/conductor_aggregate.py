@@ -8,7 +8,6 @@ and of the large one the first thousands and the last thousand, which ends its p
 import json
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,17 +68,8 @@ class Result:
 
 def measure(testbed: Testbed, *, children: int) -> Result:
     """Measure in runs of 1,000 and of ``children``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.conductor_aggregate", str(children)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(children, json.loads(done.stdout))
+    done = testbed.measured("conductor_aggregate", str(children))
+    return Result(children, done)
 
 
 def main() -> None:

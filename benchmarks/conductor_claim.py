@@ -7,7 +7,6 @@ The bare loop does the same writes: the same table with its triggers, the same e
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -98,17 +97,8 @@ class Result:
 
 def measure(testbed: Testbed, *, tasks: int) -> Result:
     """Measure ``tasks`` tasks in each of some rounds."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.conductor_claim", str(tasks)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(**json.loads(done.stdout))
+    done = testbed.measured("conductor_claim", str(tasks))
+    return Result(**done)
 
 
 def main() -> None:

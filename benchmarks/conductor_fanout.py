@@ -8,7 +8,6 @@ indexes and checks; then in copies of it that lack some of them, which tells wha
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -71,17 +70,8 @@ def measure(testbed: Testbed, *, children: int) -> Result:
     """Measure a fan-out into ``children`` in each of some rounds."""
     with testbed.watch("orbit", owner=True) as connection:
         connection.execute("GRANT pg_checkpoint TO orbit_owner")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.conductor_fanout", str(children)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(children, **json.loads(done.stdout))
+    done = testbed.measured("conductor_fanout", str(children))
+    return Result(children, **done)
 
 
 def main() -> None:

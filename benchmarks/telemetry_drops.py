@@ -7,7 +7,6 @@ JSON; DATA is the server's data folder.
 import json
 import os
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -72,17 +71,8 @@ class Result:
 
 def measure(testbed: Testbed, *, most: int) -> Result:
     """Measure days of 10,000 events and of ``most``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.telemetry_drops", str(most), str(testbed.server.data)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(**json.loads(done.stdout))
+    done = testbed.measured("telemetry_drops", str(most), str(testbed.server.data))
+    return Result(**done)
 
 
 def main() -> None:

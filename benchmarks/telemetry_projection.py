@@ -6,7 +6,6 @@
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -62,17 +61,8 @@ class Result:
 
 def measure(testbed: Testbed, *, most: int) -> Result:
     """Measure with 10,000 tasks and with ``most``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.telemetry_projection", str(most)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(**json.loads(done.stdout))
+    done = testbed.measured("telemetry_projection", str(most))
+    return Result(**done)
 
 
 def main() -> None:

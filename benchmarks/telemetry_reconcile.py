@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -92,17 +91,8 @@ class Result:
 
 def measure(testbed: Testbed, *, tasks: int) -> Result:
     """Measure with so many tasks."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.telemetry_reconcile", str(tasks)],
-        cwd=testbed.project,
-        env=testbed.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return Result(**json.loads(done.stdout.splitlines()[-1]))
+    done = testbed.measured("telemetry_reconcile", str(tasks))
+    return Result(**done)
 
 
 def main() -> None:

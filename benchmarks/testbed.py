@@ -106,8 +106,18 @@ class Testbed:
 
     def manage(self, *words: str) -> str:
         """Run a command; return its output. Raises RuntimeError."""
+        return self._output("manage.py", *words)
+
+    def measured(self, benchmark: str, *words: str) -> Any:
+        """Run the module of a benchmark as a process of its own; return the JSON of its last line.
+
+        Raises RuntimeError.
+        """
+        return json.loads(self._output("-m", f"benchmarks.{benchmark}", *words).splitlines()[-1])
+
+    def _output(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, "manage.py", *words],
+            [sys.executable, *words],
             cwd=self.project,
             env=self.environment,
             capture_output=True,
@@ -116,7 +126,7 @@ class Testbed:
         )
         if done.returncode:
             raise RuntimeError(
-                f"manage.py {' '.join(words)} ended with {done.returncode}: {done.stderr[-3000:]}"
+                f"{' '.join(words)} ended with {done.returncode}: {done.stderr[-3000:]}"
             )
         return done.stdout
 

@@ -1,16 +1,14 @@
 """No statement and no list of the conductor reads more with a long backlog or history."""
 
 import importlib
-import json
 import pkgutil
 import re
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -20,9 +18,9 @@ from orbit.models import ConductorTask
 from orbit.retention import runs as old_runs
 from orbit.states import TaskState
 from orbit_site.processes.postgres import Server
-from tests import conftest
-from tests.support import callers, conductor_crowd, database
-from tests.support.pages_read import pages_read
+from tests.support import callers, conductor_crowd
+from tests.support.crowded import database_of_its_own
+from tests.support.pages_read import explained, pages_read
 
 pytestmark = pytest.mark.slow
 
@@ -37,20 +35,8 @@ FEW_QUERIES = 40
 @pytest.fixture(scope="module")
 def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """The name of a full database for this module."""
-    before, name = (
-        str(connections["default"].settings_dict["NAME"]),
-        f"orbit_crowd_{uuid.uuid4().hex[:8]}",
-    )
-    database.clone(server, name)
-    with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-        conductor_crowd.fill(owner)
-    with django_db_blocker.unblock():
-        conftest._point(server, name)
-        try:
-            yield name
-        finally:
-            conftest._point(server, before)
-            database.drop(server, name)
+    with django_db_blocker.unblock(), database_of_its_own(server, conductor_crowd.fill) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +66,6 @@ def ids(crowded: str) -> dict[str, Any]:
         "failed": failed.pk,
         "failed_parent": failed.parent_id,
     }
-
-
-def explained(text: str) -> int:
-    """Return how many pages a statement reads; nothing that it does stays."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text)
-        (document,) = cursor.fetchone()
-        transaction.set_rollback(True)
-    plan = (json.loads(document) if isinstance(document, str) else document)[0]["Plan"]
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 def prepared(statement: sql.Statement, values: dict[str, Any], mode: str) -> int:

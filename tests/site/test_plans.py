@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db import connection, connections
+from django.db import connection
 from django.http import Http404
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -36,8 +35,8 @@ from orbit.retention import cycles as old_cycles
 from orbit.retention import months, sweep, ticks, unused
 from orbit_site import metrics
 from orbit_site.processes.postgres import Server
-from tests import conftest
-from tests.support import callers, database, large_database
+from tests.support import callers, large_database
+from tests.support.crowded import database_of_its_own
 from tests.support.pages_read import pages_read
 
 pytestmark = pytest.mark.slow
@@ -65,20 +64,8 @@ COUNTS_READ_ON = {"orbit.NormalizationItem"}
 @pytest.fixture(scope="module")
 def crowded(server: Server, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """The name of a full database for this module."""
-    before, name = (
-        str(connections["default"].settings_dict["NAME"]),
-        f"orbit_crowd_{uuid.uuid4().hex[:8]}",
-    )
-    database.clone(server, name)
-    with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-        large_database.fill(owner)
-    with django_db_blocker.unblock():
-        conftest._point(server, name)
-        try:
-            yield name
-        finally:
-            conftest._point(server, before)
-            database.drop(server, name)
+    with django_db_blocker.unblock(), database_of_its_own(server, large_database.fill) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

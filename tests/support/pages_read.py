@@ -11,8 +11,14 @@ from governance.kernel import sql
 
 def pages_read(statement: sql.Statement, **values: Any) -> int:
     """Return how many pages the statement reads; nothing that it does stays."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         text = psycopg.ClientCursor(cursor.connection).mogrify(statement.text, values or None)
+    return explained(text)
+
+
+def explained(text: str) -> int:
+    """Return how many pages ``text`` reads; nothing that it does stays."""
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text)
         (document,) = cursor.fetchone()
         transaction.set_rollback(True)
