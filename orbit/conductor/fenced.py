@@ -24,7 +24,6 @@ HEARTBEAT = sql.load(__name__, "heartbeat", **_PARTS)
 COMPLETE = sql.load(__name__, "complete", events=EVENTS, **_PARTS)
 FAIL = sql.load(__name__, "fail", events=EVENTS, **_PARTS)
 RELEASE = sql.load(__name__, "release", **_PARTS)
-GIVE_BACK = sql.load(__name__, "give_back", **_PARTS)
 
 #: Tasks in one call.
 MAX_BATCH = 1_000
@@ -71,12 +70,12 @@ def fail(tasks: Collection[Held], *, error: str, actor: Actor) -> list[Written]:
 
 def release(tasks: Collection[Held], *, actor: Actor) -> list[Written]:
     """Give tasks back; others can claim them at once."""
-    return _write(RELEASE, tasks, actor)
+    return _write(RELEASE, tasks, actor, undone=0)
 
 
 def give_back(tasks: Collection[Held], *, actor: Actor) -> list[Written]:
     """Undo claims whose worker never got them; they use up no attempt."""
-    return _write(GIVE_BACK, tasks, actor)
+    return _write(RELEASE, tasks, actor, undone=1)
 
 
 def only(written: list[Written]) -> Written:

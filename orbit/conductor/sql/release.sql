@@ -1,10 +1,12 @@
--- Give back tasks whose lease is held. They stay RUNNING and are ready at once.
--- params: ids text[], tokens uuid[], namespaces text[]
+-- Give back tasks whose lease is held. They stay RUNNING and are ready at once. Of a claim whose
+-- worker never got the answer, `undone` is 1: it uses up no attempt.
+-- params: ids text[], tokens uuid[], namespaces text[], undone int
 WITH {{given}},
 {{locked}},
 changed AS (
     UPDATE orbit_conductortask t SET
-        ready = true, lease_token = NULL, lease_expires_at = NULL
+        ready = true, attempt = t.attempt - %(undone)s::int,
+        lease_token = NULL, lease_expires_at = NULL
     FROM given g
     WHERE {{held}}
     RETURNING t.id, t.state

@@ -7,7 +7,7 @@ OR t.namespace = ANY(%(namespaces)s::text[]))
 ORDER BY t.id
 FOR NO KEY
 UPDATE), changed AS (UPDATE orbit_conductortask t
-SET ready = true, lease_token = NULL, lease_expires_at = NULL
+SET ready = true, attempt = t.attempt - %(undone)s::int, lease_token = NULL, lease_expires_at = NULL
 FROM given g
 WHERE t.id = g.id
 AND t.id = ANY(ARRAY(SELECT l.id
