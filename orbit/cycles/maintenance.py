@@ -1,5 +1,6 @@
 """Keep cycles going and tables small. Two clusters at once do no harm."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -20,6 +21,7 @@ OPERATION_FORGOTTEN_AFTER = 3.0
 SILENT_AFTER = timedelta(seconds=15)
 _MOST_OPERATIONS = 100
 _MOST_HOSTS = 20
+_MOST_CLUSTERS = 1_000
 
 COUNT_FORGOTTEN = sql.load(
     __name__,
@@ -95,6 +97,33 @@ def heartbeat(
 def deregister(node: UUID) -> None:
     """Remove the row of a drained cluster."""
     ClusterNode.objects.filter(id=node).delete()
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The living clusters, as banners tell of them."""
+
+    #: Whether one is not draining.
+    is_one_at_work: bool
+    paused_hosts: list[str]
+    #: By host, in seconds ahead of the database.
+    wrong_clocks: dict[str, float]
+
+
+def living_clusters() -> Clusters:
+    """Return what there is to say of the living clusters, from one query; of 1,000 at most."""
+    rows = list(
+        ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER)
+        .order_by("draining", "host")
+        .values_list("host", "draining", "paused", "clock_ahead_seconds")[:_MOST_CLUSTERS]
+    )
+    paused = sorted({host for host, _, is_paused, _ in rows if is_paused})
+    wrong = {host: ahead for host, *_, ahead in rows if abs(ahead) > clock.TOLERATED_SECONDS}
+    return Clusters(
+        any(not draining for _, draining, *_ in rows),
+        paused[:_MOST_HOSTS],
+        dict(sorted(wrong.items())[:_MOST_HOSTS]),
+    )
 
 
 def cluster_is_alive() -> bool:

@@ -45,9 +45,10 @@ class Banner:
 
 
 def active(actor: Actor) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. At most fourteen queries."""
-    banners = [*_paused(actor), *_stopped(actor)]
-    if not maintenance.cluster_is_alive():
+    """Return the banners for ``actor``, the most severe first. At most twelve queries."""
+    clusters = maintenance.living_clusters()
+    banners = [*_paused(actor, clusters.paused_hosts), *_stopped(actor)]
+    if not clusters.is_one_at_work:
         banners.append(
             Banner(
                 "bad",
@@ -77,7 +78,10 @@ def active(actor: Actor) -> list[Banner]:
             Banner("bad", f"{name} is nearly out of numbers: see operations.md.")
             for name in sequences.nearly_used()
         ]
-        banners += [Banner("part", text) for text in (*_wrong_clocks(), *_waiting_events())]
+        banners += [
+            Banner("part", text)
+            for text in (*_wrong_clocks(clusters.wrong_clocks), *_waiting_events())
+        ]
         banners += [*_drifting_projection(), *_late_retention()]
     down: list[EndpointState] = []
     if actor.namespaces is None:
@@ -89,7 +93,7 @@ def active(actor: Actor) -> list[Banner]:
     return banners
 
 
-def _paused(actor: Actor) -> list[Banner]:
+def _paused(actor: Actor, hosts: list[str]) -> list[Banner]:
     banners = []
     if gate.paused_here():
         banners.append(
@@ -99,7 +103,6 @@ def _paused(actor: Actor) -> list[Banner]:
                 "no cycle starts or goes on.",
             )
         )
-    hosts = maintenance.paused_hosts()
     if hosts:
         banners.append(
             Banner(
@@ -148,9 +151,9 @@ def _partition_problems() -> list[str]:
     ]
 
 
-def _wrong_clocks() -> list[str]:
+def _wrong_clocks(wrong: dict[str, float]) -> list[str]:
     clock.refresh()
-    hosts = {**dict(maintenance.wrong_clocks()), socket.gethostname(): clock.host_ahead()}
+    hosts = {**wrong, socket.gethostname(): clock.host_ahead()}
     differences = [clock.describe_difference(host, ahead) for host, ahead in sorted(hosts.items())]
     return [f"{text} Set it; Orbit goes by the database's." for text in differences if text]
 

@@ -66,7 +66,11 @@ RULES: list[tuple[str, str]] = [
         "UPDATE governance_operationrun SET type = 'telemetry.reconcile',"
         ' progress = \'{"drift": {"status_mismatch": {"count": 1}}}\'',
     ),
-    ("T6: ", f"UPDATE orbit_conductortask SET state = 'RUNNING', ready = true {LEAF}"),
+    (
+        "T6: ",
+        "UPDATE orbit_conductortask SET state = 'RUNNING', ready = true, lease_token = NULL"
+        f" {LEAF}",
+    ),
     ("T7: the operation run", "UPDATE governance_operationrun SET outcome = 'failed'"),
     (
         "T7: ops.reconcile_adapter_runs ran twice",
@@ -86,7 +90,8 @@ def test_each_broken_rule_is_reported(done: ConductorAudit) -> None:
     testbed = done.testbed
     for prefix, statement in RULES:
         testbed.query("BEGIN")
-        testbed.query("ALTER TABLE orbit_conductortask DISABLE TRIGGER USER")
+        for table in ("orbit_conductortask", "orbit_conductorrun"):
+            testbed.query(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         testbed.query(statement)
         violations = done.look()
         testbed.query("ROLLBACK")

@@ -51,7 +51,7 @@ def hand_in(number: int) -> None:
 
 
 def let_leases_expire() -> None:
-    held = ConductorTask.objects.filter(lease_token__isnull=False)
+    held = ConductorTask.objects.filter(lease_expires_at__isnull=False)
     held.update(lease_expires_at=Now() - timedelta(seconds=1))
 
 
@@ -66,7 +66,7 @@ def test_fifty_tasks_of_a_killed_worker_are_finished_by_others_none_twice(
     tasks = ConductorTask.objects.order_by("index")
     workers = [at_work("killed", DONE, HELD - 1)]
     try:
-        held = tasks.filter(lease_token__isnull=False, worker="killed")
+        held = tasks.filter(lease_expires_at__isnull=False, worker="killed")
         ended = tasks.filter(state="SUCCEEDED")
         until(lambda: (ended.count(), held.count()) == (DONE, HELD), "it doesn't hold fifty")
         until(lambda: f"{DONE} 1\n" in (tmp_path / "killed").read_text(), "it doesn't go on")

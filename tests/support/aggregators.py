@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+from tests.support.conductor_tree import rows
+from tests.support.polling import until
 from tests.support.project import PROJECT
 
 # For each number that it reads, a child aggregates, and kills itself after so many statements. It
@@ -21,6 +23,7 @@ from django.db import connection
 from orbit.conductor import aggregate, retrying
 connection.settings_dict.update({"NAME": sys.argv[1], "HOST": sys.argv[2], "PORT": "",
     "USER": "orbit_app", "PASSWORD": ""})
+connection.settings_dict["OPTIONS"]["application_name"] = "killed"
 
 retrying.BATCH = int(sys.argv[3])
 
@@ -53,6 +56,7 @@ from django.db import connection
 from orbit.conductor import aggregate
 connection.settings_dict.update({"NAME": sys.argv[1], "HOST": sys.argv[2], "PORT": "",
     "USER": "orbit_app", "PASSWORD": ""})
+connection.settings_dict["OPTIONS"]["application_name"] = "killed"
 aggregate.RUNS, aggregate.TALLIES = 2, 2
 
 def work(number):
@@ -74,6 +78,19 @@ for number in range(10):
     pids.append(pid)
 assert [os.waitpid(pid, 0)[1] for pid in pids] == [signal.SIGKILL] * 10
 """
+
+
+def until_sessions_end() -> None:
+    """Wait until PostgreSQL has noticed that processes were killed: until then they hold locks."""
+    until(
+        lambda: (
+            not rows(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                " AND backend_type = 'client backend' AND application_name = 'killed'"
+            )
+        ),
+        "sessions of killed processes go on",
+    )
 
 
 @contextmanager
@@ -100,6 +117,7 @@ def killed_aggregators(*, retry_batch: int = 2_000) -> Iterator[Callable[[int], 
             print(statements, file=stdin, flush=True)
             code = int(stdout.readline())
             assert code in (0, -signal.SIGKILL)
+            until_sessions_end()
             return code == 0
 
         yield aggregate_and_die
@@ -119,3 +137,4 @@ def kill_ten_aggregators_at_random() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    until_sessions_end()
