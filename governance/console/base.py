@@ -11,14 +11,14 @@ from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BinaryField, JSONField, Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
 from governance.access import actors
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console import display
+from governance.console import display, export
 
 #: A list counts no further and says "10,000+": counting all would read the whole table.
 COUNTED = 10_000
@@ -45,6 +45,13 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 class BoundedChangeList(ChangeList):
     """Sorts only by the columns that the list offers: others have no index."""
 
+    @property
+    def csv_link(self) -> str:
+        """The address of the same rows as CSV; empty if the list isn't exported."""
+        if not getattr(self.model_admin, "exported", ()):
+            return ""
+        return self.get_query_string({export.PARAMETER: "csv"})
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self.sortable_by:
             self.params.pop(ORDER_VAR, None)
@@ -68,6 +75,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     #: Lookups that addresses may use beside the filters.
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
+    #: Columns of the list's download as CSV; without any there is none.
+    exported: ClassVar[tuple[str, ...]] = ()
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -83,12 +92,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for name in self._json_fields:
             setattr(self, f"{name}_shown", _json_column(name))
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         if ERROR_FLAG in request.GET:
             # Django comes here from an address that it couldn't read, without a word.
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
-        response: HttpResponse = super().changelist_view(request, extra_context)
-        return response
+        if self.exported and request.GET.get(export.PARAMETER) == "csv":
+            return export.respond(self, request)
+        return super().changelist_view(request, extra_context)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
