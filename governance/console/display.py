@@ -68,12 +68,35 @@ _JSON_CHARACTERS = 20_000
 _SIDE_CHARACTERS = 1_000
 
 
+def look(state: str | None) -> tuple[str, str]:
+    """Return the CSS class and the sign of a state."""
+    return _LOOKS[_STATES.get(state or "", "waiting")]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with its units: "41 ms", "8.2 s", "2 min 31 s", "3 h 5 min"."""
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    whole = round(seconds)
+    for size, name, smaller, small_name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {small_name}" if rest else "")
+    return f"{whole} s"
+
+
 def badge(state: str | None) -> SafeString:
     """Return a state as sign, word and colour."""
-    look, sign = _LOOKS[_STATES.get(state or "", "waiting")]
+    css_class, sign = look(state)
     return format_html(
         '<span class="state {}"><span aria-hidden="true">{}</span> {}</span>',
-        look,
+        css_class,
         sign,
         (state or "-").replace("_", " "),
     )
