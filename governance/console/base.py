@@ -4,14 +4,14 @@ Permissions come from the user's roles. Django's own permissions are not used.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BinaryField, JSONField, Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
@@ -92,13 +92,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for name in self._json_fields:
             setattr(self, f"{name}_shown", _json_column(name))
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if ERROR_FLAG in request.GET:
             # Django comes here from an address that it couldn't read, without a word.
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
         if self.exported and request.GET.get(export.PARAMETER) == "csv":
-            return export.respond(self, request)
-        return super().changelist_view(request, extra_context)
+            return cast(HttpResponse, export.respond(self, request))
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
