@@ -170,3 +170,10 @@ class FailurePolicy(StrEnum):
     WAIT_ALL = "wait_all"
     FAIL_FAST = "fail_fast"
     TOLERATE = "tolerate"
+
+
+class SeenKind(StrEnum):
+    """What a user can mark as seen."""
+
+    CYCLE = "cycle"
+    GROUP = "group"

@@ -84,6 +84,7 @@ class Action(StrEnum):
     PROPOSAL_REJECTED = "proposal.rejected", "proposal", "A proposal was rejected"
     RUN_PROFILE_CHANGED = "run_profile.changed", "run_profile", "A run profile was edited"
     SCHEDULE_CHANGED = "schedule.changed", "schedule", "A schedule was overridden"
+    SEEN_MARKED = "seen.marked", "cycle", "A user said that they look after it"
     SIGNALS_COMPUTED = "signals.computed", "signal_computation", "Signals were computed"
     TOKEN_CREATED = "token.created", "token", "An API token was created"
     TOKEN_REVOKED = "token.revoked", "token", "An API token was revoked"

@@ -8,6 +8,8 @@ from django.utils.safestring import SafeString
 
 #: A state is an icon and a word too, not only a colour.
 _LOOKS = {"good": "ok", "part": "part", "bad": "bad", "busy": "run", "waiting": "wait"}
+#: For plots, which have text instead of icons.
+_SIGNS = {"ok": "\u2713", "part": "\u25d0", "bad": "\u2715", "run": "\u25b8", "wait": "\u00b7"}
 _STROKE = 'fill="none" stroke="currentColor" stroke-width="{}"'
 _CIRCLE = f'<circle cx="8" cy="8" r="5.4" {_STROKE.format(1.7)}/>'
 _ICONS = {
@@ -74,15 +76,38 @@ _JSON_CHARACTERS = 20_000
 _SIDE_CHARACTERS = 1_000
 
 
+def look(state: str | None) -> tuple[str, str]:
+    """Return the CSS class and the sign of a state."""
+    css_class = _LOOKS[_STATES.get(state or "", "waiting")]
+    return css_class, _SIGNS[css_class]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with its units: "41 ms", "8.2 s", "2 min 31 s", "3 h 5 min"."""
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    whole = round(seconds)
+    for size, name, smaller, small_name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {small_name}" if rest else "")
+    return f"{whole} s"
+
+
 def badge(state: str | None) -> SafeString:
     """Return a state as icon, word and colour."""
-    look = _LOOKS[_STATES.get(state or "", "waiting")]
-    return mark(look, (state or "-").replace("_", " "))
+    return mark(look(state)[0], (state or "-").replace("_", " "))
 
 
-def mark(look: str, word: str) -> SafeString:
-    """Return ``word`` with the icon and the colour of ``look`` (ok, part, bad, run or wait)."""
-    return format_html('<span class="state {}">{} {}</span>', look, icon(look), word)
+def mark(style: str, word: str) -> SafeString:
+    """Return ``word`` with the icon and the colour of ``style`` (ok, part, bad, run or wait)."""
+    return format_html('<span class="state {}">{} {}</span>', style, icon(style), word)
 
 
 def icon(name: str) -> SafeString:

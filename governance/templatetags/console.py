@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from governance.console import display
+from governance.console import gantt as plot
 
 register = template.Library()
 
@@ -41,6 +42,18 @@ def readable(data: bytes, size: int) -> str:
 def json_block(value: Any) -> SafeString:
     """Show a JSON value on lines."""
     return display.json_block(value)
+
+
+@register.inclusion_tag("console/_gantt.html")
+def gantt(chart: plot.Gantt) -> dict[str, Any]:
+    """Draw a Gantt plot, with its data as a table."""
+    return {"plot": plot.layout(chart)}
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Show a duration with its units."""
+    return "-" if seconds is None else display.duration(seconds)
 
 
 @register.filter

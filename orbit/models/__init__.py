@@ -25,6 +25,7 @@ from orbit.models.profile import (
 from orbit.models.record import CycleCheckpoint, ExecutionRecord, ValueLedgerEntry
 from orbit.models.retention import RetentionMark
 from orbit.models.schedule import ClusterNode, CronTick
+from orbit.models.seen import SeenMark
 
 __all__ = [
     "AppliedFiles",
@@ -50,6 +51,7 @@ __all__ = [
     "RetentionMark",
     "RunProfile",
     "RunProfileRevision",
+    "SeenMark",
     "SkipNotice",
     "Transformation",
     "ValueLedgerEntry",

@@ -35,6 +35,21 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
     """What happened."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "occurred_at",
+        "recorded_at",
+        "name",
+        "level",
+        "namespace",
+        "profile_id",
+        "run_id",
+        "session_id",
+        "task_id",
+        "stage",
+        "duration_ms",
+        "metadata",
+    )
     list_display = (
         "occurred_at",
         "name",

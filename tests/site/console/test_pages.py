@@ -44,12 +44,13 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
     ours = {model for model in apps.get_models() if model._meta.app_label in OURS}
     on_the_users_page = {"governance.NamespaceGrant", "governance.WorkspaceGrant"}
     # The archive's bytes, and the forwarder's books: `telemetry` commands and metrics show them.
-    # Counts of the conductor and the periodic work: shown by the pages of runs and of operations.
+    # Shown by the pages of what they belong to.
     inner = {
         "governance.PeriodicWork",
         "orbit.ConductorParent",
         "orbit.ConductorTally",
         "orbit.RetentionMark",
+        "orbit.SeenMark",
         "telemetry.ArchiveChunk",
         "telemetry.OutboxEvent",
         "telemetry.OutboxState",
