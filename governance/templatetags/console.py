@@ -1,6 +1,6 @@
 """Template tags and filters of the console."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,14 +9,27 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from governance.console import display
+from governance.console import gantt as plot
 
 register = template.Library()
 
 
 @register.simple_tag
 def badge(state: str | None) -> SafeString:
-    """Show a state as sign, word and colour."""
+    """Show a state as icon, word and colour."""
     return display.badge(state)
+
+
+@register.simple_tag
+def mark(look: str, word: str) -> SafeString:
+    """Show a word with the icon and the colour of a look: ok, part, bad, run or wait."""
+    return display.mark(look, word)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Show an icon beside a word."""
+    return display.icon(name)
 
 
 @register.simple_tag
@@ -29,6 +42,18 @@ def readable(data: bytes, size: int) -> str:
 def json_block(value: Any) -> SafeString:
     """Show a JSON value on lines."""
     return display.json_block(value)
+
+
+@register.inclusion_tag("console/_gantt.html")
+def gantt(chart: plot.Gantt) -> dict[str, Any]:
+    """Draw a Gantt plot, with its data as a table."""
+    return {"plot": plot.layout(chart)}
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Show a duration with its units."""
+    return "-" if seconds is None else display.duration(seconds)
 
 
 @register.filter
@@ -47,6 +72,18 @@ def plain(value: Decimal) -> str:
 def moment(value: datetime | None) -> str:
     """Show a time to the second, with its zone."""
     return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
+
+
+@register.filter
+def utc(value: datetime) -> str:
+    """Return a time for the attribute ``datetime``."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@register.filter
+def time_of_day(value: datetime) -> str:
+    """Show a time of day to the second."""
+    return f"{timezone.localtime(value):%H:%M:%S}"
 
 
 @register.filter

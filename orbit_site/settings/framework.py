@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "csp",
     "drf_spectacular_sidecar",  # static files alone: Swagger UI
+    "django_htmx",
     "governance.apps.GovernanceConfig",
     "telemetry.apps.TelemetryConfig",
     "advisory.apps.AdvisoryConfig",

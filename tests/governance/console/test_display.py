@@ -32,3 +32,20 @@ def test_a_state_is_a_word_before_it_is_a_colour() -> None:
     assert "partial success" in display.badge("partial_success")
     assert "&lt;b&gt;" in display.badge("<b>")
     assert display.json_block({"a": "</pre><script>"}).count("<") == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 ms"),
+        (0.0412, "41 ms"),
+        (1, "1 s"),
+        (8.24, "8.2 s"),
+        (59.6, "1 min"),
+        (151, "2 min 31 s"),
+        (11_100, "3 h 5 min"),
+        (200_000, "2 d 7 h"),
+    ],
+)
+def test_a_duration_has_its_units(seconds: float, text: str) -> None:
+    assert display.duration(seconds) == text
