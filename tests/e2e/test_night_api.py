@@ -52,9 +52,7 @@ def test_a_session_executes_a_change_after_a_question(site: Site) -> None:
         assert posts == []
         operation.get_by_role("button", name="Execute").click()
         question.get_by_role("button", name="Send request").click()
-        expect(_status(operation)).to_have_text(
-            re.compile("20[02]")
-        )
+        expect(_status(operation)).to_have_text(re.compile("20[02]"))
         assert len(posts) == 1
 
 

@@ -84,8 +84,9 @@ class Visit:
         # The checker adds styles to the page, which the policy rightly refuses.
         del self.problems[before:]
         return [
-            f"{self.page.url}: {violation['id']} {[(node['target'], node.get('failureSummary')) for node in violation['nodes']]}"
+            f"{self.page.url}: {violation['id']} {node['target']} {node['failureSummary']}"
             for violation in violations
+            for node in violation["nodes"]
         ]
 
     def open(self, path: str) -> Page:
