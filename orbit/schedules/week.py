@@ -97,11 +97,9 @@ def _past(schedules: Sequence[ScheduleSummary], since: datetime, until: datetime
 def _coming(
     schedules: Sequence[ScheduleSummary], since: datetime, until: datetime, now: datetime
 ) -> Iterator[Mark]:
-    namespaces = dict(
-        RunProfile.objects.filter(
-            run_profile_id__in=[schedule.run_profile_id for schedule in schedules]
-        ).values_list("run_profile_id", "namespace_id")
-    )
+    ids = [schedule.run_profile_id for schedule in schedules]
+    rows = RunProfile.objects.filter(run_profile_id__in=ids).only("run_profile_id", "namespace_id")
+    namespaces = {row.run_profile_id: str(row.namespace_id) for row in rows}
     refusals = gate.refusals(set(namespaces.values()) | {""})
     for schedule in schedules:
         if schedule.overdue_since is not None:
