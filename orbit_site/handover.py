@@ -133,7 +133,7 @@ def _cycles(
         actor.filter(), pk__gte=uuid7_floor(since), pk__lt=uuid7_floor(until)
     )
     if namespace:
-        rows = rows.filter(namespace=namespace)
+        rows = rows.filter(namespace_id=namespace)
     newest = rows.order_by("-pk").only("status")[:MOST_CYCLES]
     counts = newest.aggregate(
         **{str(state): Count("pk", filter=Q(status=state)) for state in Cycle}
