@@ -1,27 +1,18 @@
 """The console in a real browser. ``visit`` fails on CSP reports, console errors and other hosts."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import connection
 from playwright.sync_api import Page, expect
 
 from telemetry.ingest import batch
 from tests.e2e.conftest import Site
-from tests.support.browser import Visit, visit
+from tests.support.browser import PASSWORD, Visit, violations, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-PASSWORD = "a-long-password-1"
-AXE = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-}
 
 
 def _violations(page: Page) -> list[str]:
-    violations = Axe().run(page, options=AXE).response["violations"]
-    return [
-        f"{page.url}: {violation['id']} {[node['target'] for node in violation['nodes']]}"
-        for violation in violations
-    ]
+    return violations(page)
 
 
 def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(site: Site) -> None:
