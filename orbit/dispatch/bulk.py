@@ -81,6 +81,7 @@ def requeue(
     endpoint: Choice = "snapshot",
     new_key: bool = False,
     rate: int = RATE,
+    namespace: str | None = None,
 ) -> StartedRun:
     """Start a run that sends letters again. Raises as `BulkAction.start`."""
     return REQUEUE.start(
@@ -89,14 +90,22 @@ def requeue(
         reason=execution.clean(reason),
         rate=rate,
         choices={"endpoint": endpoint, "new_key": new_key},
+        namespace=namespace,
     )
 
 
 def dismiss(
-    selection: LetterSelection, *, actor: Actor, reason: str, rate: int = MAX_RATE
+    selection: LetterSelection,
+    *,
+    actor: Actor,
+    reason: str,
+    rate: int = MAX_RATE,
+    namespace: str | None = None,
 ) -> StartedRun:
     """Start a run that dismisses letters. Raises as `BulkAction.start`."""
-    return DISMISS.start(selection, actor=actor, reason=execution.clean(reason), rate=rate)
+    return DISMISS.start(
+        selection, actor=actor, reason=execution.clean(reason), rate=rate, namespace=namespace
+    )
 
 
 def _add_matching(run: OperationRun, filters: LetterFilter, limit: int) -> int:

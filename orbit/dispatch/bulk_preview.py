@@ -19,13 +19,11 @@ from governance.kernel.errors import Kind, OrbitError
 from governance.namespaces import gate
 from governance.operations.bulk import scope_of
 from orbit.dispatch import bulk, endpoint_drift
-from orbit.dispatch.bulk import LetterFilter
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
+from orbit.dispatch.letter_choice import LetterChoice
 from orbit.states import Letter
 
-_FIND_MATCHING = sql.load(
-    __name__, "find_matching_letters", letter_matches=bulk.LETTER_MATCHES
-)
+_FIND_MATCHING = sql.load(__name__, "find_matching_letters", letter_matches=bulk.LETTER_MATCHES)
 _PREVIEW = sql.load(__name__, "preview_letters")
 #: So many endpoints of a preview say what differs.
 _MAX_COMPARED = 20
@@ -35,17 +33,6 @@ class SelectionChanged(OrbitError):
     """These letters changed since the preview."""
 
     code, kind = "selection_changed", Kind.CONFLICT
-
-
-@dataclass(frozen=True, slots=True)
-class LetterChoice:
-    """Letters by their ids, or the open ones of groups that match a filter."""
-
-    ids: tuple[UUID, ...] = ()
-    groups: tuple[str, ...] = ()
-    filters: LetterFilter = LetterFilter()
-    #: Until when letters count; None: until now.
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +55,14 @@ class Preview:
     more: bool
     #: How many there are of each status.
     statuses: Counter[str]
-    namespaces: Counter[str]
+    namespaces: dict[str, int]
     #: Why a namespace's letters wait, by its name.
     halts: dict[str, str]
     paused: str
     endpoints: list[EndpointPart]
+
+    def __str__(self) -> str:
+        return f"{self.open:,} dead letter{'s' if self.open != 1 else ''}"
 
     @cached_property
     def digest(self) -> str:
@@ -94,6 +84,11 @@ class Preview:
         }
         missing = len(self.ids) - self.statuses.total()
         return {**reasons, "there is no such dead letter": missing} if missing else reasons
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace of all open letters, None if there are several."""
+        return next(iter(self.namespaces)) if len(self.namespaces) == 1 else None
 
     @property
     def gone(self) -> int:
@@ -138,7 +133,7 @@ def read(choice: LetterChoice, *, actor: Actor) -> Preview:
         until,
         more,
         statuses,
-        namespaces,
+        dict(namespaces.most_common()),
         {name: refusal.detail for name, refusal in refusals.items()},
         paused.detail if paused else "",
         _parts(snapshots),

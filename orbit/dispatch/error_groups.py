@@ -1,15 +1,17 @@
 """Dead letters by cause: groups of the same endpoint, reason, status code and error."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from http.client import responses
 from typing import Any
 from uuid import UUID
 
 from governance.access.actors import Actor
 from governance.kernel import sql
 from orbit import seen
+from orbit.models import DeadLetterDispatch
 from orbit.seen import Seen
 from orbit.states import Letter, SeenKind
 
@@ -51,6 +53,9 @@ class ErrorGroup:
     trend: tuple[int, ...]
     requeued_at: datetime | None
 
+    def __str__(self) -> str:
+        return f"{self.endpoint_key}: {self.label}"
+
     @property
     def namespaces(self) -> int:
         """How many namespaces have such letters."""
@@ -64,8 +69,10 @@ class ErrorGroup:
     @property
     def label(self) -> str:
         """The error in words; the reason if there is no error."""
-        words = self.reason.replace("_", " ")
-        return self.error or (f"HTTP {self.status_code}" if self.status_code else words)
+        if self.status_code and self.error in ("", f"HTTP {self.status_code}"):
+            phrase = responses.get(self.status_code, "")
+            return f"HTTP {self.status_code} {phrase}".rstrip()
+        return self.error or self.reason.replace("_", " ")
 
     def state(self, mark: Seen | None, *, is_open: bool) -> GroupState:
         """Return what the group needs. ``mark``: who looks after it."""
@@ -105,6 +112,14 @@ class ErrorGroups:
     seen: Mapping[str, Seen]
     is_open: bool
 
+    def __str__(self) -> str:
+        if not self.letters:
+            return "No dead letters"
+        plus = "+" if self.is_cut else ""
+        letters = "dead letter" if self.letters == 1 else "dead letters"
+        groups = "group" if self.total == 1 else "groups"
+        return f"{self.letters:,}{plus} {letters} in {self.total:,} {groups}"
+
     def rows(self) -> list[tuple[ErrorGroup, GroupState, str]]:
         """Return each group with its state and who looks after it."""
         marks = [(group, self.seen.get(group.group)) for group in self.groups]
@@ -136,6 +151,24 @@ def read(actor: Actor, filters: GroupFilter = OPEN) -> ErrorGroups:
     )
 
 
+def mark_seen(names: Collection[str], *, actor: Actor) -> list[ErrorGroup]:
+    """Say that ``actor`` looks after those open groups that it sees; return them."""
+    groups = [group for group in largest(actor, limit=MAX_GROUPS) if group.group in names]
+    namespaces = {name for group in groups for name in group.names}
+    seen.mark(
+        SeenKind.GROUP,
+        [group.group for group in groups],
+        actor,
+        namespace=namespaces.pop() if len(namespaces) == 1 else None,
+    )
+    return groups
+
+
+def find(name: str, *, actor: Actor) -> DeadLetterDispatch | None:
+    """Return a letter of the group that ``actor`` sees."""
+    return DeadLetterDispatch.objects.filter(actor.filter(), error_group=name).first()
+
+
 def _counted(filters: GroupFilter) -> int:
     return MAX_COUNTED if filters.status == Letter.OPEN else MAX_RESOLVED
 
@@ -155,15 +188,9 @@ def _rows(actor: Actor, filters: GroupFilter, *, limit: int, offset: int) -> lis
 
 
 def _group(row: tuple[Any, ...]) -> ErrorGroup:
-    *members, names, first_at, last_at, example_id, hours, requeued_at, _, _ = row
+    names, first_at, last_at, example_id, hours, requeued_at = row[6:12]
     by_hour = dict(hours or ())
     trend = tuple(by_hour.get(ago, 0) for ago in reversed(range(HOURS)))
     return ErrorGroup(
-        *members,
-        names=tuple(sorted(names)),
-        first_at=first_at,
-        last_at=last_at,
-        example_id=example_id,
-        trend=trend,
-        requeued_at=requeued_at,
+        *row[:6], tuple(sorted(names)), first_at, last_at, example_id, trend, requeued_at
     )

@@ -87,8 +87,7 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
         16,
     )
     assert [
-        group.count
-        for group in error_groups.largest(replace(SYSTEM, namespaces=frozenset({"b"})))
+        group.count for group in error_groups.largest(replace(SYSTEM, namespaces=frozenset({"b"})))
     ] == [2]
     assert error_groups.largest(replace(SYSTEM, namespaces=frozenset())) == []
     assert [group.count for group in error_groups.largest(SYSTEM, limit=1)] == [5]

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     """Not in one transaction: the indexes are built beside running processes."""
 
     atomic = False
-    dependencies = [("orbit", "0012_seen_marks")]
+    dependencies = [("orbit", "0013_roll_up")]
     operations = [
         migrations.AddField("endpointstate", "tested_at", models.DateTimeField(null=True)),
         indexes.build(
