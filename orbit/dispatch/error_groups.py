@@ -188,9 +188,8 @@ def _rows(actor: Actor, filters: GroupFilter, *, limit: int, offset: int) -> lis
 
 
 def _group(row: tuple[Any, ...]) -> ErrorGroup:
-    names, first_at, last_at, example_id, hours, requeued_at = row[6:12]
+    *members, hours, requeued_at, _, _ = row
     by_hour = dict(hours or ())
     trend = tuple(by_hour.get(ago, 0) for ago in reversed(range(HOURS)))
-    return ErrorGroup(
-        *row[:6], tuple(sorted(names)), first_at, last_at, example_id, trend, requeued_at
-    )
+    names = tuple(sorted(members[6]))
+    return ErrorGroup(*[*members[:6], names, *members[7:], trend, requeued_at])

@@ -31,7 +31,7 @@ from orbit.cycles import (
 )
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
-from orbit.dispatch import claim, dead_letters, error_groups
+from orbit.dispatch import claim, error_groups
 from orbit.retention import cycles as old_cycles
 from orbit.retention import months, sweep, ticks, unused
 from orbit_site import metrics
@@ -333,7 +333,16 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         (
             "error_groups.GROUP",
             error_groups.GROUP_ERRORS.text,
-            {"scope": None, "counted": 100, "limit": 50, "offset": 0},
+            {
+                "scope": None,
+                "status": "open",
+                "namespace": None,
+                "endpoint_key": None,
+                "counted": 100,
+                "hours": error_groups.HOURS,
+                "limit": 50,
+                "offset": 0,
+            },
         ),
         ("count_deliveries", delivery_counts.COUNT_DELIVERIES.text, {"cycles": [some]}),
         (
