@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models.functions import Now
 
+from governance.alerts import retention
 from governance.kernel import clock, sql
 from governance.namespaces import gate
 from governance.operations import slices
@@ -72,6 +74,7 @@ def prune(*, limit: int = 10_000) -> dict[str, int]:
         "login_attempts": PRUNE_LOGIN_ATTEMPTS.execute(most=limit),
         "request_counts": PRUNE_REQUEST_COUNTS.execute(most=limit),
         "clusters": silent.delete()[0],
+        "alerts": retention.delete_old(settings.ORBIT_RETENTION_DAYS, limit=limit),
     }
 
 
