@@ -43,6 +43,21 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
     """Who did what, when and why."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "at",
+        "actor",
+        "action",
+        "object_type",
+        "object_id",
+        "namespace",
+        "reason",
+        "request_id",
+        "before",
+        "after",
+        "hash",
+        "previous_hash",
+    )
     list_display = (
         "id",
         "at",

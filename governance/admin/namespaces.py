@@ -52,7 +52,7 @@ class HaltPageForm(HaltForm):
     namespace = forms.CharField(
         label="Namespace",
         max_length=100,
-        widget=forms.TextInput(attrs={"list": "namespaces", "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"list": "own-namespaces", "autocomplete": "off"}),
     )
     field_order = ("namespace", "reason", "until")
 
@@ -193,9 +193,7 @@ class StopAdmin(ReadOnlyAdmin):
     list_filter = (filters.choice("kind", Stopped),)
 
 
-@pages.page(
-    "halt/", name="halt", title="Halt", group="Now", scope=Scope.OPERATE, sends=Scope.OPERATE
-)
+@pages.page("halt/", name="halt", title="Halt", scope=Scope.OPERATE, sends=Scope.OPERATE)
 def halt_page(request: HttpRequest) -> HttpResponse:
     """Ask which namespace to halt (``?namespace=`` suggests one), and halt it."""
     actor = actor_of(request)

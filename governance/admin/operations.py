@@ -23,6 +23,20 @@ class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
     namespace_path = "scope"
+    exported = (
+        "id",
+        "type",
+        "scope",
+        "status",
+        "outcome",
+        "summary_counts",
+        "initiator",
+        "reason",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "next_due_at",
+    )
     list_display = (
         "type",
         "state_shown",

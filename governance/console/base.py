@@ -4,7 +4,7 @@ Permissions come from the user's roles. Django's own permissions are not used.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from governance.access import actors
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console import display
+from governance.console import display, export
 
 #: A list counts no further and says "10,000+": counting all would read the whole table.
 COUNTED = 10_000
@@ -45,6 +45,13 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 class BoundedChangeList(ChangeList):
     """Sorts only by the columns that the list offers: others have no index."""
 
+    @property
+    def csv_link(self) -> str:
+        """The address of the same rows as CSV; empty if the list isn't exported."""
+        if not getattr(self.model_admin, "exported", ()):
+            return ""
+        return self.get_query_string({export.PARAMETER: "csv"})
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self.sortable_by:
             self.params.pop(ORDER_VAR, None)
@@ -68,6 +75,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     #: Lookups that addresses may use beside the filters.
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
+    #: Columns of the list's download as CSV; without any there is none.
+    exported: ClassVar[tuple[str, ...]] = ()
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -87,6 +96,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if ERROR_FLAG in request.GET:
             # Django comes here from an address that it couldn't read, without a word.
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
+        if self.exported and request.GET.get(export.PARAMETER) == "csv":
+            return cast(HttpResponse, export.respond(self, request))
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response
 

@@ -6,13 +6,21 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-#: look -> (CSS class, sign). A state is a sign and a word too, not only a colour.
-_LOOKS = {
-    "good": ("ok", "✓"),
-    "part": ("part", "!"),
-    "bad": ("bad", "✕"),
-    "busy": ("run", "▸"),
-    "waiting": ("wait", "·"),
+#: A state is an icon and a word too, not only a colour.
+_LOOKS = {"good": "ok", "part": "part", "bad": "bad", "busy": "run", "waiting": "wait"}
+#: For plots, which have text instead of icons.
+_SIGNS = {"ok": "\u2713", "part": "\u25d0", "bad": "\u2715", "run": "\u25b8", "wait": "\u00b7"}
+_STROKE = 'fill="none" stroke="currentColor" stroke-width="{}"'
+_CIRCLE = f'<circle cx="8" cy="8" r="5.4" {_STROKE.format(1.7)}/>'
+_ICONS = {
+    "ok": f'<path d="M4 8.5l2.8 2.8L12.2 5.6" {_STROKE.format(2)}/>',
+    "part": f'{_CIRCLE}<path d="M8 2.6a5.4 5.4 0 0 1 0 10.8z" fill="currentColor"/>',
+    "bad": f'<path d="M4.5 4.5l7 7m0-7l-7 7" {_STROKE.format(2)}/>',
+    "run": '<path d="M5.2 3.6l7 4.4-7 4.4z" fill="currentColor"/>',
+    "wait": f'{_CIRCLE}<path d="M8 5v3.3l2.2 1.4" {_STROKE.format(1.6)}/>',
+    "halt": '<path d="M4 3.6h3v8.8H4zm5 0h3v8.8H9z" fill="currentColor"/>',
+    "menu": f'<path d="M2.5 4h11m-11 4h11m-11 4h11" {_STROKE.format(1.6)}/>',
+    "news": f'<path d="M3.5 11.5h9L11 9.7V7a3 3 0 0 0-6 0v2.7zm3 2h3" {_STROKE.format(1.5)}/>',
 }
 _STATES = {
     "success": "good",
@@ -70,7 +78,8 @@ _SIDE_CHARACTERS = 1_000
 
 def look(state: str | None) -> tuple[str, str]:
     """Return the CSS class and the sign of a state."""
-    return _LOOKS[_STATES.get(state or "", "waiting")]
+    css_class = _LOOKS[_STATES.get(state or "", "waiting")]
+    return css_class, _SIGNS[css_class]
 
 
 def duration(seconds: float) -> str:
@@ -92,13 +101,19 @@ def duration(seconds: float) -> str:
 
 
 def badge(state: str | None) -> SafeString:
-    """Return a state as sign, word and colour."""
-    css_class, sign = look(state)
-    return format_html(
-        '<span class="state {}"><span aria-hidden="true">{}</span> {}</span>',
-        css_class,
-        sign,
-        (state or "-").replace("_", " "),
+    """Return a state as icon, word and colour."""
+    return mark(look(state)[0], (state or "-").replace("_", " "))
+
+
+def mark(style: str, word: str) -> SafeString:
+    """Return ``word`` with the icon and the colour of ``style`` (ok, part, bad, run or wait)."""
+    return format_html('<span class="state {}">{} {}</span>', style, icon(style), word)
+
+
+def icon(name: str) -> SafeString:
+    """Return an icon, hidden from screen readers: a word stands beside it."""
+    return SafeString(
+        f'<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">{_ICONS[name]}</svg>'
     )
 
 

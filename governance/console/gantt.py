@@ -21,8 +21,8 @@ _CHARACTER = 6.0
 # A gap is folded if it is longer than this share of the whole.
 _IDLE = 0.15
 _WORST_FIRST = ("bad", "part", "run", "wait", "ok")
-_STEPS = [
-    *(base * 10**power for power in range(-3, 1) for base in (1, 2, 5)),
+_STEPS: list[float] = [
+    *(base * 10.0**power for power in range(-3, 1) for base in (1, 2, 5)),
     *(10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 604800),
 ]
 
@@ -234,4 +234,4 @@ def _together(spans: Sequence[Span], now: datetime) -> Span:
 
 
 def _step(seconds: float) -> float:
-    return next((step for step in _STEPS if step >= seconds), _STEPS[-1] * 4)
+    return next((step for step in _STEPS if step >= seconds), 4 * _STEPS[-1])

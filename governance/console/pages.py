@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
@@ -76,32 +76,6 @@ def urls(site: admin.AdminSite) -> list[URLPattern]:
     return [
         path(page.address, site.admin_view(_with_permission(page)), name=page.name)
         for page in _registered
-    ]
-
-
-def menu(actor: Actor) -> list[dict[str, Any]]:
-    """Return the pages that ``actor`` may see, as Django's list of apps."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for page in _registered:
-        if page.group is not None and page.open_to(actor):
-            entry: dict[str, Any] = {
-                "name": page.title,
-                "object_name": page.name,
-                "admin_url": reverse(f"admin:{page.name}"),
-                "add_url": None,
-                "view_only": True,
-                "perms": {},
-            }
-            groups.setdefault(page.group, []).append(entry)
-    return [
-        {
-            "name": group,
-            "app_label": f"pages-{group.lower()}",
-            "app_url": models[0]["admin_url"],
-            "has_module_perms": True,
-            "models": models,
-        }
-        for group, models in groups.items()
     ]
 
 

@@ -6,7 +6,7 @@ Their time is the database's: rows live in the partition of their id, and lists 
 import itertools
 import os
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 
 from governance.kernel import clock
 
@@ -52,3 +52,14 @@ def uuid7_floor(moment: datetime) -> uuid.UUID:
     """Return the smallest id of ``moment``, as a bound for ranges and partitions."""
     ms = int(moment.timestamp() * 1000)
     return uuid.UUID(int=(ms & ((1 << 48) - 1)) << 80)
+
+
+def moment_of(id_: uuid.UUID) -> datetime | None:
+    """Return the time in an id that begins with milliseconds, as a UUIDv7 or a ULID does.
+
+    None if there is no such time: ids of callers may begin with anything.
+    """
+    try:
+        return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.kernel.errors import Kind, OrbitError
-from governance.rest import links, queries
+from governance.rest import keyset, links, queries
 
 DEFAULT, LARGEST = 50, 200
 #: A page over ``scanned`` looks at this many rows and those of one more second.
@@ -44,19 +44,6 @@ class _Cursor:
     backwards: bool
     values: tuple[Any, ...]
 
-    def beyond(self, key: tuple[str, ...], *, descending: bool) -> Q:
-        """Return the condition for the rows of the page."""
-        way = "lt" if descending else "gt"
-        first, *rest = zip(key, self.values, strict=False)
-        if not rest:
-            return Q(**{f"{first[0]}__{way}": first[1]})
-        (second,) = rest
-        ties = Q(**{first[0]: first[1], f"{second[0]}__{way}": second[1]})
-        # The first condition says nothing new, but it is the one that an index can use.
-        return Q(**{f"{first[0]}__{way}e": first[1]}) & (
-            Q(**{f"{first[0]}__{way}": first[1]}) | ties
-        )
-
 
 def respond(
     request: Request,
@@ -82,10 +69,10 @@ def respond(
     order = [f"-{name}" if descending else name for name in key]
     end = None
     if cursor is not None:
-        rows = rows.filter(cursor.beyond(key, descending=descending))
+        rows = rows.filter(keyset.beyond(key, cursor.values, descending=descending))
     if scanned is not None:
         if cursor is not None:
-            scanned = scanned.filter(cursor.beyond(key, descending=descending))
+            scanned = scanned.filter(keyset.beyond(key, cursor.values, descending=descending))
         end = _end(scanned.order_by(*order), key[0], descending=descending)
         if end is not None:
             rows = rows.filter(**{f"{key[0]}__{'gte' if descending else 'lte'}": end})

@@ -1,6 +1,6 @@
 """Template tags and filters of the console."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +16,20 @@ register = template.Library()
 
 @register.simple_tag
 def badge(state: str | None) -> SafeString:
-    """Show a state as sign, word and colour."""
+    """Show a state as icon, word and colour."""
     return display.badge(state)
+
+
+@register.simple_tag
+def mark(look: str, word: str) -> SafeString:
+    """Show a word with the icon and the colour of a look: ok, part, bad, run or wait."""
+    return display.mark(look, word)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Show an icon beside a word."""
+    return display.icon(name)
 
 
 @register.simple_tag
@@ -60,6 +72,18 @@ def plain(value: Decimal) -> str:
 def moment(value: datetime | None) -> str:
     """Show a time to the second, with its zone."""
     return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
+
+
+@register.filter
+def utc(value: datetime) -> str:
+    """Return a time for the attribute ``datetime``."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@register.filter
+def time_of_day(value: datetime) -> str:
+    """Show a time of day to the second."""
+    return f"{timezone.localtime(value):%H:%M:%S}"
 
 
 @register.filter

@@ -13,12 +13,11 @@ from governance.access.roles import Scope
 from governance.console import display, filters, pages
 from governance.console.actions import ReasonForm, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
-from governance.kernel import clock
 from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 from orbit.admin import pruned_search
 from orbit.admin.reruns import RerunAdmin, compare_address, has_ended
-from orbit.cycles import cancel, detail, orchestrate, overview, trigger
+from orbit.cycles import cancel, detail, orchestrate, trigger
 from orbit.cycles.orchestrate import Call, ProfileOutcome
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, RunProfile, SkipNotice
@@ -66,6 +65,21 @@ class CycleRunAdmin(RerunAdmin):
     """Runs of the pipeline."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "status",
+        "namespace",
+        "run_profile_id",
+        "profile_id",
+        "trigger",
+        "triggered_by",
+        "reason",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "resumes",
+        "rerun_of",
+    )
     list_display = (
         "id",
         "status_badge",
@@ -141,9 +155,8 @@ class CycleRunAdmin(RerunAdmin):
             "opts": self.opts,
             "detail": cycle_detail,
             "limit": detail.LIMIT,
-            "overview": overview.sentence(cycle_detail, now=clock.now()),
             "buttons": self.buttons(request, cycle),
-            "compare": compare_address(cycle, cycle_detail.reruns),
+            "compare": compare_address(cycle, cycle_detail.overview.reruns),
             "may_trigger": actor.may(Scope.OPERATE),
         }
         return TemplateResponse(request, "console/cycle.html", context)

@@ -93,6 +93,25 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that failed for good. Only a user sends one again."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "status",
+        "namespace",
+        "endpoint_key",
+        "reason",
+        "status_code",
+        "last_error",
+        "attempts",
+        "error_group",
+        "job_id",
+        "cycle_id",
+        "first_failed_at",
+        "last_failed_at",
+        "created_at",
+        "resolved_by",
+        "resolved_at",
+        "resolved_reason",
+    )
     list_display = (
         "id",
         "status_badge",

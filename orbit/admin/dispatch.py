@@ -22,6 +22,20 @@ class DispatchJobAdmin(_StatusAdmin):
     """Jobs: one item for one endpoint each."""
 
     namespace_path = "cycle__namespace"
+    exported = (
+        "id",
+        "status",
+        "cycle__namespace",
+        "cycle_id",
+        "endpoint_key",
+        "delivery_id",
+        "attempts",
+        "next_attempt_at",
+        "last_error",
+        "requeue_of",
+        "created_at",
+        "finished_at",
+    )
     list_display = (
         "id",
         "status_badge",

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from governance.kernel import ulid
 from orbit.records import pruned
 
 _LONGEST = 40
@@ -20,7 +21,7 @@ def note(request: HttpRequest, visible: "QuerySet[Any]", *, of_run: bool = False
         return
     if of_run:
         term = term.upper()
-        kind, made_at = pruned.RUNS, pruned.time_of_ulid(term)
+        kind, made_at = pruned.RUNS, ulid.moment_of(term)
     else:
         kind, made_at = pruned.CYCLES, _time_of(term)
     why = pruned.explain(kind, made_at)

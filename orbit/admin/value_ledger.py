@@ -34,6 +34,18 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     """Usage and value of cycles."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "created_at",
+        "cycle_id",
+        "namespace",
+        "profile_id",
+        "run_profile_id",
+        "kind",
+        "tag",
+        "quantity",
+        "unit",
+    )
     list_display = (
         "created_at",
         "cycle_id",

@@ -7,11 +7,12 @@ from rest_framework.response import Response
 
 from governance.access.actors import NamespaceUnknown
 from governance.access.roles import Scope
+from governance.kernel import ulid
 from governance.rest import idempotency, pages, parsing, queries
 from governance.rest.fields import Fields, computed, each, field, page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, TEXT, TIME, TRUTH, WHOLE, maybe, one_of, record
-from orbit.conductor import create, reading, ulid
+from orbit.conductor import create, reading
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
 from orbit.states import TaskState

@@ -9,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
-from governance.kernel import schemas
+from governance.kernel import schemas, ulid
 from governance.rest import held, parsing
 from governance.rest.fields import Fields, each, field, optional
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import ANYTHING, TEXT, TIME, TRUTH, WHOLE, one_of
 from governance.rest.schemas import UUID as ID
-from orbit.conductor import fenced, leases, ulid, work
+from orbit.conductor import fenced, leases, work
 from orbit.conductor.fenced import Held
 from orbit.errors import ConductorRunUnknown, InvalidTransition, LeaseLost, TaskUnknown
 from orbit.states import TaskState

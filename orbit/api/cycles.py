@@ -6,14 +6,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from governance.access.roles import Scope
-from governance.kernel import clock
 from governance.rest import pages, parsing, queries
 from governance.rest.fields import page_of
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import UUID as ID
 from governance.rest.schemas import many, one_of, record
 from orbit.api.schemas import CYCLE, CYCLE_DETAIL
-from orbit.cycles import cancel, detail, overview
+from orbit.cycles import cancel, detail
 from orbit.errors import CycleFinished, CycleUnknown
 from orbit.states import Cycle
 
@@ -54,9 +53,7 @@ class CycleDetailView(Resource):
     @operation(summary="Get a cycle", answers={200: CYCLE_DETAIL}, refusals=(CycleUnknown,))
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """Its verdict, stages, tiers, items, jobs, receipts, dead letters and records."""
-        cycle = detail.read(cycle_id, actor=self.actor)
-        verdict = overview.sentence(cycle, now=clock.now())
-        return Response(CYCLE_DETAIL.of(cycle, verdict=verdict))
+        return Response(CYCLE_DETAIL.of(detail.read(cycle_id, actor=self.actor)))
 
 
 class CycleCancel(Resource):

@@ -1,6 +1,6 @@
 """How the rows of a cycle look in answers."""
 
-from governance.rest.fields import Fields, computed, each, field, nested, under
+from governance.rest.fields import Fields, each, field, nested, under
 from governance.rest.schemas import (
     FREE,
     NUMBER,
@@ -140,11 +140,12 @@ CYCLE_DETAIL = Fields(
     lease_expires_at=field(maybe(TIME), "cycle.lease_expires_at"),
     fencing_token=field(WHOLE, "cycle.fencing_token"),
     resumes=field(WHOLE, "cycle.resumes"),
-    reruns=field(many(UUID), lambda detail: [cycle.pk for cycle in detail.reruns]),
+    reruns=field(many(UUID), lambda detail: [cycle.pk for cycle in detail.overview.reruns]),
     taken_over=field(maybe(_TAKEN_OVER), "cycle.takeover"),
     stages=many(_STAGE),
     deliveries=nested(
-        Fields(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE), "deliveries"
+        Fields(total=WHOLE, delivered=WHOLE, dead=WHOLE, cancelled=WHOLE, open=WHOLE),
+        "overview.deliveries",
     ),
     tiers=each(_TIER, "tiers"),
     items=each(_ITEM, "items"),
@@ -154,5 +155,5 @@ CYCLE_DETAIL = Fields(
     records=each(_RECORD, "records"),
     checkpoints=each(Fields(stage=TEXT, created_at=TIME), "checkpoints"),
     truncated=field(many(TEXT), lambda detail: sorted(detail.cut)),
-    verdict=computed(TEXT),
+    verdict=field(TEXT, "overview.sentence"),
 )

@@ -10,11 +10,11 @@ from governance import audit
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import Scope
 from governance.audit.actions import Action
-from governance.kernel import schemas, sql
+from governance.kernel import schemas, sql, ulid
 from governance.kernel.errors import Kind, OrbitError
 from governance.models import Namespace
 from governance.namespaces import registry
-from orbit.conductor import inputs, ulid
+from orbit.conductor import inputs
 from orbit.states import FailurePolicy, TaskState
 
 _INSERT = sql.load(__name__, "insert_run")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from governance.kernel import clock, sql
+from governance.kernel import clock, sql, ulid
 from governance.namespaces import gate
-from orbit.conductor import inputs, ulid
+from orbit.conductor import inputs
 from orbit.conductor.task_events import EVENTS
 
 WAITING_NAMESPACES = sql.fragment(

@@ -5,8 +5,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from governance.access.actors import Actor
-from governance.kernel import sql
-from orbit.conductor import inputs, ulid
+from governance.kernel import sql, ulid
+from orbit.conductor import inputs
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
 from orbit.records import pruned

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from governance.access.actors import Actor
 from governance.kernel import json_diff, sql
-from orbit.cycles.detail import COUNT_DELIVERIES
+from orbit.cycles.delivery_counts import COUNT_DELIVERIES
 from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, Transformation
 from orbit.records import pruned

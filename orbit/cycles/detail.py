@@ -10,10 +10,10 @@ from django.db.models import BinaryField, F, Q, QuerySet
 from django.db.models.functions import Length, Substr
 
 from governance.access.actors import Actor
-from governance.kernel import sql
+from governance.kernel import clock
 from governance.kernel.identifiers import uuid7_floor
-from governance.namespaces import gate
-from orbit.cycles import namespace_queue
+from orbit.cycles import overview
+from orbit.cycles.overview import Overview
 from orbit.errors import CycleUnknown
 from orbit.models import (
     CycleCheckpoint,
@@ -27,7 +27,6 @@ from orbit.models import (
     Transformation,
 )
 from orbit.records import pruned
-from orbit.states import Cycle, Job
 
 #: At most so many rows of each kind, and bytes of a payload.
 LIMIT = 200
@@ -54,8 +53,6 @@ _CLOCK_SKEW = timedelta(minutes=10)
 _EARLIEST = datetime.fromisoformat("1970-01-02T00:00:00+00:00")
 _LATEST = datetime.fromisoformat("9000-01-01T00:00:00+00:00")
 
-COUNT_DELIVERIES = sql.load(__name__, "count_deliveries")
-
 
 @dataclass(frozen=True, slots=True)
 class PayloadExcerpt:
@@ -65,17 +62,6 @@ class PayloadExcerpt:
     sha256: str
     size: int
     excerpt: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryCounts:
-    """Deliveries by outcome. A requeued copy counts for its original."""
-
-    total: int = 0
-    delivered: int = 0
-    dead: int = 0
-    cancelled: int = 0
-    open: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +80,9 @@ class CycleDetail:
     dead_letters: list[DeadLetterDispatch]
     records: list[ExecutionRecord]
     checkpoints: list[CycleCheckpoint]
-    deliveries: DeliveryCounts
-    #: What a queued cycle waits for, as the end of a sentence.
-    waits_for: str = ""
-    reruns: Sequence[CycleRun] = ()
+    overview: Overview
     #: The kinds of rows of which only the first ``LIMIT`` were read.
     cut: frozenset[str] = field(default_factory=frozenset)
-    #: If a halt or a pause holds the cycle: by whom and why.
-    stopped: str = ""
-
-    @property
-    def since(self) -> datetime:
-        """When it started or was accepted."""
-        return self.cycle.started_at or self.cycle.created_at
 
 
 def matching(
@@ -143,35 +119,45 @@ def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:
         raise CycleUnknown(pruned.unknown("cycle", cycle_id))
 
 
-def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
-    """Read the cycle with its rows: at most 15 queries. Raises CycleUnknown."""
-    cycle = (
+def cycle(cycle_id: UUID, *, actor: Actor) -> CycleRun:
+    """Return the cycle with an excerpt of its input. Raises CycleUnknown."""
+    row: CycleRun | None = (
         CycleRun.objects.filter(actor.filter(), pk=cycle_id)
         .defer("input")
         .annotate(size=Length("input"), excerpt=_excerpt("input"))
         .first()
     )
-    if cycle is None:
+    if row is None:
         raise CycleUnknown(pruned.unknown("cycle", cycle_id))
+    return row
+
+
+def input_of(row: Any) -> PayloadExcerpt:
+    """Return the input of what ``cycle`` returned."""
+    return PayloadExcerpt(
+        row.input_content_type, row.input_sha256, row.size, bytes(row.excerpt or b"")
+    )
+
+
+def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
+    """Read the cycle with its rows: at most 20 queries. Raises CycleUnknown."""
+    row = cycle(cycle_id, actor=actor)
     cut: set[str] = set()
     tiers = list(
-        Transformation.objects.filter(cycle=cycle)
+        Transformation.objects.filter(cycle=row)
         .defer("output")
         .annotate(size=Length("output"), excerpt=_excerpt("output"))
         .order_by("tier")
     )
-    batch = NormalizationBatch.objects.filter(cycle=cycle).first()
-    letters = DeadLetterDispatch.objects.filter(cycle=cycle).order_by("id")
+    batch = NormalizationBatch.objects.filter(cycle=row).first()
+    letters = DeadLetterDispatch.objects.filter(cycle=row).order_by("id")
     dead_letters = _first(letters, "dead_letters", cut)
-    jobs = _read_jobs(cycle, dead_letters, cut)
-    records = ExecutionRecord.objects.filter(partition_key=cycle.pk).order_by("partition_key", "id")
-    reruns = CycleRun.objects.filter(rerun_of=cycle).only("id", "status", "rerun_of_id")
+    jobs = _read_jobs(row, dead_letters, cut)
+    records = ExecutionRecord.objects.filter(partition_key=row.pk).order_by("partition_key", "id")
     return CycleDetail(
-        cycle=cycle,
-        input=PayloadExcerpt(
-            cycle.input_content_type, cycle.input_sha256, cycle.size, _bytes(cycle.excerpt)
-        ),
-        stages=cycle.stages or [],
+        cycle=row,
+        input=input_of(row),
+        stages=row.stages or [],
         tiers=tiers,
         batch=batch,
         items=[] if batch is None else _read_items(tiers),
@@ -179,12 +165,9 @@ def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
         receipts=_read_receipts(jobs, cut),
         dead_letters=dead_letters,
         records=_first(records, "records", cut),
-        checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=cycle.pk).order_by("created_at")),
-        deliveries=_count_deliveries(cycle.pk),
-        waits_for=namespace_queue.waits_for(cycle) if cycle.status == Cycle.QUEUED else "",
-        reruns=_first(reruns.order_by("id"), "reruns", cut),
+        checkpoints=list(CycleCheckpoint.objects.filter(cycle_id=row.pk).order_by("created_at")),
+        overview=overview.read(row, now=clock.now()),
         cut=frozenset(cut),
-        stopped=_stopped(cycle),
     )
 
 
@@ -219,14 +202,6 @@ def _read_receipts(jobs: Sequence[DispatchJob], cut: set[str]) -> list[DeliveryR
     return receipts
 
 
-def _stopped(cycle: CycleRun) -> str:
-    if cycle.next_due_at is None:
-        return ""
-    refusal = gate.refusals([cycle.namespace_id]).get(cycle.namespace_id)
-    # A drain lets running cycles finish.
-    return "" if refusal is None or isinstance(refusal, gate.NamespaceDraining) else refusal.detail
-
-
 def _excerpt(column: str) -> Substr:
     return Substr(F(column), 1, EXCERPT, output_field=BinaryField())
 
@@ -245,24 +220,3 @@ def _first(rows: "QuerySet[Any]", kind: str, cut: set[str]) -> list[Any]:
     if len(first) > LIMIT:
         cut.add(kind)
     return first[:LIMIT]
-
-
-def _count_deliveries(cycle_id: UUID) -> DeliveryCounts:
-    counts: dict[str, int] = {}
-    for _, _, status, number in COUNT_DELIVERIES.rows(cycles=[cycle_id]):
-        counts[status] = counts.get(status, 0) + number
-    delivered, dead, cancelled = (
-        counts.get(str(status), 0) for status in (Job.DELIVERED, Job.DEAD, Job.CANCELLED)
-    )
-    total = sum(counts.values())
-    return DeliveryCounts(
-        total=total,
-        delivered=delivered,
-        dead=dead,
-        cancelled=cancelled,
-        open=total - delivered - dead - cancelled,
-    )
-
-
-def _bytes(column: Any) -> bytes:
-    return bytes(column or b"")

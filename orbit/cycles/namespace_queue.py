@@ -4,15 +4,19 @@ Until that commits, a trigger waits at the unique index and then finds the promo
 write that ends a cycle never fails because of a promotion.
 """
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from django.db import IntegrityError, connection, transaction
 
 from governance.kernel import sql
 from governance.kernel.constraints import violated
+from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from orbit import queue
 from orbit.cycles import creation
+from orbit.cycles.creation import ActiveCycle
 from orbit.models import CycleRun
-from orbit.states import Cycle
 
 # At most so many namespaces at once, and so many queued cycles counted.
 _MOST = 200
@@ -24,6 +28,7 @@ _NEXT = sql.fragment(__name__, "next_in_queue", gate_lets_start=gate.STARTS.text
 PROMOTE_NEXT = sql.fragment(__name__, "promote_next", next_in_queue=_NEXT)
 PROMOTE_IN = sql.load(__name__, "promote_in", next_in_queue=_NEXT)
 PROMOTE_IN_ALL = sql.load(__name__, "promote_in_all", next_in_queue=_NEXT)
+QUEUED_BEFORE = sql.load(__name__, "queued_before")
 WAITING = sql.load(__name__, "waiting_namespaces", gate_lets_start=gate.STARTS)
 
 
@@ -59,17 +64,31 @@ def promote_waiting() -> int:
         return promoted
 
 
-def waits_for(cycle: CycleRun) -> str:
-    """Return what a queued cycle waits for, to end a sentence."""
-    namespace = cycle.namespace_id
-    stop = gate.everything_paused() or gate.refusals([namespace]).get(namespace)
+def waits_for(cycles: Sequence[CycleRun]) -> dict[UUID, str]:
+    """Return what each queued cycle waits for, to end a sentence. At most three queries."""
+    if not cycles:
+        return {}
+    namespaces = {cycle.namespace_id for cycle in cycles}
+    stops = gate.refusals(namespaces)
+    active = creation.active_cycles(namespaces)
+    before = dict(QUEUED_BEFORE.rows(cycles=[cycle.pk for cycle in cycles], most=_MOST))
+    return {
+        cycle.pk: _waits_for(
+            cycle.namespace_id,
+            stops.get(cycle.namespace_id),
+            active.get(cycle.namespace_id),
+            before.get(cycle.pk, 0),
+        )
+        for cycle in cycles
+    }
+
+
+def _waits_for(
+    namespace: str, stop: OrbitError | None, active: ActiveCycle | None, ahead: int
+) -> str:
     if stop is not None:
         return f"nothing starts now: {stop.detail.rstrip('.')}"
-    ahead = CycleRun.objects.filter(namespace_id=namespace, status=Cycle.QUEUED, id__lt=cycle.pk)[
-        :_MOST
-    ].count()
     others = f"; {ahead} more {'is' if ahead == 1 else 'are'} queued before it" if ahead else ""
-    active = creation.active_cycles([namespace]).get(namespace)
     if active is None:
         return f"nothing is active in {namespace}; a cluster starts it within a second{others}"
     return f"it waits for the cycle {active.id}, which is {active.status} in {namespace}{others}"

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from governance.kernel import identifiers, ulid
 from orbit.models import RetentionMark
 
-_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_DIGITS_OF_ULID, _TIME_DIGITS = 26, 10
 #: Ids hold times of their own; nothing is older than this.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -46,31 +45,13 @@ def unknown(what: str, id_: UUID | str) -> str:
 
     ``id_``: the UUIDv7 of a cycle or of what is a cycle's, or the ULID of a run or task.
     """
-    kind, made_at = (CYCLES, time_of(id_)) if isinstance(id_, UUID) else (RUNS, time_of_ulid(id_))
+    kind, made_at = (CYCLES, time_of(id_)) if isinstance(id_, UUID) else (RUNS, ulid.moment_of(id_))
     return f"There is no {what} {id_}. {explain(kind, made_at)}".rstrip()
 
 
 def time_of(id_: UUID) -> datetime | None:
     """Return the time in a UUIDv7; None of another version, and of times out of range."""
-    return _moment(id_.int >> 80) if id_.version == 7 else None
-
-
-def time_of_ulid(id_: str) -> datetime | None:
-    """Return the time in a ULID; None if the text isn't one."""
-    digits = [_DIGITS.find(letter) for letter in id_.upper()]
-    if len(digits) != _DIGITS_OF_ULID or min(digits) < 0:
-        return None
-    number = 0
-    for digit in digits[:_TIME_DIGITS]:
-        number = number << 5 | digit
-    return _moment(number)
-
-
-def _moment(ms: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+    return identifiers.moment_of(id_) if id_.version == 7 else None
 
 
 def _text(moment: datetime) -> str:

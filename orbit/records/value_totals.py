@@ -1,17 +1,14 @@
 """Totals of the value ledger per tag and period, in UTC."""
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.kernel import clock, sql
+from governance.kernel import clock, csv_text, sql
 from governance.kernel.errors import Kind, OrbitError
 
 LIMIT = 10_000
@@ -107,22 +104,8 @@ def _visible(actor: Actor, namespace: str | None) -> list[str] | None:
 
 def as_csv(rows: Iterable[Total]) -> str:
     """Return ``rows`` as CSV (RFC 4180) that is safe in a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([field.name for field in fields(Total)])
-    writer.writerows([_escape_formula(value) for value in astuple(row)] for row in rows)
-    return out.getvalue()
-
-
-def _escape_formula(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return plain(value)
-    # A spreadsheet would run such a text as a formula.
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
+    header = [field.name for field in fields(Total)]
+    return csv_text.lines([header, *(astuple(row) for row in rows)])
 
 
 def plain(value: Decimal) -> str:

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from uuid import UUID
+
+from governance.kernel import identifiers
 
 
 @dataclass(slots=True)
@@ -31,10 +33,12 @@ class Preview:
 
     def note(self, cycles: Iterable[UUID], uses: dict[UUID, int]) -> None:
         """Add a batch: its cycles, and what they shared with others."""
-        self.months.update(month_of(cycle) for cycle in cycles)
+        months = (month_of(cycle) for cycle in cycles)
+        self.months.update(month for month in months if month is not None)
         self.uses.update(uses)
 
 
-def month_of(id_: UUID) -> date:
-    """Return the first day of the month in a UUIDv7, in UTC."""
-    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC).date().replace(day=1)
+def month_of(id_: UUID) -> date | None:
+    """Return the first day of the month in a UUIDv7, in UTC; None if it has no time."""
+    made_at = identifiers.moment_of(id_)
+    return None if made_at is None else made_at.date().replace(day=1)

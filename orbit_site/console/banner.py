@@ -43,6 +43,11 @@ class Banner:
     link: str = ""
     action: str = ""
 
+    @property
+    def icon(self) -> str:
+        """The name of its icon."""
+        return "halt" if self.action in {"Resume", "End pause"} else self.style
+
 
 def active(actor: Actor) -> list[Banner]:
     """Return the banners for ``actor``, the most severe first. At most twelve queries."""

@@ -1,86 +1,149 @@
-"""The menu: pages by what one wants to do, then all tables."""
+"""The menu: places by what one wants to do."""
 
-from typing import Any
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
+from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.urls import reverse
 
-from advisory.proposals import waiting as proposals
-from advisory.proposals.waiting import Waiting
 from governance.console import pages
 from governance.console.base import actor_of
+from orbit_site.console import counts
 
-_DECIDE = "Decide"
-_FIRST = {"StrategyProposal": "Approvals", "AdvisorySignal": "Signals"}
-_MONITORING = "Monitoring"
-#: Tables that have their place among its pages, and their names there.
-_MONITORED = {"ConductorRun": "Conductor", "OperationRun": "Operations"}
-
-
-def waiting(request: HttpRequest) -> Waiting:
-    """Return what waits for the user's decision, read once for each request."""
-    answer: Waiting | None = getattr(request, "console_waiting", None)
-    if answer is None:
-        answer = proposals.for_actor(actor_of(request))
-        request.console_waiting = answer  # type: ignore[attr-defined]
-    return answer
-
-
-def arranged(request: HttpRequest, tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the groups of the menu: decisions first, then pages, then ``tables``."""
-    groups, tables = _monitored(pages.menu(actor_of(request)), tables)
-    own = [group for group in groups if group["name"] == _DECIDE]
-    groups = [group for group in groups if group["name"] != _DECIDE]
-    decide = next((group for group in tables if group["app_label"] == "advisory"), None)
-    if decide is None:
-        return own + groups + tables
-    places = list(_FIRST)
-    models = sorted(
-        decide["models"],
-        key=lambda model: (
-            places.index(model["object_name"]) if model["object_name"] in _FIRST else len(places)
+#: Title and address below ``/admin/``. A place is shown if a page or a table that the user may
+#: open has this address. Other pages with a ``group`` come behind the places of their group.
+PLACES = (
+    (
+        "Now",
+        (
+            ("Dashboard", ""),
+            ("Cycles", "orbit/cyclerun/"),
+            ("Schedule", "orbit/schedules/"),
+            ("Alerts", "alerts/"),
+            ("Pause", "pause/"),
         ),
-    )
-    entries = [{**model, "name": _name(request, model)} for model in models]
-    entries += [model for group in own for model in group["models"]]
-    others = [group for group in tables if group is not decide]
-    return [{**decide, "name": _DECIDE, "models": entries}, *groups, *others]
+    ),
+    (
+        "Deliveries",
+        (
+            ("Dead letters", "orbit/deadletterdispatch/"),
+            ("Jobs", "orbit/dispatchjob/"),
+            ("Endpoints", "orbit/endpoints/"),
+            ("Items", "orbit/normalizationitem/"),
+        ),
+    ),
+    (
+        "Decide",
+        (
+            ("Approvals", "advisory/strategyproposal/"),
+            ("Signals", "advisory/advisorysignal/"),
+        ),
+    ),
+    (
+        "Configuration",
+        (
+            ("Profiles", "orbit/profile/"),
+            ("Run profiles", "orbit/runprofile/"),
+            ("Drift", "config/drift/"),
+        ),
+    ),
+    (
+        "Govern",
+        (
+            ("Namespaces", "governance/namespace/"),
+            ("Audit trail", "governance/audittrailentry/"),
+            ("Access", "access/"),
+        ),
+    ),
+    (
+        "Monitoring",
+        (
+            ("Operations", "governance/operationrun/"),
+            ("Conductor", "orbit/conductorrun/"),
+            ("Telemetry", "telemetry/telemetryevent/"),
+            ("Coverage", "telemetry/coverage/"),
+            ("Error groups", "telemetry/errorgroup/"),
+            ("Projection", "telemetry/projection/"),
+            ("Value", "orbit/valueledgerentry/"),
+            ("System", "health/"),
+            ("All tables", "tables/"),
+        ),
+    ),
+)
 
 
-def _monitored(
-    groups: list[dict[str, Any]], tables: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Move the tables of ``_MONITORED`` to the pages of their group."""
-    moved = [
-        {**model, "name": _MONITORED[model["object_name"]]}
-        for group in tables
-        for model in group["models"]
-        if model["object_name"] in _MONITORED
-    ]
-    groups = [
-        {**group, "models": sorted(group["models"] + moved, key=lambda model: str(model["name"]))}
-        if group["name"] == _MONITORING
-        else group
-        for group in groups
-    ]
-    left = [
-        {
-            **group,
-            "models": [
-                model for model in group["models"] if model["object_name"] not in _MONITORED
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A link of the menu."""
+
+    title: str
+    url: str
+    is_here: bool
+    count: str = ""
+    style: str = ""
+
+
+@dataclass(slots=True)
+class Group:
+    """A heading of the menu and its places."""
+
+    name: str
+    places: list[Place] = field(default_factory=list)
+
+
+def suffix(namespace: str) -> str:
+    """Return the query that keeps ``namespace`` in a link."""
+    return f"?{urlencode({'namespace': namespace})}" if namespace else ""
+
+
+def groups(request: HttpRequest, namespace: str) -> list[Group]:
+    """Return the places that the user may open."""
+    root, waiting = reverse("admin:index"), counts.of(request)
+    listed = {address for _, places in PLACES for _, address in places}
+    offered = {
+        name: [*places, *((page.title, page.address) for page in _others(name, listed))]
+        for name, places in PLACES
+    }
+    open_to_user = _open_addresses(request)
+    here = _here(request.path.removeprefix(root), open_to_user & listed)
+    answer = [
+        Group(
+            name,
+            [
+                Place(
+                    title,
+                    root + address + suffix(namespace),
+                    address == here,
+                    *waiting.get(address, ("", "")),
+                )
+                for title, address in places
+                if address in open_to_user
             ],
-        }
-        for group in tables
+        )
+        for name, places in offered.items()
     ]
-    return groups, [group for group in left if group["models"]]
+    return [group for group in answer if group.places]
 
 
-def _name(request: HttpRequest, model: dict[str, Any]) -> Any:
-    name = _FIRST.get(model["object_name"], model["name"])
-    if model["object_name"] != "StrategyProposal" or not waiting(request).count:
-        return name
-    return format_html(
-        '{} <span class="count">{}<span class="visually-hidden"> waiting for you</span></span>',
-        name,
-        waiting(request).number,
-    )
+def _others(group: str, listed: set[str]) -> list[pages.Page]:
+    return [
+        page
+        for page in pages.registered()
+        if page.group == group and page.address not in listed and "<" not in page.address
+    ]
+
+
+def _open_addresses(request: HttpRequest) -> set[str]:
+    actor = actor_of(request)
+    tables = {
+        f"{model._meta.app_label}/{model._meta.model_name}/"
+        for model, table in admin.site._registry.items()
+        if table.has_view_permission(request)
+    }
+    return {"", *tables, *(page.address for page in pages.registered() if page.open_to(actor))}
+
+
+def _here(path: str, addresses: set[str]) -> str:
+    """Return the longest address that ``path`` begins with."""
+    return max((address for address in addresses if path.startswith(address)), key=len, default="")

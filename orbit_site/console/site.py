@@ -30,7 +30,8 @@ from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, destination, header, menu
+from orbit_site.console import banner, counts, destination
+from orbit_site.console.frame import Frame
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -75,7 +76,8 @@ class OrbitAdminSite(AdminSite):
     site_header = site_title = "Orbit"
     index_title = "Console"
     site_url = None
-    enable_nav_sidebar = True
+    #: The menu is ours: orbit_site.console.menu.
+    enable_nav_sidebar = False
     final_catch_all_view = False
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
@@ -118,18 +120,14 @@ class OrbitAdminSite(AdminSite):
         return {
             **context,
             "banners": banner.active(actor),
-            "halting": header.halting(request, actor),
-            "waiting": menu.waiting(request),
+            "frame": Frame(request),
+            "waiting": counts.waiting(request),
         }
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [
             url for url in super().get_urls() if getattr(url, "name", None) not in _REMOVED_URLS
         ]
-
-    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
-        tables = super().get_app_list(request, app_label)
-        return tables if app_label else menu.arranged(request, tables)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {**self.each_context(request), **(extra_context or {})}

@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "csp",
+    "django_htmx",
     "governance.apps.GovernanceConfig",
     "telemetry.apps.TelemetryConfig",
     "advisory.apps.AdvisoryConfig",

@@ -1,6 +1,6 @@
 """The event log."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from governance.console import display, filters
 from governance.console.base import BoundedChangeList, ReadOnlyAdmin
+from governance.kernel import identifiers
 from governance.rest import queries
 from telemetry.admin import links
 from telemetry.events import Level
@@ -35,6 +36,21 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
     """What happened."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "occurred_at",
+        "recorded_at",
+        "name",
+        "level",
+        "namespace",
+        "profile_id",
+        "run_id",
+        "session_id",
+        "task_id",
+        "stage",
+        "duration_ms",
+        "metadata",
+    )
     list_display = (
         "occurred_at",
         "name",
@@ -87,8 +103,9 @@ def _near(rows: "QuerySet[Any]", at: str | None, event_id: UUID) -> Any:
     try:
         if at:
             return rows.filter(occurred_at=queries.moment(at)).first()
-        # The first 48 bits of a UUIDv7 and of a ULID are milliseconds.
-        made_at = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)
+        made_at = identifiers.moment_of(event_id)
+        if made_at is None:
+            return None
         return rows.filter(occurred_at__range=(made_at - _AROUND, made_at + _AROUND)).first()
     except (ValueError, OverflowError):
         return None

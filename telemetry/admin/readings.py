@@ -80,6 +80,15 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     """Equal errors of one stage, namespace and day."""
 
     namespace_path = "namespace"
+    exported = (
+        "day",
+        "namespace",
+        "stage",
+        "message",
+        "count",
+        "first_seen",
+        "last_seen",
+    )
     list_display = ("last_seen", "count", "message_shown", "stage", "namespace", "first_seen")
     list_filter = (filters.NamespaceFilter,)
     search_fields = ("day",)

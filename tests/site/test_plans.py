@@ -21,12 +21,13 @@ from governance.kernel.identifiers import uuid7_floor
 from orbit.cycles import (
     advance,
     compare,
-    detail,
+    delivery_counts,
     halt_certificates,
     lease,
     maintenance,
     namespace_queue,
     progress,
+    waiting,
 )
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
@@ -334,7 +335,13 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             dead_letters.GROUP_ERRORS.text,
             {"scope": None, "counted": 100, "limit": 50, "offset": 0},
         ),
-        ("count_deliveries", detail.COUNT_DELIVERIES.text, {"cycles": [some]}),
+        ("count_deliveries", delivery_counts.COUNT_DELIVERIES.text, {"cycles": [some]}),
+        (
+            "open_work",
+            waiting.OPEN_WORK.text,
+            {"cycles": [some], "moment": datetime.now(UTC)},
+        ),
+        ("queued_before", namespace_queue.QUEUED_BEFORE.text, {"cycles": [some], "most": 2}),
         ("rerun.family", history.FAMILY.text, {"id": some}),
         ("rerun.successful_tiers", history.SUCCESSFUL_TIERS.text, family),
         ("rerun.deliveries", history.DELIVERIES.text, family),

@@ -106,7 +106,8 @@ class Command(OrbitCommand):
         cycle = detail.read(cycle_id, actor=actors.operator())
         status = Cycle(cycle.cycle.status)
         tiers = sum(tier.status == Tier.SUCCESS for tier in cycle.tiers)
-        delivered, dead = cycle.deliveries.delivered, cycle.deliveries.dead
+        deliveries = cycle.overview.deliveries
+        delivered, dead = deliveries.delivered, deliveries.dead
         if options["json"]:
             self.print_json(
                 {

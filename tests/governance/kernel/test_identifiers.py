@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from governance.kernel import clock
-from governance.kernel.identifiers import uuid7, uuid7_floor
+from governance.kernel.identifiers import moment_of, uuid7, uuid7_floor
 
 
 def milliseconds(value: uuid.UUID) -> int:
@@ -67,3 +67,10 @@ def test_a_floor_bounds_the_ids_of_its_moment() -> None:
     moment = datetime(2026, 11, 1, tzinfo=UTC)
     assert milliseconds(uuid7_floor(moment)) == moment.timestamp() * 1000
     assert uuid7_floor(moment) < uuid7()
+
+
+def test_the_time_of_an_id_is_read_back_if_it_has_one() -> None:
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    assert moment_of(uuid7_floor(moment)) == moment
+    # Callers' ids begin with anything: every tenth random one with a year beyond 9999.
+    assert moment_of(uuid.UUID("ffffffff-ffff-4fff-8fff-ffffffffffff")) is None

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from governance.kernel import ulid
 from governance.models import AuditTrailEntry, NamespaceGrant
 from governance.rest import pages
-from orbit.conductor import aggregate, fanout, ulid
+from orbit.conductor import aggregate, fanout
 from orbit.models import ConductorRun, ConductorTask
 from tests.support import conductor
 from tests.support.callers import Api, api, create_user, problem

@@ -6,8 +6,9 @@ import pytest
 
 from governance.access.actors import SYSTEM, Actor, NamespaceUnknown, NotAllowed
 from governance.access.roles import Scope
+from governance.kernel import ulid
 from governance.models import AuditTrailEntry
-from orbit.conductor import create, reading, ulid
+from orbit.conductor import create, reading
 from orbit.models import ConductorParent, ConductorRun, ConductorTask
 from tests.support import conductor
 

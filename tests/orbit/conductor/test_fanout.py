@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 
 from governance.access.actors import SYSTEM
+from governance.kernel import ulid
 from governance.namespaces import halts
-from orbit.conductor import counts, fanout, inputs, reading, ulid
+from orbit.conductor import counts, fanout, inputs, reading
 from orbit.models import ConductorParent, ConductorRun, ConductorTask
 from tests.support import conductor
 
@@ -264,3 +265,21 @@ def test_max_fanout_has_bounds() -> None:
     for value in (0, -1, 32**5):
         with pytest.raises(ValueError, match="max_fanout"):
             fanout.run_fanout_once(value)
+
+
+def test_the_statement_of_fan_out_numbers_children_as_python_does() -> None:
+    conductor.run(conductor.parent(1_100))
+    fanout.run_fanout_once()
+    children = ConductorTask.objects.filter(is_parent=False).order_by("id")
+    ids = list(children.values_list("id", "index"))
+    prefix = ids[0][0][:-5]
+    assert ids == [(prefix + ulid.encode(n, 5), n) for n in range(1, 1_101)]
+    assert all(ulid.check(text) == text for text, _ in ids)
+
+
+def test_children_of_two_passes_differ_and_sort_by_pass() -> None:
+    conductor.run(conductor.parent(40))
+    fanout.run_fanout_once(25)
+    fanout.run_fanout_once(25)
+    rows = ConductorTask.objects.filter(is_parent=False).order_by("id")
+    assert [row.index for row in rows] == list(range(1, 41))

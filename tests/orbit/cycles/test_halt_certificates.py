@@ -327,7 +327,7 @@ def test_a_halt_in_mid_delivery_gives_the_cycle_back(
         cycle = CycleRun.objects.get(pk=delivery.cycle_id)
         assert (cycle.status, cycle.lease_owner) == ("running", None)
         assert cycle.next_due_at is not None
-        assert "a is halted since" in detail.read(cycle.pk, actor=SYSTEM).stopped
+        assert "a is halted since" in detail.read(cycle.pk, actor=SYSTEM).overview.sentence
         assert not DeliveryReceipt.objects.filter(status="sending").exists()
         ((event, message),) = rows(
             "SELECT event, message FROM orbit_executionrecord WHERE stage = 'governance'"

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,6 @@ from orbit.cycles import (
     lease,
     namespace_queue,
     orchestrate,
-    overview,
     trigger,
 )
 from orbit.errors import CycleActive
@@ -179,7 +177,7 @@ def test_a_queued_cycle_says_what_it_waits_for(settings: Any) -> None:
     first, second, third = start_three_cycles()
 
     def sentence(cycle_id: UUID) -> str:
-        return overview.sentence(detail.read(cycle_id, actor=SYSTEM), now=datetime.now(UTC))
+        return detail.read(cycle_id, actor=SYSTEM).overview.sentence
 
     waits = f"Queued: it waits for the cycle {first}, which is pending in eu"
     assert sentence(second) == f"{waits}."

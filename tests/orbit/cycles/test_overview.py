@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 
 from governance.kernel.identifiers import uuid7
-from orbit.cycles import overview
-from orbit.cycles.detail import CycleDetail, DeliveryCounts, PayloadExcerpt
-from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob, ExecutionRecord, Transformation
+from governance.namespaces.gate import NamespaceHalted
+from orbit.cycles import waiting
+from orbit.cycles.delivery_counts import DeliveryCounts
+from orbit.cycles.overview import DeadAt, Overview
+from orbit.cycles.waiting import OpenWork
+from orbit.models import CycleRun, Transformation
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OLD, NEW = uuid7(), uuid7()
 SOON = NOW + timedelta(seconds=42)
+LATE = NOW + timedelta(seconds=3600)
 
 
 def tiers_with(*states: str, error: str = "") -> list[Transformation]:
@@ -27,31 +31,26 @@ def sentence(
     *,
     tiers: Any = (),
     deliveries: DeliveryCounts | None = None,
-    letters: Any = (),
-    records: Any = (),
-    jobs: Any = (),
+    dead: Any = (),
+    breakers: Any = None,
+    skipped: str = "",
+    work: Any = (),
     reruns: Any = (),
-    stopped: str = "",
+    stop: str = "",
     **members: Any,
 ) -> str:
     cycle = CycleRun(id=uuid7(), namespace_id="eu", status=status, **members)
-    detail = CycleDetail(
+    wait = waiting.decide(cycle, work, stop=NamespaceHalted(stop) if stop else None, now=NOW)
+    return Overview(
         cycle,
-        PayloadExcerpt("", "", 0, b""),
-        [],
         list(tiers),
-        None,
-        [],
-        list(jobs),
-        [],
-        list(letters),
-        list(records),
-        [],
         deliveries or DeliveryCounts(),
-        reruns=reruns,
-        stopped=stopped,
-    )
-    return overview.sentence(detail, now=NOW)
+        list(dead),
+        breakers or {},
+        skipped,
+        reruns,
+        wait,
+    ).sentence
 
 
 OK3 = ("success",) * 3
@@ -60,14 +59,13 @@ OK3 = ("success",) * 3
 @pytest.mark.parametrize(
     ("actual", "expected"),
     [
-        (sentence("queued"), "Queued: it waits for the cycle before it in eu."),
         (sentence("pending"), "Pending: no worker has taken it yet."),
         (
-            sentence("pending", stopped="eu is halted by ann: a flood."),
-            "Pending: no worker has taken it yet: eu is halted by ann: a flood.",
+            sentence("pending", stop="eu is halted by ann: a flood."),
+            "Pending: eu is halted by ann: a flood.",
         ),
         (
-            sentence("running", tiers=tiers_with(*OK3), stopped="eu is halted by ann: a flood."),
+            sentence("running", tiers=tiers_with(*OK3), stop="eu is halted by ann: a flood."),
             "Running: 3 tiers; eu is halted by ann: a flood.",
         ),
         (
@@ -79,19 +77,37 @@ OK3 = ("success",) * 3
                 "partial_success",
                 tiers=tiers_with("success", "success", "failed", error="timeout.\nmore"),
                 deliveries=DeliveryCounts(6, 4, 2),
-                letters=[
-                    DeadLetterDispatch(endpoint_key="aurora", status_code=503),
-                    DeadLetterDispatch(endpoint_key="aurora", reason="endpoint_down"),
-                ],
+                dead=[DeadAt("aurora", "503", 2), DeadAt("aurora", "endpoint_down", 1)],
             ),
             "Partial success: tier 3 failed after 4 tries (timeout); 4 of 6 deliveries done;"
-            " 2 dead at aurora (503).",
+            " 2 dead at aurora (503). Nothing is tried again by itself.",
+        ),
+        (
+            sentence(
+                "partial_success",
+                deliveries=DeliveryCounts(6, 4, 2),
+                dead=[DeadAt("aurora", "503", 2)],
+                breakers={"aurora": NOW},
+                next_due_at=SOON,
+            ),
+            "Partial success: 4 of 6 deliveries done; 2 dead at aurora (503; breaker open since"
+            " 12:00 UTC).",
+        ),
+        (
+            sentence(
+                "failed",
+                deliveries=DeliveryCounts(7, 0, 7),
+                dead=[DeadAt(f"e{number}", "503", 1) for number in range(7)],
+                next_due_at=SOON,
+            ),
+            "Failed: 0 of 7 deliveries done; 7 dead at e0 (503), e1 (503), e2 (503), e3 (503),"
+            " e4 (503), 2 more.",
         ),
         (
             sentence(
                 "partial_success",
                 tiers=tiers_with(*OK3),
-                records=[ExecutionRecord(event="no_endpoint", message="nothing configured")],
+                skipped="nothing configured",
             ),
             "Partial success: 3 tiers; nothing configured.",
         ),
@@ -108,23 +124,23 @@ OK3 = ("success",) * 3
             sentence(
                 "running",
                 lease_owner="w",
-                lease_expires_at=SOON,
+                lease_expires_at=LATE,
                 tiers=tiers_with("success", "pending"),
             ),
             "Running: 1 of 3 tiers done.",
         ),
         (
             sentence("running", lease_owner="w", lease_expires_at=NOW - timedelta(seconds=3)),
-            "Running: its worker has been silent since 11:59:57; another one will take over.",
+            "Running: its worker has been silent since 11:59:57 UTC; another one will take over.",
         ),
         (
             sentence(
                 "running",
                 tiers=tiers_with(*OK3),
                 deliveries=DeliveryCounts(3, 2, 0, 0, 1),
-                jobs=[DispatchJob(status="pending", next_attempt_at=SOON)],
+                work=[OpenWork("aurora", retry_at=SOON)],
             ),
-            "Running: 3 tiers; 2 of 3 deliveries done; the next retry is due in 42 s.",
+            "Running: 3 tiers; 2 of 3 deliveries done; the next retry to aurora is due in 42 s.",
         ),
         (sentence("running"), "Running: it waits for a worker."),
         (

@@ -213,14 +213,18 @@ def test_the_pages_of_both_cycles_name_the_other(settings: Any) -> None:
         old = run_cycle(start_cycle())
         new = run_again(old.pk)
     before, after = detail.read(old.pk, actor=SYSTEM), detail.read(new.pk, actor=SYSTEM)
-    assert ([row.pk for row in before.reruns], after.cycle.rerun_of_id, after.reruns) == (
+    assert (
+        [row.pk for row in before.overview.reruns],
+        after.cycle.rerun_of_id,
+        after.overview.reruns,
+    ) == (
         [new.pk],
         old.pk,
         [],
     )
     assert (
-        before.deliveries.delivered,
-        after.deliveries.delivered,
+        before.overview.deliveries.delivered,
+        after.overview.deliveries.delivered,
         len(before.jobs),
         len(after.jobs),
     ) == (

@@ -11,9 +11,10 @@ from django.core.management import call_command
 from django.db import connections
 
 from governance.access.actors import SYSTEM
+from governance.kernel import ulid
 from governance.models import AuditTrailEntry
 from governance.namespaces import halts
-from orbit.conductor import demo, fanout, reading, ulid
+from orbit.conductor import demo, fanout, reading
 from orbit.management.commands.conductor import Command
 from orbit.models import ConductorRun, ConductorTask
 from tests.support import conductor

@@ -112,3 +112,16 @@ def test_the_command_prints_the_dry_run_as_json() -> None:
     answer = json.loads(out.getvalue())
     assert (answer["dry_run"], answer["deleted"]["cycles"]) == (True, 1)
     assert old_rows.counts()["orbit_cyclerun"] == 1
+
+
+def test_a_cycle_whose_id_has_no_time_stops_no_dry_run() -> None:
+    old_rows.old_cycles(1)
+    write(
+        "INSERT INTO orbit_cyclerun (id, namespace, status, trigger, context, initiation_hash,"
+        " input, input_content_type, input_sha256, finished_at)"
+        " SELECT 'ffffffff-ffff-4fff-8fff-ffffffffffff', namespace, 'failed', trigger,"
+        " context, repeat('1', 64), input, input_content_type, input_sha256,"
+        " now() - interval '95 days' FROM orbit_cyclerun LIMIT 1"
+    )
+    assert sweep.dry_run().to_json()["deleted"]["cycles"] == 2
+    assert old_rows.prune().deleted["cycles"] == 2

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from governance.access.actors import SYSTEM
 from governance.audit import verify
+from governance.kernel import ulid
 from governance.models import AuditTrailEntry, OperationRun
 from orbit.models import RetentionMark
 from orbit.records import pruned
@@ -98,10 +99,10 @@ def test_why_does_not_guess_about_ticks_that_are_gone() -> None:
 def test_ids_of_other_kinds_have_no_time() -> None:
     assert pruned.time_of(UUID("c56a4180-65aa-42ec-a945-5fd21dec0538")) is None
     assert pruned.time_of(OLD_CYCLE) == datetime(2024, 1, 1, tzinfo=UTC)
-    assert pruned.time_of_ulid(OLD_RUN) == datetime(2024, 1, 1, tzinfo=UTC)
-    assert pruned.time_of_ulid(OLD_RUN[:-1]) is None
-    assert pruned.time_of_ulid("7" + "Z" * 25) is None
-    assert pruned.time_of_ulid("U" * 26) is None
+    assert ulid.moment_of(OLD_RUN) == datetime(2024, 1, 1, tzinfo=UTC)
+    assert ulid.moment_of(OLD_RUN[:-1]) is None
+    assert ulid.moment_of("7" + "Z" * 25) is None
+    assert ulid.moment_of("U" * 26) is None
 
 
 def test_audit_and_ledger_stay_and_their_pages_open(settings: Any) -> None:

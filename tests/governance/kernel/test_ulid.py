@@ -1,11 +1,11 @@
-"""ULIDs, made in Python and by the statement of fan-out."""
+"""ULIDs: their order, their texts, their time."""
+
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
-from governance.kernel import clock
-from orbit.conductor import fanout, ulid
-from orbit.models import ConductorTask
-from tests.support import conductor
+from governance.kernel import clock, ulid
 from tests.support.threads import at_once
 
 _TIME_LENGTH = 10
@@ -70,21 +70,9 @@ def test_small_letters_mean_the_same() -> None:
     assert ulid.check("01k0abcdefghjkmnpqrstvwxyz") == "01K0ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-@pytest.mark.django_db
-def test_the_statement_of_fan_out_numbers_children_as_python_does() -> None:
-    conductor.run(conductor.parent(1_100))
-    fanout.run_fanout_once()
-    children = ConductorTask.objects.filter(is_parent=False).order_by("id")
-    ids = list(children.values_list("id", "index"))
-    prefix = ids[0][0][:-5]
-    assert ids == [(prefix + ulid.encode(n, 5), n) for n in range(1, 1_101)]
-    assert all(ulid.check(text) == text for text, _ in ids)
-
-
-@pytest.mark.django_db
-def test_children_of_two_passes_differ_and_sort_by_pass() -> None:
-    conductor.run(conductor.parent(40))
-    fanout.run_fanout_once(25)
-    fanout.run_fanout_once(25)
-    rows = ConductorTask.objects.filter(is_parent=False).order_by("id")
-    assert [row.index for row in rows] == list(range(1, 41))
+def test_a_ulid_is_the_uuid_of_its_bits_and_has_its_time() -> None:
+    assert ulid.to_uuid("01hk153x00" + "0" * 16) == UUID("018cc251-f400-0000-0000-000000000000")
+    assert ulid.moment_of("01HK153X00" + "0" * 16) == datetime(2024, 1, 1, tzinfo=UTC)
+    assert ulid.moment_of("7" + "Z" * 25) is None  # the year 10889
+    assert ulid.moment_of("U" * 26) is None
+    assert ulid.moment_of("") is None

@@ -1,4 +1,4 @@
-"""ULIDs: the ids of conductor runs and tasks, 26 characters that sort by time.
+"""ULIDs: ids of 26 characters that sort by time, such as those of conductor runs.
 
 Ten characters of milliseconds and sixteen of randomness, in Crockford's base 32.
 """
@@ -6,14 +6,17 @@ Ten characters of milliseconds and sixteen of randomness, in Crockford's base 32
 import os
 import re
 import threading
+from datetime import datetime
+from uuid import UUID
 
-from governance.kernel import clock
+from governance.kernel import clock, identifiers
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
 #: Capitals; `check` takes small letters too.
 PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _TEXT = re.compile(PATTERN, re.ASCII)
+_TO_DIGITS = str.maketrans(ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _RANDOM_BITS, _STEP_BITS = 80, 48
 # A database whose clock goes back further was wrong before: the ids follow it.
 _LARGEST_STEP_BACK_MS = 10_000
@@ -46,3 +49,16 @@ def check(text: str) -> str:
 def encode(number: int, length: int) -> str:
     """Return ``number`` in base 32, ``length`` characters long."""
     return "".join(ALPHABET[number >> 5 * place & 31] for place in range(length - 1, -1, -1))
+
+
+def to_uuid(text: str) -> UUID:
+    """Return the UUID with the 128 bits of a ULID. Raises ValueError."""
+    return UUID(int=int(check(text).translate(_TO_DIGITS), 32))
+
+
+def moment_of(text: str) -> datetime | None:
+    """Return the time in a ULID; None if the text isn't one, or has no time."""
+    try:
+        return identifiers.moment_of(to_uuid(text))
+    except ValueError:
+        return None

@@ -1,0 +1,117 @@
+"""The frame round every page: namespace, menu, clock, Halt."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from governance.access.roles import Scope
+from governance.console import pages
+from governance.console.base import actor_of
+from governance.kernel import clock
+from governance.models import Namespace
+from orbit_site.console import banner, menu
+
+_MAX_CHOICES = 200
+_NEAREST = 12
+#: They belong to the page's present selection.
+_NOT_KEPT = {"namespace", "p", "e", "cursor"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the header and the menu of one request show."""
+
+    request: HttpRequest
+
+    @cached_property
+    def namespace(self) -> str:
+        """The namespace that the address names, "" for all."""
+        query = self.request.GET
+        if "namespace" in query:
+            return query["namespace"]
+        # A page of an object, opened from a list: Django keeps the list's filters there.
+        filters = parse_qs(query.get("_changelist_filters", ""))
+        return filters.get("namespace", [""])[0]
+
+    @property
+    def suffix(self) -> str:
+        """What keeps the namespace in a link: "?namespace=NAME" or ""."""
+        return menu.suffix(self.namespace)
+
+    @cached_property
+    def namespaces(self) -> list[str]:
+        """The user's namespaces; the address can name any other."""
+        names = Namespace.objects.filter(actor_of(self.request).filter("name"))
+        return list(names.order_by("name").values_list("name", flat=True)[:_MAX_CHOICES])
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The other parameters of the address, which a switch of the namespace keeps."""
+        return [
+            (name, value)
+            for name, values in self.request.GET.lists()
+            if name not in _NOT_KEPT
+            for value in values
+        ]
+
+    @property
+    def everywhere(self) -> str:
+        """The link to this page for all namespaces."""
+        return self._link("")
+
+    @property
+    def nearest(self) -> list[tuple[str, str]]:
+        """The first namespaces and their links to this page."""
+        return [(name, self._link(name)) for name in self.namespaces[:_NEAREST]]
+
+    @property
+    def to_halt(self) -> str:
+        """The namespace that the Halt form suggests."""
+        return self.namespace or (self.namespaces[0] if len(self.namespaces) == 1 else "")
+
+    @property
+    def may_halt(self) -> bool:
+        """Whether the header shows Halt."""
+        return actor_of(self.request).may(Scope.OPERATE)
+
+    @cached_property
+    def places(self) -> list[menu.Group]:
+        """The menu."""
+        return menu.groups(self.request, self.namespace)
+
+    @cached_property
+    def now(self) -> datetime:
+        """The database's time."""
+        return clock.now()
+
+    @property
+    def zone(self) -> str:
+        """The zone of the times on the page."""
+        return timezone.get_current_timezone_name()
+
+    def _link(self, namespace: str) -> str:
+        query = QueryDict(mutable=True)
+        for name, value in self.kept:
+            query.appendlist(name, value)
+        if namespace:
+            query["namespace"] = namespace
+        return f"?{query.urlencode()}"
+
+
+@pages.page("banners/", name="banners", title="Banners")
+def banners(request: HttpRequest) -> HttpResponse:
+    """Return only the banners, to refresh an open page."""
+    return TemplateResponse(
+        request, "console/_banners.html", {"banners": banner.active(actor_of(request))}
+    )
+
+
+@pages.page("tables/", name="tables", title="All tables")
+def tables(request: HttpRequest) -> HttpResponse:
+    """Return the stock admin's list of all tables."""
+    return pages.draw(request, "console/tables.html", title="All tables")
