@@ -110,11 +110,14 @@ class Look:
 Reader = Callable[[], Look]
 
 
+_BY_VALUE = {str(condition): condition for condition in Condition}
+
+
 def label(condition: str) -> str:
     """Return the label of a stored condition, which a later release may have dropped."""
-    return Condition(condition).label if condition in set(Condition) else condition
+    return _BY_VALUE[condition].label if condition in _BY_VALUE else condition
 
 
 def advice(condition: str) -> str:
     """Return what to do about a stored condition."""
-    return Condition(condition).advice if condition in set(Condition) else ""
+    return _BY_VALUE[condition].advice if condition in _BY_VALUE else ""

@@ -75,7 +75,7 @@ def cycle_not_finished() -> Look:
             str(cycle),
             f"The cycle of {namespace} was triggered at {created_at:%Y-%m-%d %H:%M} UTC and has "
             "not finished",
-            namespace,
+            str(namespace),
             f"/admin/orbit/cyclerun/{cycle}/change/",
         )
         for cycle, namespace, created_at in cycles

@@ -69,11 +69,9 @@ def _state(row: dict[str, Any]) -> str:
 
 def _read(words: list[str]) -> UUID:
     try:
-        verb, text = words
-        if verb != "acknowledge":
-            raise ValueError(verb)
-        return UUID(text)
+        if len(words) == 2 and words[0] == "acknowledge":
+            return UUID(words[1])
     except ValueError:
-        raise AlertUnknown(
-            f"{' '.join(words)[:200]!r} names no alert. Write `alerts acknowledge ID`."
-        ) from None
+        pass
+    text = " ".join(words)[:200]
+    raise AlertUnknown(f"{text!r} names no alert. Write `alerts acknowledge ID`.")

@@ -10,14 +10,16 @@ from governance.access.roles import Scope
 from governance.alerts import acknowledge, listing
 from governance.console import pages
 from governance.console.base import actor_of
-from governance.kernel.errors import OrbitError
+from governance.kernel.reasons import ReasonInvalid
+from orbit.alerts import send
 
 
 @pages.page("alerts/", name="alerts", title="Alerts", group="Now")
 def alerts(request: HttpRequest) -> HttpResponse:
     """Show the open alerts, then those that were resolved."""
     actor = actor_of(request)
-    page = listing.page(actor, namespace=request.GET.get("namespace", ""))
+    namespace = request.GET.get("namespace", "")
+    page = listing.page(actor, namespace=namespace, channels=send.channels())
     return pages.draw(
         request,
         "console/alerts.html",
@@ -42,6 +44,8 @@ def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
                 alert_id, actor=actor_of(request), reason=request.POST.get("reason", "")
             )
             messages.success(request, f"{alert.acknowledged_by} looks after it: {alert.summary}.")
-        except OrbitError as error:
+        except listing.AlertUnknown as error:
+            raise pages.NotHere(error.detail) from None
+        except ReasonInvalid as error:
             messages.error(request, error.detail)
     return redirect("admin:alerts")
