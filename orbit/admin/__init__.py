@@ -7,11 +7,11 @@ from orbit.admin import (
     dead_letters,
     dispatch,
     drift,
-    pause,
     pipeline,
     profiles,
     records,
     schedules,
+    stops,
     value_ledger,
 )
 
@@ -22,10 +22,10 @@ __all__ = [
     "dead_letters",
     "dispatch",
     "drift",
-    "pause",
     "pipeline",
     "profiles",
     "records",
     "schedules",
+    "stops",
     "value_ledger",
 ]
