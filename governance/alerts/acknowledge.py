@@ -1,4 +1,4 @@
-"""Acknowledge an alert: somebody looks after it."""
+"""Acknowledge an alert: a user looks after it."""
 
 from uuid import UUID
 

@@ -62,7 +62,7 @@ def page(actor: Actor, *, namespace: str = "", channels: Sequence[str] = ()) -> 
     if namespace:
         alerts = alerts.filter(namespace=namespace)
     is_open = list(alerts.filter(resolved_at__isnull=True)[: _MOST_OPEN + 1])
-    # Those that wait for somebody come first.
+    # Those without an owner come first.
     is_open.sort(key=lambda alert: alert.acknowledged_at is not None)
     resolved = alerts.filter(resolved_at__isnull=False)[:_MOST_RESOLVED]
     whole = actor.namespaces is None

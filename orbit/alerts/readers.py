@@ -23,7 +23,7 @@ from telemetry.reconcile import run as reconcile
 SCHEDULES_NOT_STARTED = sql.load(__name__, "schedules_not_started")
 OPEN_LETTERS = sql.load(__name__, "open_letters")
 
-#: A tick that is undecided for so long has nobody who starts it.
+#: A tick that is undecided for so long is not being started.
 LATE_TICK_SECONDS = 120.0
 #: A missed tick of a schedule that no longer runs is forgotten after this.
 FORGOTTEN = timedelta(days=7)
