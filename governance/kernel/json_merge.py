@@ -16,8 +16,8 @@ class Place:
 
     path: Path
     base: Any
-    theirs: Any
-    mine: Any
+    other: Any
+    own: Any
     clash: bool
 
     @property
@@ -26,31 +26,31 @@ class Place:
         return pointer(self.path)
 
 
-def places(base: Any, theirs: Any, mine: Any, path: Path = ()) -> Iterator[Place]:
-    """Yield where ``theirs`` or ``mine`` differ from ``base``. A list is one place."""
-    sides = (base, theirs, mine)
-    if all(isinstance(side, dict) for side in sides):
-        for key in sorted(base.keys() | theirs.keys() | mine.keys()):
-            yield from places(*(side.get(key, ABSENT) for side in sides), (*path, key))
-    elif not (_equal(base, theirs) and _equal(base, mine)):
-        clash = not (_equal(base, theirs) or _equal(base, mine) or _equal(theirs, mine))
-        yield Place(path, base, theirs, mine, clash)
+def places(base: Any, other: Any, own: Any, path: Path = ()) -> Iterator[Place]:
+    """Yield where ``other`` or ``own`` differ from ``base``. A list is one place."""
+    if isinstance(base, dict) and isinstance(other, dict) and isinstance(own, dict):
+        for key in sorted(base.keys() | other.keys() | own.keys()):
+            sides = [side.get(key, ABSENT) for side in (base, other, own)]
+            yield from places(sides[0], sides[1], sides[2], (*path, key))
+    elif not (_equal(base, other) and _equal(base, own)):
+        clash = not (_equal(base, other) or _equal(base, own) or _equal(other, own))
+        yield Place(path, base, other, own, clash)
 
 
-def combine(base: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
-    """Return ``theirs`` with the changes of ``mine``, which wins where both changed a place."""
-    combined = deepcopy(theirs)
-    for place in places(base, theirs, mine):
-        if _equal(place.base, place.mine):
+def combine(base: dict[str, Any], other: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return ``other`` with the changes of ``own``, which wins where both changed a place."""
+    combined = deepcopy(other)
+    for place in places(base, other, own):
+        if _equal(place.base, place.own):
             continue
         *outer, last = place.path
         target: Any = combined
         for step in outer:
             target = target[step]  # both sides are objects up to the place itself
-        if place.mine is ABSENT:
+        if place.own is ABSENT:
             target.pop(last, None)
         else:
-            target[last] = deepcopy(place.mine)
+            target[last] = deepcopy(place.own)
     return combined
 
 

@@ -114,7 +114,7 @@ def _act(
                 kind, name, document, current, actor=actor, now=clock.now()
             )
     elif "_combine" in request.POST and row is not None:
-        versions = conflict.compare(kind, name, base=form.base, mine=document, actor=actor)
+        versions = conflict.compare(kind, name, base=form.base, own=document, actor=actor)
         context["combined"] = versions.latest
         context["form"] = DocumentForm(
             None,
@@ -152,9 +152,9 @@ def _save(
             form.add_error(kind.key, refusal.detail)
             return False
         # Nothing is saved. The user sees the other version now: saving again overwrites it.
-        versions = conflict.compare(kind, name, base=form.base, mine=document, actor=actor)
+        versions = conflict.compare(kind, name, base=form.base, own=document, actor=actor)
         context["conflict"] = versions
-        form.data = {**form.data.dict(), "latest": str(versions.latest.number)}
+        form.data = {**request.POST.dict(), "latest": str(versions.latest.number)}
     except NotAllowed:
         raise PermissionDenied from None
     except OrbitError as refusal:

@@ -25,12 +25,12 @@ class Conflict:
 
 
 def compare(
-    kind: AnyKind, name: str, *, base: dict[str, Any], mine: dict[str, Any], actor: Actor
+    kind: AnyKind, name: str, *, base: dict[str, Any], own: dict[str, Any], actor: Actor
 ) -> Conflict:
-    """Return how ``mine`` and the current revision differ from ``base``."""
+    """Return how ``own`` and the current revision differ from ``base``."""
     latest = history.latest(kind, kind.find(name, actor=actor))
     return Conflict(
         latest,
-        list(json_merge.places(base, latest.document, mine)),
-        json_merge.combine(base, latest.document, mine),
+        list(json_merge.places(base, latest.document, own)),
+        json_merge.combine(base, latest.document, own),
     )

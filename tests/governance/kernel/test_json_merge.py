@@ -20,7 +20,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from("abcd"), VALUES)
 
 def places(theirs: Any, mine: Any) -> list[tuple[Any, ...]]:
     return [
-        (place.pointer, place.base, place.theirs, place.mine, place.clash)
+        (place.pointer, place.base, place.other, place.own, place.clash)
         for place in json_merge.places(BASE, theirs, mine)
     ]
 
@@ -65,8 +65,8 @@ def test_a_member_that_they_removed_or_replaced_meets_a_change_inside(theirs: An
 def test_no_change_is_lost(base: Any, theirs: Any, mine: Any) -> None:
     combined = json_merge.combine(base, theirs, mine)
     for place in json_merge.places(base, theirs, mine):
-        changed_by_me = json_diff.changes(place.base, place.mine)
-        kept = place.mine if changed_by_me else place.theirs
+        changed_by_me = json_diff.changes(place.base, place.own)
+        kept = place.own if changed_by_me else place.other
         value: Any = combined
         for step in place.path:
             value = value.get(step, ABSENT)

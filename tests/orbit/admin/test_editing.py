@@ -223,7 +223,7 @@ def test_the_second_editor_sees_both_versions_and_loses_nothing(browser: Client)
     assert "bea saved revision 2" in page
     assert "theirs first" in page
     conflict = answer.context["conflict"]
-    assert [(place.pointer, place.mine, place.clash) for place in conflict.places] == [
+    assert [(place.pointer, place.own, place.clash) for place in conflict.places] == [
         ("/label", "Mine", False),
         ("/value_tags", ABSENT, False),
     ]
