@@ -244,6 +244,7 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "orbit_deadletterdispatch_dismiss_matching": [
         ("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)
     ],
+    "orbit_deadletterdispatch_seen": [("orbit/deadletterdispatch/seen/", {"group": "0" * 16})],
 }
 #: Forms for the whole workspace: 403 for confined users.
 WORKSPACE_FORMS = {
