@@ -27,7 +27,7 @@ OTHERS = (
     "orbit/cyclerun/{waiting}/change/",
     "orbit/cyclerun/{waiting}/cancel/",
     "orbit/cyclerun/compare/?a={before}&b={partial}",
-    "orbit/cyclerun/?status__exact=nothing",
+    "orbit/cyclerun/?namespace=us&status__exact=failed",
     "orbit/deadletterdispatch/{letter}/change/",
     "orbit/deadletterdispatch/{letter}/requeue/",
     "orbit/deadletterdispatch/{letter}/dismiss/",
