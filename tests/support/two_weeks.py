@@ -60,7 +60,8 @@ jobs AS (
         id, cycle_id, normalization_item_id, endpoint_key, snapshot_id, delivery_id, status,
         attempts, max_retries, created_at, finished_at
     )
-    SELECT numbers.id, numbers.id, numbers.id, snapshot.endpoint_key, snapshot.id, item, 'delivered', 1, 3, at,
+    SELECT numbers.id, numbers.id, numbers.id, snapshot.endpoint_key, snapshot.id, item,
+        'delivered', 1, 3, at,
         at + interval '2 seconds'
     FROM numbers, LATERAL (
         SELECT s.id, s.endpoint_key FROM orbit_endpointsnapshot s
