@@ -54,7 +54,16 @@ FORMS = {
 OURS = {"advisory", "governance", "orbit", "orbit_site", "telemetry"}
 _WORKSPACE_ONLY = "workspace only"
 #: Requests outside of resources, pages and tables, with the columns that get an answer.
-OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
+OPEN = dict.fromkeys(
+    (
+        "GET /health",
+        "GET /ready",
+        "GET /api/docs",
+        "GET /api/docs/plain",
+        "GET /api/docs/guide",
+    ),
+    COLUMNS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,14 @@ VERDICT_ROUTES = {
     "POST conductor/tasks/heartbeat",
 }
 #: Routes that don't depend on namespaces.
-INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
+INDEPENDENT_ROUTES = {
+    "health",
+    "ready",
+    "api/schema",
+    "api/docs",
+    "api/docs/plain",
+    "api/docs/guide",
+}
 #: Routes that need these parameters.
 REQUIRED_QUERY = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
 #: Filters that name something hidden, for every list that has the parameter.

@@ -1,13 +1,15 @@
 """A real Chromium that reports what a page must never do."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Playwright, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Dialog, Locator, Page, Playwright, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -23,28 +25,69 @@ _REPORT = (
 )
 
 
+AXE = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+}
+
+
 class Visit:
-    """A page and its CSP violations, console errors and foreign requests."""
+    """A page with its CSP violations, console errors, foreign requests, dialogs and clicks.
+
+    Pages that it opens, as in another tab, are watched too.
+    """
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
         self.problems: list[str] = []
-        page.add_init_script(_REPORT)
-        page.on(
+        self.clicks = 0
+        context = page.context
+        context.add_init_script(_REPORT)
+        context.on(
             "console",
             lambda message: self._note(message.type == "error", f"console: {message.text}"),
         )
-        page.on("pageerror", lambda error: self._note(True, f"error: {error}"))
-        page.on(
+        context.on("weberror", lambda error: self._note(True, f"error: {error.error}"))
+        context.on("dialog", self._refuse)
+        context.on(
             "request",
             lambda request: self._note(
                 not request.url.startswith((address, "data:")), f"other host: {request.url}"
             ),
         )
 
+    def _refuse(self, dialog: Dialog) -> None:
+        self._note(True, f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def _note(self, is_problem: bool, text: str) -> None:
         if is_problem:
             self.problems.append(f"{self.page.url}: {text}")
+
+    def expected(self, pattern: str) -> None:
+        """Forget the problems that match ``pattern``: the test made them."""
+        self.problems = [text for text in self.problems if not re.search(pattern, text)]
+
+    def click(self, target: Locator) -> None:
+        """Click, and count it."""
+        self.clicks += 1
+        target.click()
+
+    def press(self, key: str) -> None:
+        """Press a key that is a command, and count it."""
+        self.clicks += 1
+        self.page.keyboard.press(key)
+
+    def violations(self) -> list[str]:
+        """Return what axe finds on the page."""
+        before = len(self.problems)
+        violations = Axe().run(self.page, options=AXE).response["violations"]
+        # The checker adds styles to the page, which the policy rightly refuses.
+        del self.problems[before:]
+        return [
+            f"{self.page.url}: {violation['id']} {node['target']} {node['failureSummary']}"
+            for violation in violations
+            for node in violation["nodes"]
+        ]
 
     def open(self, path: str) -> Page:
         self.page.goto(self.address + path)
