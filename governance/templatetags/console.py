@@ -99,6 +99,12 @@ def after(value: datetime, start: datetime) -> str:
 
 
 @register.filter
+def ago(value: datetime, now: datetime) -> str:
+    """Show how long ago a time is."""
+    return f"{display.duration(max(1.0, round((now - value).total_seconds())))} ago"
+
+
+@register.filter
 def time_of(value: str | None) -> datetime | None:
     """Parse a time from JSON."""
     return datetime.fromisoformat(value) if value else None

@@ -26,7 +26,7 @@ from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import actor_of, namespace_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
@@ -123,6 +123,18 @@ class OrbitAdminSite(AdminSite):
             "frame": Frame(request),
             "waiting": counts.waiting(request),
         }
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        actor = actor_of(request)
+        overview = summary.of(
+            actor, namespace=namespace_of(request), waiting=counts.waiting(request)
+        )
+        return pages.draw(
+            request,
+            "admin/index.html",
+            title=overview.sentence,
+            board=dashboard.of(overview, actor=actor),
+        )
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

@@ -181,18 +181,20 @@ SELECT jsonb_build_object(
             WHERE seen_at > now() - interval '15 s'
         ) AS x
     ),
-    'queue', (
+    'queue', (   -- tasks are of no namespace: for some namespaces, their due cycles
         SELECT to_jsonb(x) FROM (
-            SELECT count(*) AS count, extract(epoch FROM clock_timestamp() - min(lock)) AS age
-            FROM (SELECT lock FROM django_q_ormq WHERE lock <= now() LIMIT {{counted}}) AS q
-        ) AS x
-    ),
-    'due', (
-        SELECT to_jsonb(x) FROM (
-            SELECT
-                count(*) AS count, extract(epoch FROM clock_timestamp() - min(next_due_at)) AS age
-            FROM active
-            WHERE next_due_at <= clock_timestamp() AND lease_expires_at IS NULL
+            SELECT count(*) AS count, extract(epoch FROM clock_timestamp() - min(since)) AS age
+            FROM (
+                SELECT lock AS since
+                FROM django_q_ormq
+                WHERE lock <= now() AND %(scope)s::text[] IS NULL
+                UNION ALL
+                SELECT next_due_at
+                FROM active
+                WHERE next_due_at <= now() AND lease_expires_at IS NULL
+                  AND %(scope)s::text[] IS NOT NULL
+                LIMIT {{counted}}
+            ) AS q
         ) AS x
     ),
     'circuits', (
