@@ -59,7 +59,7 @@ def choice(
     return Choice
 
 
-class _Typed(SimpleListFilter):
+class TypedFilter(SimpleListFilter):
     """A value typed into a form of the list's template, not into the sidebar."""
 
     template = "console/_nothing.html"
@@ -80,7 +80,7 @@ class _Typed(SimpleListFilter):
 def typed(field: str) -> type[SimpleListFilter]:
     """Return a filter on the whole value of ``field``."""
 
-    class Typed(_Typed):
+    class Typed(TypedFilter):
         title = field.replace("_", " ")
         parameter_name = field
 
@@ -95,7 +95,7 @@ def moment(
 ) -> type[SimpleListFilter]:
     """Return a filter by a time; without a zone it is UTC."""
 
-    class Moment(_Typed):
+    class Moment(TypedFilter):
         title = parameter
         parameter_name = parameter
 
