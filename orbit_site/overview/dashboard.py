@@ -88,7 +88,7 @@ class Dashboard:
 
 
 def of(summary: Summary, *, actor: Actor) -> Dashboard:
-    """Return the dashboard. At most one query more than its summary, on a first run three."""
+    """Return the dashboard. At most one query more than its summary."""
     facts, now = summary.facts, summary.now
     clusters, queue = facts["clusters"], facts["queue"]
     oldest = display.duration(round(queue["age"] or 0))
@@ -110,7 +110,7 @@ def of(summary: Summary, *, actor: Actor) -> Dashboard:
         audit=[
             {**entry, "at": datetime.fromisoformat(entry["at"])} for entry in listed(facts, "audit")
         ],
-        checklist=first_run.steps(facts) if first_run.is_first_run(facts) else [],
+        checklist=first_run.steps(facts) if facts["is_first_run"] else [],
         every=2 if facts["active"] or facts["operations"] else 15,
     )
 
@@ -170,7 +170,9 @@ def _next_runs(facts: Facts, now: datetime) -> list[NextRun]:
     is_paused = facts["pause"] is not None or gate.paused_here()
     runs = []
     for run in listed(facts, "next_runs"):
-        at = datetime.fromisoformat(run["next_run"])
+        at = things.time(run["next_run"])
+        if at is None:
+            continue
         seconds = (at - now).total_seconds()
         words = f"in {display.duration(max(1, round(seconds)))}" if 0 < seconds < 3600 else ""
         runs.append(
@@ -194,8 +196,11 @@ def _waits(facts: Facts, now: datetime) -> str:
         cycles=[UUID(cycle["id"]) for cycle in active], moment=now
     ):
         work.setdefault(cycle_id, []).append(OpenWork(*row))
-    stops = {stop["namespace"]: OrbitError(stop["mode"]) for stop in listed(facts, "stops")
-             if stop["mode"] != "draining"}
+    stops = {
+        stop["namespace"]: OrbitError(stop["mode"])
+        for stop in listed(facts, "stops")
+        if stop["mode"] != "draining"
+    }
     kinds: Counter[Kind] = Counter()
     retry: datetime | None = None
     for row_ in active:

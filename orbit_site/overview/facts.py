@@ -13,6 +13,7 @@ import psycopg
 from django.db import InternalError
 
 from governance.access.actors import Actor
+from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import queue
@@ -48,6 +49,7 @@ FACTS = sql.load(
     pause=gate.PAUSE,
     tick=queue.TICK,
     of_run_profile=rows.OF_RUN_PROFILE,
+    backup_made=Action.BACKUP_MADE.value,
     counted=COUNTED,
     most_things=MOST_THINGS,
     most_listed=MOST_LISTED,

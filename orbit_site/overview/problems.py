@@ -52,7 +52,7 @@ PROBLEMS = sql.load(
 
 
 def read() -> list[dict[str, Any]]:
-    """Return the problems, as JSON. Four queries at most."""
+    """Return the problems, as JSON. Three queries at most."""
     row = PROBLEMS.one(share=sequences.NEARLY, most=MOST_EVENTS, days=settings.ORBIT_RETENTION_DAYS)
     assert row is not None  # noqa: S101 - one row, always
     return [asdict(problem) for problem in _problems(json.loads(row[0]))]
@@ -72,7 +72,7 @@ def _problems(facts: dict[str, Any]) -> Iterator[Problem]:
             f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts[:20])}: "
             "unset it there and restart them.",
         )
-    if drift.both_changed():
+    if drift.both_changed(facts["applied"]):
         yield Problem(
             "drift",
             "part",

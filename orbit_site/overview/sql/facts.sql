@@ -92,7 +92,7 @@ schedules AS MATERIALIZED (
     LEFT JOIN orbit_runprofile p ON q.name = '{{of_run_profile}}' || p.run_profile_id
     WHERE q.func = '{{tick}}'
       AND q.repeats <> 0
-      AND q.next_run < now() + interval '10 years'
+      AND (q.next_run IS NULL OR q.next_run < now() + interval '10 years')   -- null: not planned yet
       AND (%(scope)s::text[] IS NULL OR p.namespace = ANY(%(scope)s::text[]))
     ORDER BY q.next_run
     LIMIT {{counted}}
@@ -100,6 +100,22 @@ schedules AS MATERIALIZED (
 days AS MATERIALIZED (
     SELECT d.*, sum(failed * 1000 + partial_success) OVER (PARTITION BY namespace) AS weight
     FROM ({{per_day}}) AS d
+),
+history AS MATERIALIZED (
+    SELECT has_delivered, NOT (has_delivered AND has_cycles) AS is_first_run
+    FROM (
+        SELECT
+            EXISTS (
+                SELECT FROM orbit_cyclerun c
+                WHERE %(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[])
+            ) AS has_cycles,
+            EXISTS (SELECT FROM days d WHERE d.success + d.partial_success > 0)
+            OR EXISTS (   -- kept for ever, unlike the cycles
+                SELECT FROM orbit_cycleday d
+                WHERE d.success + d.partial_success > 0
+                  AND (%(scope)s::text[] IS NULL OR d.namespace = ANY(%(scope)s::text[]))
+            ) AS has_delivered
+    ) AS h
 ),
 run_profiles AS MATERIALIZED (
     SELECT p.run_profile_id
@@ -277,16 +293,22 @@ SELECT jsonb_build_object(
             LIMIT {{most_namespaces}}
         ) AS n
     ),
-    'has_cycles', EXISTS (
-        SELECT FROM orbit_cyclerun c
-        WHERE %(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[])
-    ),
-    -- kept for ever, unlike the cycles
-    'has_delivered', EXISTS (
-        SELECT FROM days d WHERE d.success + d.partial_success > 0
-    ) OR EXISTS (
-        SELECT FROM orbit_cycleday d
-        WHERE d.success + d.partial_success > 0
-          AND (%(scope)s::text[] IS NULL OR d.namespace = ANY(%(scope)s::text[]))
-    )
+    'is_first_run', (SELECT is_first_run FROM history),
+    'administrators', CASE WHEN (SELECT is_first_run FROM history) THEN (
+        SELECT count(*)
+        FROM auth_user u
+        WHERE u.is_active AND u.is_staff AND (u.is_superuser OR EXISTS (
+            SELECT
+            FROM auth_user_groups m
+            JOIN auth_group g ON g.id = m.group_id
+            WHERE m.user_id = u.id AND g.name = 'Administrator'
+        ))
+    ) END,
+    'has_backup', CASE WHEN (SELECT is_first_run FROM history) THEN EXISTS (
+        SELECT FROM governance_audittrailentry WHERE action = '{{backup_made}}'
+    ) END,
+    'has_tested', CASE WHEN (SELECT is_first_run FROM history) THEN EXISTS (
+        SELECT FROM governance_audittrailentry WHERE action = 'endpoint.tested'
+    ) END,
+    'has_delivered', (SELECT has_delivered FROM history)
 )

@@ -1,5 +1,6 @@
 -- What may be wrong with the installation, read by the statements of other rooms: one JSON object.
 SELECT jsonb_build_object(
+    'applied', (SELECT sha256 FROM orbit_appliedfiles WHERE id = 1),
     'sequences', (SELECT jsonb_agg(s.sequencename) FROM ({{sequences}}) AS s),
     'partitions', (
         SELECT jsonb_agg(jsonb_build_array(p.parent, p.made, p.has_default, p.default_used))
