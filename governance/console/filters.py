@@ -77,15 +77,16 @@ class TypedFilter(SimpleListFilter):
         return iter(())
 
 
-def typed(field: str) -> type[SimpleListFilter]:
-    """Return a filter on the whole value of ``field``."""
+def typed(field: str, *, parameter: str | None = None, every: str = "") -> type[SimpleListFilter]:
+    """Return a filter on the whole value of ``field``; ``every`` filters nothing."""
 
     class Typed(TypedFilter):
         title = field.replace("_", " ")
-        parameter_name = field
+        parameter_name = parameter or field
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset.filter(**{field: self.value()}) if self.value() else queryset
+            value = self.value()
+            return queryset if not value or value == every else queryset.filter(**{field: value})
 
     return Typed
 
