@@ -83,6 +83,7 @@ class Dashboard:
     operations_count: str
     audit: list[dict[str, Any]]
     checklist: list[Step]
+    links: dict[str, str]
     #: Seconds between looks.
     every: int
 
@@ -111,6 +112,7 @@ def of(summary: Summary, *, actor: Actor) -> Dashboard:
             {**entry, "at": datetime.fromisoformat(entry["at"])} for entry in listed(facts, "audit")
         ],
         checklist=first_run.steps(facts) if facts["is_first_run"] else [],
+        links=things.LINKS,
         every=2 if facts["active"] or facts["operations"] else 15,
     )
 

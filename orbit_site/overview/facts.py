@@ -1,7 +1,7 @@
 """What the overview reads, shared by all readers of a scope for a second.
 
 The first reader after that second claims the scope's row and reads; the others get what there is.
-So ten open dashboards cost as much as one, and nothing is read while nobody looks.
+So ten open dashboards cost as much as one, and nothing is read while no page is open.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, l
     taken = {
         name: reader()
         for name, reader in readers.items()
-        # What another reader has claimed and not read yet, nobody has.
+        # Another reader has claimed it, but not read it yet.
         if name in mine or stored.get(name) is None
     }
     _store({name: value for name, value in taken.items() if name in mine})

@@ -23,6 +23,8 @@ from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.problems import Problem
 
 _ADMIN = "/admin/"
+#: Pages of other tiles and things.
+LINKS = {"health": f"{_ADMIN}health/", "endpoints": f"{_ADMIN}orbit/endpoints/"}
 _MODES = {"halting": "halting", "quiet": "halted", "draining": "draining"}
 _ORDER = {"bad": 0, "part": 1, "wait": 2}
 
@@ -125,13 +127,13 @@ def _problems(problems: Sequence[Problem], actor: Actor) -> Iterator[Thing]:
     if actor.namespaces is not None:
         return
     for problem in problems:
-        link = problem.link or f"{_ADMIN}health/"
+        link = problem.link or LINKS["health"]
         label = problem.kind.capitalize()
         yield Thing(problem.kind, problem.style, label, "", problem.text.rstrip("."), link)
 
 
 def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
-    link = f"{_ADMIN}orbit/endpoints/"
+    link = LINKS["endpoints"]
     if not endpoints.configured():
         text = ": nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS"
         yield Thing("endpoint", "part", "Endpoints", "No endpoint is configured", text, link)
