@@ -11,6 +11,7 @@ from orbit.admin import (
     profiles,
     records,
     schedules,
+    trigger,
     value_ledger,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "profiles",
     "records",
     "schedules",
+    "trigger",
     "value_ledger",
 ]
