@@ -56,7 +56,7 @@ class CyclePage:
 
     @property
     def is_troubled(self) -> bool:
-        """Whether somebody should look at it."""
+        """Whether it needs a look."""
         return self.cycle.status in _TROUBLED
 
     @property
