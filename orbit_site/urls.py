@@ -50,7 +50,7 @@ urlpatterns = [
     path("cycles/recent", cycles.CycleRecent.as_view()),
     path("cycles/rerun", reruns.CycleBulkRerun.as_view()),
     path("cycles", cycles.CycleList.as_view()),
-    path("cycles/<uuid:cycle_id>", cycles.CycleDetailView.as_view()),
+    path("cycles/<uuid:cycle_id>", cycles.CycleDetailView.as_view(), name="cycle_detail"),
     path("cycles/<uuid:cycle_id>/cancel", cycles.CycleCancel.as_view()),
     path("cycles/<uuid:cycle_id>/rerun", reruns.CycleRerun.as_view()),
     path("profiles", profiles.ProfileList.as_view()),

@@ -1,5 +1,6 @@
 """Template tags and filters of the console."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -90,6 +91,18 @@ def time_of_day(value: datetime) -> str:
 def clock(value: datetime | None) -> str:
     """Show a time of day to the millisecond."""
     return "-" if value is None else f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
+
+
+@register.filter
+def until(value: datetime, now: datetime) -> str:
+    """Show the time from ``now`` until ``value``."""
+    return display.duration((value - now).total_seconds())
+
+
+@register.filter
+def item(values: Mapping[Any, Any], key: Any) -> Any:
+    """Return the value of ``key``; None without one."""
+    return values.get(key)
 
 
 @register.filter
