@@ -18,6 +18,7 @@ from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from governance import audit
@@ -30,8 +31,9 @@ from governance.console.base import actor_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, counts, destination
+from orbit_site.console import counts, destination
 from orbit_site.console.frame import Frame
+from orbit_site.overview import dashboard
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -116,13 +118,18 @@ class OrbitAdminSite(AdminSite):
         context = super().each_context(request)
         if not context["has_permission"]:
             return context
-        actor = actor_of(request)
+        frame = Frame(request)
         return {
             **context,
-            "banners": banner.active(actor),
-            "frame": Frame(request),
+            "banners": frame.banners,
+            "frame": frame,
             "waiting": counts.waiting(request),
         }
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        overview = Frame(request).overview
+        board = dashboard.of(overview, actor=actor_of(request))
+        return pages.draw(request, "admin/index.html", title=overview.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [
