@@ -15,7 +15,7 @@ from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import reading, validity
 from advisory.states import Proposal
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import display
 from governance.console.base import ReadOnlyAdmin, actor_of
 
 _MINE = "mine"
@@ -56,7 +56,7 @@ class StrategyProposalAdmin(ReadOnlyAdmin):
     namespace_path = "namespace"
     list_display = ("title_link", "waits", "changes", "namespace_name", "by", "created_at")
     list_display_links = None
-    list_filter = (StateFilter, filters.NamespaceFilter)
+    list_filter = (StateFilter,)
     search_fields = ("id", "profile_id", "run_profile_id")
     search_help_text = "The id of a proposal, a profile or a run profile"
 

@@ -29,7 +29,6 @@ class AdvisorySignalAdmin(ReadOnlyAdmin):
     )
     list_filter = (
         filters.choice("signal", SignalKind),
-        filters.NamespaceFilter,
         filters.typed("profile_id"),
     )
     search_fields = ("profile_id",)

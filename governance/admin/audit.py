@@ -69,7 +69,6 @@ class AuditTrailEntryAdmin(ReadOnlyAdmin):
         "reason",
     )
     list_filter = (
-        filters.NamespaceFilter,
         *(filters.typed(field) for field in _TYPED),
         filters.moment("from", lambda rows, moment: search.between(rows, moment, None)),
         filters.moment("to", lambda rows, moment: search.between(rows, None, moment)),

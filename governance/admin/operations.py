@@ -22,7 +22,7 @@ from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
-    namespace_path = "scope"
+    namespace_path, narrow_path = "scope", "namespace__name"
     exported = (
         "id",
         "type",
@@ -116,7 +116,7 @@ class OperationRunAdmin(ReasonedAdmin):
 class OperationRunItemAdmin(ReadOnlyAdmin):
     """The outcome of each object of an operation run."""
 
-    namespace_path = "run__scope"
+    namespace_path, narrow_path = "run__scope", "run__namespace__name"
     list_display = ("object_id", "outcome_shown", "detail", "run")
     list_select_related = ("run",)
     list_filter = (filters.choice("outcome", ItemOutcome),)

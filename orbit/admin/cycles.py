@@ -90,7 +90,7 @@ class CycleRunAdmin(RerunAdmin):
         "trigger",
         "triggered_by",
     )
-    list_filter = (filters.NamespaceFilter, filters.choice("status", Cycle))
+    list_filter = (filters.choice("status", Cycle),)
     search_fields = ("id",)
     links = (
         "run_profile_id",

@@ -123,7 +123,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         "attempts",
         "endpoint_now",
     )
-    list_filter = (filters.NamespaceFilter, filters.choice("status", Letter), GroupFilter)
+    list_filter = (filters.choice("status", Letter), GroupFilter)
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)

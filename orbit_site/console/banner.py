@@ -1,6 +1,8 @@
 """The banners on every page: stops, and what is missing or down."""
 
 import socket
+import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,10 +24,12 @@ from orbit.profiles import drift
 from orbit.records import partitions
 from orbit.retention import run as prune
 from orbit.retention import sweep as retention
+from orbit.schedules import listing as schedules
 from telemetry import outbox
 from telemetry.reconcile import run as reconcile
 
 _LISTED = 5
+_SHARED_SECONDS = 1.0
 _MOST_EVENTS = 10_000
 _MODES = {
     Mode.HALTING: "halting: halted, and what is in flight is ending,",
@@ -42,6 +46,8 @@ class Banner:
     text: str
     link: str = ""
     action: str = ""
+    #: Also for users who are confined to namespaces.
+    for_all: bool = False
 
     @property
     def icon(self) -> str:
@@ -49,50 +55,75 @@ class Banner:
         return "halt" if self.action in {"Resume", "End pause"} else self.style
 
 
+class _Shared:
+    """The banners that are the same for all who see the whole workspace.
+
+    Read at most once a second by a process, however many open pages poll.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._expires = 0.0
+        self._banners: list[Banner] = []
+        self.clusters = maintenance.Clusters(False, [], {})
+
+    def read(self) -> list[Banner]:
+        """Return the banners that concern the workspace, without pauses."""
+        with self._lock:
+            if time.monotonic() >= self._expires:
+                self.clusters = maintenance.living_clusters()
+                self._banners = _of_workspace(self.clusters)
+                self._expires = time.monotonic() + _SHARED_SECONDS
+            return self._banners
+
+    def forget(self) -> None:
+        """Read again at the next call."""
+        self._expires = 0.0
+
+
+shared = _Shared()
+
+
 def active(actor: Actor) -> list[Banner]:
     """Return the banners for ``actor``, the most severe first. At most twelve queries."""
-    clusters = maintenance.living_clusters()
-    banners = [*_paused(actor, clusters.paused_hosts), *_stopped(actor)]
+    of_workspace = shared.read()
+    banners = [
+        *_paused(actor, shared.clusters.paused_hosts),
+        *_stopped(actor),
+        *(banner for banner in of_workspace if actor.namespaces is None or banner.for_all),
+    ]
+    return sorted(banners, key=lambda banner: banner.style != "bad")
+
+
+def _of_workspace(clusters: maintenance.Clusters) -> list[Banner]:
+    banners = []
     if not clusters.is_one_at_work:
-        banners.append(
-            Banner(
-                "bad",
-                "No cluster is running: cycles are accepted, but don't start. "
-                "Run `manage.py cluster`.",
-            )
-        )
+        text = "No cluster is running: cycles are accepted, but don't start. "
+        banners.append(Banner("bad", f"{text}Run `manage.py cluster`.", for_all=True))
+    elif late := schedules.late_since(clock.now()):
+        text = f"The scheduler is late: a run has been due since {_moment(late)}."
+        banners.append(Banner("bad", text, reverse("admin:orbit_schedules"), "Schedule"))
+    banners += [Banner("bad", text) for text in _partition_problems()]
+    banners += [
+        Banner("bad", f"{name} is nearly out of numbers: see operations.md.")
+        for name in sequences.nearly_used()
+    ]
     if not endpoints.configured():
-        banners.append(
-            Banner(
-                "part",
-                "No endpoint is configured: nothing can be delivered. "
-                "Set ORBIT_DISPATCH_ENDPOINTS.",
-            )
-        )
-    if actor.namespaces is None and drift.both_changed():
-        banners.append(
-            Banner(
-                "part",
-                "The configuration files and the database were both changed: "
-                "the database is used. See Config drift.",
-            )
-        )
-    if actor.namespaces is None:
-        banners += [Banner("bad", text) for text in _partition_problems()]
-        banners += [
-            Banner("bad", f"{name} is nearly out of numbers: see operations.md.")
-            for name in sequences.nearly_used()
-        ]
-        banners += [
-            Banner("part", text)
-            for text in (*_wrong_clocks(clusters.wrong_clocks), *_waiting_events())
-        ]
-        banners += [*_drifting_projection(), *_late_retention()]
-    down: list[EndpointState] = []
-    if actor.namespaces is None:
-        open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
-        down = list(open_circuits.order_by("opened_at")[: _LISTED + 1])
-    banners += [Banner("part", _down(row)) for row in down[:_LISTED]]
+        text = "No endpoint is configured: nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS."
+        banners.append(Banner("part", text, for_all=True))
+    if drift.both_changed():
+        text = "The configuration files and the database were both changed: the database is used."
+        banners.append(Banner("part", text, reverse("admin:config_drift"), "Drift"))
+    banners += [
+        Banner("part", text) for text in (*_wrong_clocks(clusters.wrong_clocks), *_waiting_events())
+    ]
+    return [*banners, *_drifting_projection(), *_late_retention(), *_endpoints_down()]
+
+
+def _endpoints_down() -> list[Banner]:
+    open_circuits = EndpointState.objects.filter(opened_at__isnull=False)
+    down = list(open_circuits.order_by("opened_at")[: _LISTED + 1])
+    banners = [Banner("part", _down(row)) for row in down[:_LISTED]]
     if len(down) > _LISTED:
         banners.append(Banner("part", "More endpoints are down: see Endpoint states."))
     return banners
@@ -101,28 +132,17 @@ def active(actor: Actor) -> list[Banner]:
 def _paused(actor: Actor, hosts: list[str]) -> list[Banner]:
     banners = []
     if gate.paused_here():
-        banners.append(
-            Banner(
-                "bad",
-                "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: "
-                "no cycle starts or goes on.",
-            )
-        )
+        text = "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: "
+        banners.append(Banner("bad", f"{text}no cycle starts or goes on."))
     if hosts:
-        banners.append(
-            Banner(
-                "bad",
-                f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: "
-                "unset it there and restart them.",
-            )
-        )
+        text = f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts)}: "
+        banners.append(Banner("bad", f"{text}unset it there and restart them."))
     console = pauses.read()
     if console.since is not None:
-        link = (
-            reverse("admin:pause") if actor.may(Scope.OPERATE) and actor.namespaces is None else ""
-        )
+        ends = actor.may(Scope.OPERATE) and actor.namespaces is None
         period = _period(console.since, console.until)
         text = f"Everything is paused {period} by {console.by}: {console.reason}"
+        link = reverse("admin:pause") if ends else ""
         banners.append(Banner("bad", text, link, "End pause" if link else ""))
     return banners
 
@@ -210,8 +230,12 @@ def _waiting_events() -> list[str]:
 
 
 def _period(since: datetime, until: datetime | None) -> str:
-    ends = "" if until is None else f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}"
-    return f"since {timezone.localtime(since):%Y-%m-%d %H:%M:%S %Z}{ends}"
+    ends = "" if until is None else f" until {_moment(until)}"
+    return f"since {_moment(since)}{ends}"
+
+
+def _moment(value: datetime) -> str:
+    return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _down(state: EndpointState) -> str:

@@ -163,7 +163,7 @@ def test_a_proposal_whose_time_is_over_says_that_this_means_no() -> None:
     client = callers.console(create_user("rev", "Reviewer"))
     text = page(client, proposal).content.decode()
     assert "that means no" in text
-    assert "</span> expired</span>" in text
+    assert "</svg> expired</span>" in text
     assert 'name="verdict"' not in text
 
 
