@@ -30,6 +30,7 @@ COPY governance governance
 COPY templates templates
 COPY config config
 COPY demo demo
+COPY docs/api.md docs/
 RUN /opt/orbit/bin/python -m compileall -q /app
 # Inside a container 127.0.0.1 is the container itself; `docker run -p` decides who reaches the port.
 ENV PATH=/opt/orbit/bin:/usr/local/bin:/usr/bin:/bin \

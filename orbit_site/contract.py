@@ -1,10 +1,11 @@
-"""The API's document: ``/api/schema`` for programs, ``/api/docs`` as a page.
+"""The API's document: ``/api/schema`` for programs, ``/api/docs`` for readers.
 
-Both are public, as the source is.
+All of it is public, as the source is.
 """
 
 import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -125,16 +126,37 @@ class ApiDocument(Resource):
         return Response(document())
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    """Show the document as a page."""
-    if request.method not in {"GET", "HEAD"}:
+def _only_read(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    @functools.wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
         return problem.not_allowed(request.method, "GET, HEAD")
-    # Without scripts: Swagger UI is ten times the size and isn't accessible.
+
+    return answer
+
+
+@_only_read
+def page(request: HttpRequest) -> HttpResponse:
+    """Show the document in Swagger UI."""
+    return render(request, "api/docs.html", {"info": document()["info"]})
+
+
+@_only_read
+def plain(request: HttpRequest) -> HttpResponse:
+    """Show the document as a page without scripts."""
     return render(
         request,
-        "api/docs.html",
+        "api/plain.html",
         {"info": document()["info"], "groups": _groups(), "records": _records()},
     )
+
+
+@_only_read
+def guide(request: HttpRequest) -> HttpResponse:
+    """Return docs/api.md as text."""
+    text = (settings.BASE_DIR / "docs" / "api.md").read_bytes()
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 @functools.cache

@@ -48,13 +48,23 @@ FORMS = {
     "orbit_cyclerun_compare": Form(Scope.READ),
     "orbit_deadletterdispatch_requeue_matching": Form(Scope.OPERATE, Scope.OPERATE),
     "orbit_deadletterdispatch_dismiss_matching": Form(Scope.OPERATE, Scope.OPERATE),
+    "orbit_deadletterdispatch_seen": Form(Scope.OPERATE, Scope.OPERATE),
     "orbit_profile_revision": Form(Scope.READ, Scope.CONFIGURE),
     "orbit_runprofile_revision": Form(Scope.READ, Scope.CONFIGURE),
 }
 OURS = {"advisory", "governance", "orbit", "orbit_site", "telemetry"}
 _WORKSPACE_ONLY = "workspace only"
 #: Requests outside of resources, pages and tables, with the columns that get an answer.
-OPEN = {"GET /health": COLUMNS, "GET /ready": COLUMNS, "GET /api/docs": COLUMNS}
+OPEN = dict.fromkeys(
+    (
+        "GET /health",
+        "GET /ready",
+        "GET /api/docs",
+        "GET /api/docs/plain",
+        "GET /api/docs/guide",
+    ),
+    COLUMNS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ urlpatterns = [
     path("metrics", metrics.Metrics.as_view()),
     path("api/schema", contract.ApiDocument.as_view(), name="api-schema"),
     path("api/docs", contract.page),
+    path("api/docs/plain", contract.plain, name="api-plain"),
+    path("api/docs/guide", contract.guide, name="api-guide"),
     path("cycles/trigger", trigger.CycleTrigger.as_view()),
     path("cycles/recent", cycles.CycleRecent.as_view()),
     path("cycles/rerun", reruns.CycleBulkRerun.as_view()),

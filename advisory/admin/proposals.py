@@ -3,130 +3,109 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import Prefetch, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from advisory.admin import proposal_page, propose_page, words
+from advisory.admin import proposal_page, propose_page
 from advisory.models import ProposalDecision, StrategyProposal
-from advisory.proposals import reading, validity
+from advisory.proposals import inbox, risk, validity, words
 from advisory.states import Proposal
 from governance.access.roles import Scope
+<<<<<<< HEAD
 from governance.console import display
 from governance.console.base import ReadOnlyAdmin, actor_of
 
 _MINE = "mine"
 _ALL = "all"
+=======
+from governance.console import display, filters
+from governance.console.base import PageAdmin, actor_of
+>>>>>>> trunk
 
 
-class StateFilter(SimpleListFilter):
-    """By state. The list begins with those that wait."""
+class StateFilter(filters.TypedFilter):
+    """By a tab of the inbox, or by state."""
 
     title, parameter_name = "state", "state"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-    ) -> list[tuple[str, str]]:
-        self._actor = actor_of(request)
-        ended = [state for state in Proposal if state != Proposal.PENDING]
-        mine = [(_MINE, "waiting for you")] if self._actor.may(Scope.REVIEW) else []
-        return [*mine, *((str(state), str(state)) for state in ended), (_ALL, "all")]
-
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == _ALL:
-            return queryset
-        if self.value() == _MINE:
-            return queryset.filter(validity.OPEN, reading.undecided_by(self._actor))
-        states = {str(state): state for state in Proposal}
-        state = states.get(self.value() or "", Proposal.PENDING)
-        return queryset.filter(validity.shown(state))
-
-    def choices(self, changelist: Any) -> Any:
-        first, *others = super().choices(changelist)
-        return [{**first, "display": "waiting"}, *others]
+        return queryset.filter(inbox.condition(self.value() or "", actor_of(request)))
 
 
 @admin.register(StrategyProposal)
-class StrategyProposalAdmin(ReadOnlyAdmin):
+class StrategyProposalAdmin(PageAdmin):
     """Proposals to approve or reject, one by one: a reviewer has to see each."""
 
     namespace_path = "namespace"
+<<<<<<< HEAD
     list_display = ("title_link", "waits", "changes", "namespace_name", "by", "created_at")
     list_display_links = None
     list_filter = (StateFilter,)
+=======
+    list_title = "Approvals"
+    list_display = (
+        "title",
+        "waits",
+        "risk_marks",
+        "changes",
+        "namespace_name",
+        "by",
+        "age",
+        "expires",
+    )
+    list_display_links = ("title",)
+    list_filter = (StateFilter, filters.NamespaceFilter)
+>>>>>>> trunk
     search_fields = ("id", "profile_id", "run_profile_id")
     search_help_text = "The id of a proposal, a profile or a run profile"
+    change_list_template = "admin/advisory/inbox.html"
+    own_pages = {
+        "propose/<str:noun>/<int:pk>/": "propose_view",
+        "<path:object_id>/confirm/": "confirm_view",
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return validity.with_state(super().get_queryset(request)).order_by("-created_at", "-id")
+        return validity.with_state(super().get_queryset(request)).select_related("signal")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
         # Only of the rows that are shown, and without what no list shows.
         decisions = ProposalDecision.objects.only("proposal_id", "verdict")
-        changes.result_list = changes.result_list.defer(
-            "patch", "rationale", "evidence", "forecast"
-        ).prefetch_related(Prefetch("decisions", queryset=decisions))
+        changes.result_list = (
+            changes.result_list.select_related(None)
+            .defer("rationale", "evidence", "forecast")
+            .prefetch_related(Prefetch("decisions", queryset=decisions))
+        )
         return changes
 
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            path(
-                "propose/<str:noun>/<int:pk>/",
-                self.admin_site.admin_view(propose_page.page),
-                name="advisory_strategyproposal_propose",
-            ),
-            path(
-                "<path:object_id>/confirm/",
-                self.admin_site.admin_view(self.confirm_view),
-                name="advisory_strategyproposal_confirm",
-            ),
-            *super().get_urls(),
-        ]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Approvals", **(extra_context or {})})
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {"tabs": inbox.tabs(request.GET.get("state", ""), actor_of(request))}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return actor_of(request).may(Scope.REVIEW)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return proposal_page.page(request, self._get_or_404(request, object_id))
+    def page(self, request: HttpRequest, row: StrategyProposal) -> HttpResponse:
+        return proposal_page.page(request, row)
 
     def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """End the probation of a proposal."""
-        return proposal_page.confirm(request, self._get_or_404(request, object_id))
+        return proposal_page.confirm(request, self.get_or_404(request, object_id))
 
-    def _get_or_404(self, request: HttpRequest, object_id: str) -> StrategyProposal:
-        proposal: StrategyProposal | None = (
-            self.get_object(request, object_id) if self.has_view_permission(request) else None
-        )
-        if proposal is None:
-            raise Http404
-        return proposal
-
-    @admin.display(description="proposal")
-    def title_link(self, proposal: StrategyProposal) -> SafeString:
-        address = reverse("admin:advisory_strategyproposal_change", args=[proposal.pk])
-        return format_html('<a href="{}">{}</a>', address, proposal.title)
+    def propose_view(self, request: HttpRequest, noun: str, pk: int) -> HttpResponse:
+        """Ask what to propose for a document."""
+        return propose_page.page(request, noun, pk)
 
     @admin.display(description="state")
-    def waits(self, proposal: Any) -> SafeString:
+    def waits(self, proposal: Any) -> str:
         if proposal.shown_state != Proposal.PENDING:
             return display.badge(proposal.shown_state)
-        parts = [words.approvals(proposal, list(proposal.decisions.all())), words.expiry(proposal)]
-        return format_html("{}", ", ".join(part for part in parts if part))
+        return words.approvals(proposal, list(proposal.decisions.all()))
+
+    @admin.display(description="risk")
+    def risk_marks(self, proposal: StrategyProposal) -> str:
+        marks = risk.marks(proposal.patch)
+        return display.mark("part", " and ".join(marks)) if marks else SafeString("-")
 
     @admin.display(description="changes")
     def changes(self, proposal: StrategyProposal) -> str:
@@ -139,3 +118,11 @@ class StrategyProposalAdmin(ReadOnlyAdmin):
     @admin.display(description="by")
     def by(self, proposal: StrategyProposal) -> str:
         return words.author(proposal)
+
+    @admin.display(description="age")
+    def age(self, proposal: StrategyProposal) -> str:
+        return words.age(proposal)
+
+    @admin.display(description="expiry")
+    def expires(self, proposal: Any) -> str:
+        return (words.expiry(proposal) if proposal.shown_state == Proposal.PENDING else "") or "-"

@@ -1,6 +1,7 @@
 """The page of one signal, and the button that computes new ones."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -8,35 +9,17 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from advisory.admin import evidence
 from advisory.autonomy import computing
 from advisory.models import AdvisorySignal
 from advisory.proposals import reading
-from advisory.signals import compute
-from advisory.states import SignalKind
-from advisory.statistics import rounding
+from advisory.signals import compute, in_words
 from governance.access.actors import Actor
-from governance.console import pages
+from governance.console import pages, plots
 from governance.console.base import actor_of
 from orbit.errors import ProfileUnknown
-from orbit.models import CycleRun
 
 _LIST = "admin:advisory_advisorysignal_changelist"
 _LISTED = 10
-_CYCLES = {
-    "not_succeeded": "Cycles that didn't succeed",
-    "slowest": "The slowest successful cycles",
-}
-MEANINGS = {
-    SignalKind.LOW: "If nothing had become worse, numbers like these would come up with a "
-    "probability of at most {doubt}.",
-    SignalKind.ELEVATED: "If nothing had become better, numbers like these would come up with a "
-    "probability of at most {doubt}.",
-    SignalKind.STABLE: "If something had changed enough to count, numbers like these would come "
-    "up with a probability of at most {doubt}.",
-    SignalKind.INSUFFICIENT: "Too few cycles ended to say anything about the "
-    "profile: this is not a bad sign.",
-}
 
 
 def page(request: HttpRequest, signal: AdvisorySignal) -> HttpResponse:
@@ -51,26 +34,21 @@ def page(request: HttpRequest, signal: AdvisorySignal) -> HttpResponse:
         signal=signal,
         proposals=list(proposals.only("id", "title", "state")[:_LISTED]),
         may_compute=may_compute(actor),
-        **shown(signal, actor),
+        **parts(signal, actor),
     )
 
 
-def shown(signal: AdvisorySignal, actor: Actor) -> dict[str, Any]:
-    """Return what a page shows of a signal."""
+def parts(signal: AdvisorySignal, actor: Actor) -> dict[str, Any]:
+    """Return what the pages of a signal and of its proposals show of it."""
+    series = in_words.series(signal, actor=actor)
+    points = [plots.Point(point.label, point.rate, point.low, point.high) for point in series]
     return {
-        "plot": evidence.plot(signal.evidence),
-        "evidence_rows": evidence.rows(signal.evidence),
-        "example_cycles": _cycles(signal.evidence, actor),
-        "confidence": confidence(signal),
-        "meaning": MEANINGS[SignalKind(signal.signal)].format(doubt=_doubt(signal.confidence)),
+        "plot": plots.line(points, title="Success rate", unit=" %", top=100) if points else "",
+        "evidence_rows": in_words.rows(signal.evidence),
+        "example_cycles": in_words.cycles(signal.evidence, actor=actor),
+        "confidence": in_words.confidence(signal),
+        "meaning": in_words.meaning(signal),
     }
-
-
-def confidence(signal: AdvisorySignal) -> str:
-    """Return the confidence, never rounded up; "-" if there is none."""
-    if signal.signal == SignalKind.INSUFFICIENT:
-        return "-"
-    return rounding.down(signal.confidence, 4)
 
 
 def may_compute(actor: Actor) -> bool:
@@ -91,34 +69,12 @@ def compute_signals(request: HttpRequest) -> HttpResponse:
         )
     except ProfileUnknown as unknown:
         raise Http404 from unknown
-    messages.success(request, _told(computed.computation.signals))
+    messages.success(request, _sentence(computed.computation.signals))
     return HttpResponseRedirect(reverse(_LIST))
 
 
-def _told(signals: Any) -> str:
-    counts: dict[str, int] = {}
-    for signal in signals:
-        counts[signal.signal] = counts.get(signal.signal, 0) + 1
+def _sentence(signals: Sequence[AdvisorySignal]) -> str:
+    counts = Counter(signal.signal for signal in signals)
     each = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(counts.items()))
     number = len(signals)
     return f"{number} signal{'' if number == 1 else 's'} computed{': ' if each else ''}{each}."
-
-
-def _cycles(numbers: Mapping[str, Any], actor: Actor) -> list[tuple[str, list[CycleRun]]]:
-    """Return the cycles that the evidence names, and that are still there."""
-    named = numbers.get("cycles", {})
-    ids = [cycle_id for kind in _CYCLES for cycle_id in named.get(kind, [])]
-    if not ids:
-        return []
-    rows = CycleRun.objects.filter(actor.filter(), pk__in=ids)
-    cycles = {str(row.pk): row for row in rows.only("id", "status", "finished_at")}
-    listed = [
-        (words, [cycles[cycle_id] for cycle_id in named.get(kind, []) if cycle_id in cycles])
-        for kind, words in _CYCLES.items()
-    ]
-    return [(words, cycles_of_kind) for words, cycles_of_kind in listed if cycles_of_kind]
-
-
-def _doubt(confidence: float) -> str:
-    doubt = 1 - confidence
-    return "0.01 %" if doubt < 0.0001 else f"{100 * doubt:.2g} %"

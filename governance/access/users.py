@@ -20,6 +20,7 @@ from governance.kernel.errors import Kind, OrbitError
 from governance.models import Namespace, NamespaceGrant, WorkspaceGrant
 
 _UNIQUE_NAME = "auth_user_username_key"  # Django's own constraint
+_MOST_GRANTS = 1_000
 
 
 class UserExists(OrbitError):
@@ -71,6 +72,16 @@ class UserAccess:
 def by_name(*, limit: int) -> list[UserAccess]:
     """Return the first users by name; three queries."""
     return _read(User.objects.order_by("username")[:limit])
+
+
+def with_access(namespaces: Collection[str]) -> dict[str, list[str]]:
+    """Return the active users who are confined to each of ``namespaces``, by name."""
+    grants = NamespaceGrant.objects.filter(namespace__name__in=namespaces, user__is_active=True)
+    pairs = grants.order_by("user__username").values_list("namespace__name", "user__username")
+    names: dict[str, list[str]] = {}
+    for namespace, user in pairs[:_MOST_GRANTS]:
+        names.setdefault(namespace, []).append(user)
+    return names
 
 
 def find(name: str) -> UserAccess:

@@ -1,5 +1,5 @@
 """The console's pages of governance."""
 
-from governance.admin import access, access_page, audit, namespaces, operations, records, tokens
+from governance.admin import access, access_page, audit, operations, records, tokens
 
-__all__ = ["access", "access_page", "audit", "namespaces", "operations", "records", "tokens"]
+__all__ = ["access", "access_page", "audit", "operations", "records", "tokens"]

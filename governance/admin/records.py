@@ -1,10 +1,20 @@
-"""Tables to look at: audit head, stored responses, request counts."""
+"""Tables to look at: audit head, stored responses, request counts, stops."""
+
+from typing import Any
 
 from django.contrib import admin
 
 from governance.access.roles import Scope
+from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin
-from governance.models import AuditHead, IdempotentRequest, RequestCount
+from governance.models import (
+    AuditHead,
+    GovernanceSetting,
+    IdempotentRequest,
+    RequestCount,
+    Stop,
+)
+from governance.states import Mode, Stopped
 
 
 @admin.register(AuditHead)
@@ -32,3 +42,39 @@ class RequestCountAdmin(ReadOnlyAdmin):
     list_display = ("caller", "minute", "requests")
     search_fields = ("caller",)
     ordering = ("caller",)
+
+
+@admin.register(GovernanceSetting)
+class GovernanceSettingAdmin(ReadOnlyAdmin):
+    """The stop in force in each namespace."""
+
+    namespace_path = "namespace__name"
+    list_display = ("namespace", "mode_shown", "reason", "changed_by", "since", "until")
+    list_select_related = ("namespace",)
+    list_filter = (filters.choice("mode", Mode),)
+    ordering = ("namespace__name",)
+
+    @admin.display(description="mode")
+    def mode_shown(self, obj: Any) -> str:
+        return display.badge(obj.mode)
+
+
+@admin.register(Stop)
+class StopAdmin(ReadOnlyAdmin):
+    """Halts, drains and pauses, active and past."""
+
+    namespace_path = "namespace__name"
+    list_display = (
+        "id",
+        "kind",
+        "namespace",
+        "reason",
+        "started_by",
+        "since",
+        "until",
+        "quiet_at",
+        "ended_at",
+        "ended_by",
+    )
+    list_select_related = ("namespace",)
+    list_filter = (filters.choice("kind", Stopped),)

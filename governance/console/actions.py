@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from governance.access.roles import Scope
 from governance.console.base import ReadOnlyAdmin, actor_of
@@ -29,6 +30,20 @@ class ReasonForm(forms.Form):
         max_length=reasons.MAX_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "class": "reason"}),
     )
+
+
+class UntilForm(ReasonForm):
+    """Asks for a reason and an optional end."""
+
+    until = forms.DateTimeField(
+        label="Until (optional)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["until"].label = f"Until ({timezone.get_current_timezone_name()}, optional)"
 
 
 def _always(obj: Any) -> bool:

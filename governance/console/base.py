@@ -13,7 +13,8 @@ from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BinaryField, JSONField, Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 
@@ -105,6 +106,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     #: Lookups that addresses may use beside the filters.
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
+    #: The heading of the list; without one Django's "Select ... to view".
+    list_title: ClassVar[str] = ""
+    #: Further pages: their route below the list's -> the method that shows them. The name for
+    #: ``reverse`` ends with the route's last word.
+    own_pages: ClassVar[dict[str, str]] = {}
     #: Columns of the list's download as CSV; without any there is none.
     exported: ClassVar[tuple[str, ...]] = ()
 
@@ -128,8 +134,31 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
         if self.exported and request.GET.get(export.PARAMETER) == "csv":
             return cast(HttpResponse, export.respond(self, request))
-        response: HttpResponse = super().changelist_view(request, extra_context)
+        title = {"title": self.list_title} if self.list_title else {}
+        response: HttpResponse = super().changelist_view(
+            request, {**title, **self.list_context(request), **(extra_context or {})}
+        )
         return response
+
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what the list's template shows beside the list."""
+        return {}
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        pages = []
+        for route, method in self.own_pages.items():
+            word = [part for part in route.split("/") if part and not part.startswith("<")][-1]
+            view = self.admin_site.admin_view(getattr(self, method))
+            pages.append(path(route, view, name=f"{name}_{word}"))
+        return [*pages, *super().get_urls()]
+
+    def get_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        """Return an object that the user sees. Raises Http404."""
+        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        if row is None:
+            raise Http404
+        return row
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
@@ -219,6 +248,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return condition
 
 
+<<<<<<< HEAD
 class NamespaceFilter(admin.SimpleListFilter):
     """By the namespace in the address; the header's switcher sets it."""
 
@@ -252,6 +282,23 @@ def _loaded(obj: Any, lookup: str) -> str:
             return ""
         obj = getattr(obj, relation)
     return str(getattr(obj, name, None) or "") if name in obj.__dict__ else ""
+=======
+class PageAdmin(ReadOnlyAdmin):
+    """A table whose objects have pages of their own, by ``page``."""
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return self.page(request, self.get_or_404(request, object_id))
+
+    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
+        """Show ``row``, which the user sees."""
+        raise NotImplementedError
+>>>>>>> trunk
 
 
 def _json_column(name: str) -> Callable[[Model], SafeString]:

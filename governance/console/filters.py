@@ -35,7 +35,7 @@ def choice(
     return Choice
 
 
-class _Typed(SimpleListFilter):
+class TypedFilter(SimpleListFilter):
     """A value typed into a form of the list's template, not into the sidebar."""
 
     template = "console/_nothing.html"
@@ -53,15 +53,16 @@ class _Typed(SimpleListFilter):
         return iter(())
 
 
-def typed(field: str) -> type[SimpleListFilter]:
-    """Return a filter on the whole value of ``field``."""
+def typed(field: str, *, parameter: str | None = None, every: str = "") -> type[SimpleListFilter]:
+    """Return a filter on the whole value of ``field``; ``every`` filters nothing."""
 
-    class Typed(_Typed):
+    class Typed(TypedFilter):
         title = field.replace("_", " ")
-        parameter_name = field
+        parameter_name = parameter or field
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset.filter(**{field: self.value()}) if self.value() else queryset
+            value = self.value()
+            return queryset if not value or value == every else queryset.filter(**{field: value})
 
     return Typed
 
@@ -71,7 +72,7 @@ def moment(
 ) -> type[SimpleListFilter]:
     """Return a filter by a time; without a zone it is UTC."""
 
-    class Moment(_Typed):
+    class Moment(TypedFilter):
         title = parameter
         parameter_name = parameter
 

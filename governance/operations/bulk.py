@@ -137,8 +137,11 @@ class BulkAction(Generic[F]):
         rate: int | None = None,
         choices: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        namespace: str | None = None,
     ) -> StartedRun:
         """Start the run, or return the active one of the same selection and ``choices``.
+
+        ``namespace``: that of all ids, so that its users see the run.
 
         Raises NotAllowed, LedgerBusy and NamespaceUnknown.
         """
@@ -149,7 +152,7 @@ class BulkAction(Generic[F]):
             inputs: dict[str, Any] = {"filter": selection.to_json()}
             summary = inputs
         else:
-            scope = scope_of(actor, None)
+            scope = scope_of(actor, namespace)
             inputs = {"ids": [str(object_id) for object_id in ids or ()]}
             summary = {"ids": len(ids or ())}
         run_context = {

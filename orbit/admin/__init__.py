@@ -6,11 +6,11 @@ from orbit.admin import (
     dead_letters,
     dispatch,
     drift,
-    pause,
     pipeline,
     profiles,
     records,
     schedules,
+    stops,
     value_ledger,
 )
 
@@ -20,10 +20,10 @@ __all__ = [
     "dead_letters",
     "dispatch",
     "drift",
-    "pause",
     "pipeline",
     "profiles",
     "records",
     "schedules",
+    "stops",
     "value_ledger",
 ]

@@ -1,50 +1,39 @@
-"""Dead letters: Requeue and Dismiss for one, some or all that match."""
+"""Dead letters: groups by cause, their letters, and Requeue and Dismiss for one or many."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.options import IS_FACETS_VAR
-from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, ORDER_VAR, PAGE_VAR, SEARCH_VAR
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import display, export, filters, pages, plots
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
-from orbit.dispatch import bulk, dead_letters
-from orbit.dispatch.bulk import LetterFilter
-from orbit.dispatch.dead_letters import ErrorGroup
+from orbit.dispatch import bulk, bulk_preview, dead_letters, error_groups, letter_choice
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
+from orbit.dispatch.error_groups import GroupFilter
+from orbit.dispatch.letter_choice import ChoiceInvalid, LetterChoice
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
-_MAX_GROUPS = 20
-_MAX_LABEL = 60
-#: Parameters of the list's address that narrow a bulk run too, and the filter's name for each.
-_FILTERS = {
-    "namespace": "namespace",
-    "group": "group",
-    "endpoint_key__exact": "endpoint_key",
-    "cycle__id__exact": "cycle_run_id",
-}
-#: Parameters that don't change which letters the list shows.
-_ORDERING = {ORDER_VAR, PAGE_VAR, ALL_VAR, ERROR_FLAG, IS_FACETS_VAR}
-#: Parameters with a value that means the open letters.
-_NEUTRAL = {SEARCH_VAR: [""], "status": [str(Letter.OPEN)]}
+#: With one of these the list shows letters, else groups.
+_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, PAGE_VAR, ERROR_FLAG, export.PARAMETER}
+_TABS = {Letter.OPEN: "Open", Letter.DISMISSED: "Dismissed", letter_choice.ALL: "All"}.items()
+#: Above this number a run has to be confirmed by typing it.
+_CONFIRMED = 100
 _ENDPOINT_NOW = {
     EndpointDrift.SAME: "unchanged",
-    EndpointDrift.CHANGED: "changed since then: requeue with the endpoint as it is now",
+    EndpointDrift.CHANGED: "changed since then",
     EndpointDrift.GONE: "no longer configured",
 }
 
@@ -66,7 +55,29 @@ class RequeueForm(ReasonForm):
     )
 
 
-class BulkRequeueForm(RequeueForm):
+class BulkForm(ReasonForm):
+    """The reason, and the number of letters typed if they are many."""
+
+    number = forms.IntegerField()
+
+    def __init__(self, *args: Any, count: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._count = count
+        self.fields["number"].label = f"Number of letters: type {count}"
+        if count <= _CONFIRMED:
+            del self.fields["number"]
+
+    def clean_number(self) -> int:
+        if self.cleaned_data["number"] != self._count:
+            raise forms.ValidationError(f"Type {self._count} to confirm that many letters.")
+        return self._count
+
+    def choices(self) -> dict[str, Any]:
+        """Return what the run takes."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "number"}
+
+
+class BulkRequeueForm(RequeueForm, BulkForm):
     """A requeue of many, at a rate."""
 
     rate = forms.IntegerField(
@@ -74,18 +85,18 @@ class BulkRequeueForm(RequeueForm):
     )
 
 
-class GroupFilter(SimpleListFilter):
-    """Filter by group. Offers only the largest."""
+@dataclass(frozen=True)
+class _Bulk:
+    label: str
+    form: type[BulkForm]
+    start: Callable[..., StartedRun]
+    rate: int
 
-    title, parameter_name = "group", "group"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        groups = _largest_groups(request)
-        # Django drops a filter without choices, and would then ignore the group in the address.
-        return [(group.group, _label(group)[:_MAX_LABEL]) for group in groups] or [("", "none")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset if self.value() is None else queryset.filter(error_group=self.value())
+_BULK = {
+    "requeue": _Bulk("Requeue", BulkRequeueForm, bulk.requeue, bulk.RATE),
+    "dismiss": _Bulk("Dismiss", BulkForm, bulk.dismiss, bulk.MAX_RATE),
+}
 
 
 @admin.register(DeadLetterDispatch)
@@ -93,6 +104,16 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that failed for good. Only a user sends one again."""
 
     namespace_path = "namespace"
+    list_display = (
+        "id",
+        "status_badge",
+        "endpoint_key",
+        "last_error",
+        "created_at",
+        "namespace",
+        "attempts",
+        "endpoint_now",
+    )
     exported = (
         "id",
         "status",
@@ -108,22 +129,20 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         "first_failed_at",
         "last_failed_at",
         "created_at",
+        "requeued_job",
         "resolved_by",
         "resolved_at",
         "resolved_reason",
     )
-    list_display = (
-        "id",
-        "status_badge",
-        "endpoint_key",
-        "last_error",
-        "created_at",
-        "namespace",
-        "reason",
-        "attempts",
-        "endpoint_now",
+    list_filter = (
+        filters.NamespaceFilter,
+        filters.choice("status", Letter),
+        filters.typed("error_group", parameter="group", every=letter_choice.ALL),
     )
+<<<<<<< HEAD
     list_filter = (filters.choice("status", Letter), GroupFilter)
+=======
+>>>>>>> trunk
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
@@ -135,29 +154,42 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         return rows.defer("job__snapshot__sealed")
 
     def get_urls(self) -> list[URLPattern]:
-        pages = {
-            "requeue": (BulkRequeueForm, bulk.requeue),
-            "dismiss": (ReasonForm, bulk.dismiss),
-        }
+        views: dict[str, Any] = {f"{name}-matching": partial(_bulk_page, name) for name in _BULK}
+        views["seen"] = _mark_seen
         return [
             path(
-                f"{name}-matching/",
-                self.admin_site.admin_view(self._bulk_view(name.capitalize(), form, start)),
-                name=f"orbit_deadletterdispatch_{name}_matching",
+                f"{address}/",
+                self.admin_site.admin_view(view),
+                name=f"orbit_deadletterdispatch_{address.replace('-', '_')}",
             )
-            for name, (form, start) in pages.items()
+            for address, view in views.items()
         ] + super().get_urls()
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        may_operate = actor_of(request).may(Scope.OPERATE)
+        return {
+            name: (partial(_choose, name), name, action.label)
+            for name, action in _BULK.items()
+            if may_operate
+        }
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        may_operate = actor_of(request).may(Scope.OPERATE)
-        conditions = _conditions(request.GET)
-        groups = [] if "group" in request.GET else _largest_groups(request)
+        actor, action = actor_of(request), request.POST.get("action")
+        if action in _BULK and request.POST.get("select_across") == "1":
+            # Django asks for a selected row too, which a browser without scripts doesn't send.
+            return _bulk_page(action, request)
+        if not _OF_LETTERS.intersection(request.GET) and self.has_view_permission(request):
+            return _groups_page(request)
+        group = request.GET.get("group", "")
         context = {
-            "groups": [{"label": _label(group), "row": group} for group in groups],
-            "may_operate": may_operate,
-            "matching": None if conditions is None or not may_operate else urlencode(conditions),
+            "title": "Dead letters",
+            "group": error_groups.find(group, actor=actor) if group else None,
+            "may_operate": actor.may(Scope.OPERATE),
+            "matching": None
+            if not letter_choice.is_readable(dict(request.GET.lists()))
+            else request.GET.urlencode(),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
@@ -205,38 +237,98 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         dead_letters.dismiss(letter.pk, actor=actor_of(request), reason=reason)
         return f"Dead letter {letter.pk} dismissed."
 
-    def _bulk_view(
-        self, label: str, form_class: type[ReasonForm], start: Callable[..., StartedRun]
-    ) -> Callable[[HttpRequest], HttpResponse]:
 
-        def view(request: HttpRequest) -> HttpResponse:
-            actor = actor_of(request)
-            if not actor.may(Scope.OPERATE):
-                raise PermissionDenied
-            conditions = _conditions(request.GET)
-            if conditions is None:
-                # The run would take other letters than the list shows.
-                raise BadRequest("a run can't be narrowed by all parameters of this address")
-            form = form_class(request.POST if request.method == "POST" else None)
-            if form.is_valid():
-                try:
-                    started = start(_to_filter(conditions), actor=actor, **form.cleaned_data)
-                except OrbitError as error:
-                    messages.error(request, error.detail)
-                else:
-                    return _show_run(request, started)
-            context = {
-                **self.admin_site.each_context(request),
-                "title": f"{label} all that match",
-                "opts": self.opts,
-                "form": form,
-                "label": label,
-                "conditions": {_FILTERS[name]: value for name, value in conditions.items()},
-                "back": urlencode(conditions),
-            }
-            return TemplateResponse(request, "console/matching.html", context)
+def _groups_page(request: HttpRequest) -> HttpResponse:
+    actor, query = actor_of(request), request.GET
+    status = query.get("status") or Letter.OPEN
+    filters_ = GroupFilter(
+        None if status == letter_choice.ALL else status,
+        query.get("namespace") or None,
+        query.get("endpoint_key__exact") or None,
+    )
+    groups = error_groups.read(actor, filters_)
+    return pages.draw(
+        request,
+        "console/letter_groups.html",
+        title=str(groups),
+        groups=groups,
+        rows=[
+            (*row, plots.spark(row[0].trend, title="Letters in the last 16 hours"))
+            for row in groups.rows()
+        ],
+        shows=status,
+        tabs=_TABS,
+        endpoint=filters_.endpoint_key,
+        query=query.urlencode(),
+        may_operate=actor.may(Scope.OPERATE),
+    )
 
-        return view
+
+def _mark_seen(request: HttpRequest) -> HttpResponse:
+    if not actor_of(request).may(Scope.OPERATE):
+        raise PermissionDenied
+    groups = error_groups.mark_seen(request.POST.getlist("group"), actor=actor_of(request))
+    if groups:
+        messages.success(request, f"You look after {', '.join(map(str, groups))}.")
+    else:
+        messages.error(request, "Nothing was marked. Select open groups first.")
+    return _to_list(request)
+
+
+def _to_list(request: HttpRequest) -> HttpResponse:
+    address = reverse("admin:orbit_deadletterdispatch_changelist")
+    return HttpResponseRedirect(f"{address}?{request.GET.urlencode()}")
+
+
+def _choose(
+    name: str, model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]
+) -> HttpResponse:
+    """Preview a run over the selected rows."""
+    ids = queryset.values_list("pk", flat=True)[: bulk.MAX_IDS]
+    return _preview_page(request, name, LetterChoice(ids=tuple(ids)))
+
+
+def _bulk_page(name: str, request: HttpRequest) -> HttpResponse:
+    if not actor_of(request).may(Scope.OPERATE):
+        raise PermissionDenied
+    try:
+        choice = letter_choice.read(dict(request.GET.lists()), dict(request.POST.lists()))
+        return _preview_page(request, name, choice)
+    except ChoiceInvalid as error:
+        raise BadRequest(error.detail) from None
+    except OrbitError as error:
+        messages.error(request, error.detail)
+        return _to_list(request)
+
+
+def _preview_page(request: HttpRequest, name: str, choice: LetterChoice) -> HttpResponse:
+    action, actor = _BULK[name], actor_of(request)
+    preview = bulk_preview.read(choice, actor=actor)
+    frozen = request.POST.get("frozen")
+    form = action.form(None if frozen is None else request.POST, count=preview.open)
+    if frozen is not None and form.is_valid():
+        try:
+            preview.ensure_unchanged(frozen)
+            started = action.start(
+                preview.ids, actor=actor, namespace=preview.namespace, **form.choices()
+            )
+        except OrbitError as error:
+            form.add_error(None, error.detail)
+        else:
+            return _show_run(request, started)
+    return pages.draw(
+        request,
+        "console/matching.html",
+        title=f"{action.label} {preview}",
+        name=name,
+        label=action.label,
+        form=form,
+        preview=preview,
+        choice=choice,
+        rate=action.rate,
+        seconds=preview.open / action.rate,
+        query=request.GET.urlencode(),
+    )
 
 
 def _show_run(request: HttpRequest, started: StartedRun) -> HttpResponse:
@@ -248,40 +340,3 @@ def _show_run(request: HttpRequest, started: StartedRun) -> HttpResponse:
     return HttpResponseRedirect(
         reverse("admin:governance_operationrun_change", args=[started.run_id])
     )
-
-
-def _largest_groups(request: HttpRequest) -> list[ErrorGroup]:
-    # Once a request: the filter and the page both ask.
-    groups: list[ErrorGroup] | None = getattr(request, "dead_letter_groups", None)
-    if groups is None:
-        groups = dead_letters.error_groups(actor_of(request), limit=_MAX_GROUPS)
-        request.dead_letter_groups = groups  # type: ignore[attr-defined] # a cache of our own
-    return groups
-
-
-def _label(group: ErrorGroup) -> str:
-    return f"{group.endpoint_key}: {group.reason.replace('_', ' ')}, {group.error}"
-
-
-def _conditions(query: QueryDict) -> dict[str, str] | None:
-    """Return the parameters that narrow a run, None if others narrow the list."""
-    narrowing = {
-        name: values
-        for name, values in query.lists()
-        if name not in _ORDERING and values != _NEUTRAL.get(name)
-    }
-    if all(
-        name in _FILTERS and len(values) == 1 and values[0] for name, values in narrowing.items()
-    ):
-        return {name: str(narrowing[name][0]) for name in _FILTERS if name in narrowing}
-    return None
-
-
-def _to_filter(conditions: Mapping[str, str]) -> LetterFilter:
-    values: dict[str, Any] = {_FILTERS[name]: value for name, value in conditions.items()}
-    if "cycle_run_id" in values:
-        try:
-            values["cycle_run_id"] = UUID(values["cycle_run_id"])
-        except ValueError:
-            raise BadRequest("cycle__id__exact is not a UUID") from None
-    return LetterFilter(**values)

@@ -1,7 +1,9 @@
-"""Schedules: switch, change the cron; and why something ran or didn't."""
+"""Schedules: the week, the list, switch, change the cron; and why something ran or didn't."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -17,11 +19,10 @@ from governance.kernel.errors import OrbitError
 from governance.rest import queries
 from orbit.schedules import change, explain, listing
 from orbit.schedules.change import ScheduleUnknown
-from orbit.schedules.explain import Explanation
 from orbit.schedules.listing import ScheduleSummary
+from orbit.schedules.week import week
 
 _PER_PAGE = 50
-_LIST = "admin:orbit_schedules"
 
 
 class CronForm(ReasonForm):
@@ -56,20 +57,23 @@ class WhyForm(forms.Form):
 
 @pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules", group="Configuration")
 def schedules(request: HttpRequest) -> HttpResponse:
-    """List the schedules that the user sees."""
-    rows = listing.schedules(actor_of(request))
+    """Show the visible schedules: their week and the list."""
+    actor, now = actor_of(request), clock.now()
+    rows = listing.schedules(actor, namespace=request.GET.get("namespace"))
     if name_part := request.GET.get("q", "").strip():
         rows = rows.filter(name__contains=name_part[:200])
     page = BoundedPaginator(rows, _PER_PAGE).get_page(request.GET.get("p"))
-    now = clock.now()
+    summaries = [listing.summarize(row, now) for row in page]
     return pages.draw(
         request,
         "console/schedules.html",
         title="Schedules",
-        schedules=[listing.summarize(row, now) for row in page],
+        schedules=summaries,
+        week=week(summaries, _day(request.GET.get("week", "")), now=now),
         page=page,
         name_part=name_part,
-        may_change=actor_of(request).may(Scope.CONFIGURE),
+        query=_kept(request),
+        may_change=actor.may(Scope.CONFIGURE),
     )
 
 
@@ -90,17 +94,8 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
         changed = change.switch(name, on=on, actor=actor_of(request), reason=reason)
         return f"{name} is {'on' if on else 'off'}{'' if changed else ' already'}."
 
-    return _ask(
-        request,
-        schedule,
-        ReasonForm(request.POST if request.method == "POST" else None),
-        act,
-        label="Switch on" if on else "Switch off",
-        explains="Its ticks are due again from now on."
-        if on
-        else "No tick of it is due until you switch it on again. Running cycles go on.",
-        hidden={"on": "yes" if on else "no"},
-    )
+    form = ReasonForm(request.POST or None)
+    return _ask(request, schedule, form, act, "Switch on" if on else "Switch off", on=on)
 
 
 @pages.page(
@@ -118,40 +113,21 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
         changed = change.set_cron(name, cron=cron, actor=actor_of(request), reason=reason)
         return f"{name} has {'a new cron' if changed else 'that cron already'}."
 
-    return _ask(
-        request,
-        schedule,
-        CronForm(
-            request.POST if request.method == "POST" else None,
-            initial={"cron": schedule.row.cron},
-        ),
-        act,
-        label="Change cron",
-        explains=f"Now: {schedule.row.cron or 'off'} in {schedule.time_zone or 'no zone'}."
-        f" Configured: {schedule.configured_cron or 'nothing'}. Your cron applies until you empty"
-        " it or the configuration changes.",
-        hidden={},
-    )
+    form = CronForm(request.POST or None, initial={"cron": schedule.row.cron})
+    return _ask(request, schedule, form, act, "Change cron")
 
 
 @pages.page("orbit/why/", name="orbit_why", title="Why did it run?", group="Monitoring")
 def why_page(request: HttpRequest) -> HttpResponse:
-    """Ask for a run profile and a time, and explain."""
-    form = WhyForm(request.GET if {"run_profile_id", "at"} & set(request.GET) else None)
-    answer: Explanation | None = None
-    if request.GET.get("run_profile_id") and "at" not in request.GET:
-        form = WhyForm(
-            initial={
-                "run_profile_id": request.GET["run_profile_id"],
-                "at": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}",
-            }
-        )
-    if form.is_bound and form.is_valid():
+    """Ask for a run profile and a time (default: now), and explain."""
+    bound = "at" in request.GET
+    suggested = {**request.GET.dict(), "at": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"}
+    form, answer = WhyForm(request.GET if bound else None, initial=suggested), None
+    if form.is_valid():
+        values = form.cleaned_data
         try:
             answer = explain.explain(
-                form.cleaned_data["run_profile_id"],
-                form.cleaned_data["at"],
-                actor=actor_of(request),
+                values["run_profile_id"], values["at"], actor=actor_of(request)
             )
         except OrbitError as error:
             form.add_error("run_profile_id", error.detail)
@@ -160,14 +136,27 @@ def why_page(request: HttpRequest) -> HttpResponse:
     )
 
 
+def _kept(request: HttpRequest) -> str:
+    """Return the query's start for links to other pages and weeks."""
+    kept = {name: request.GET[name] for name in ("namespace", "q") if request.GET.get(name)}
+    return urlencode(kept) + "&" if kept else ""
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def _find(request: HttpRequest, name: str) -> ScheduleSummary:
     # A schedule that the user doesn't see must look like one that doesn't exist.
     try:
         change.find(name, actor=actor_of(request))
     except ScheduleUnknown:
         raise Http404 from None
-    rows = listing.schedules(actor_of(request)).filter(name=name)
-    return listing.summarize(rows[0], clock.now())
+    row = listing.schedules(actor_of(request)).filter(name=name)[0]
+    return listing.summarize(row, clock.now())
 
 
 def _ask(
@@ -175,25 +164,21 @@ def _ask(
     schedule: ScheduleSummary,
     form: ReasonForm,
     act: Callable[..., str],
-    *,
     label: str,
-    explains: str,
-    hidden: dict[str, str],
+    **context: Any,
 ) -> HttpResponse:
-    if form.is_bound and form.is_valid():
+    if form.is_valid():
         try:
             messages.success(request, act(**form.cleaned_data))
         except OrbitError as error:
             form.add_error("cron" if error.errors and "cron" in form.fields else None, error.detail)
         else:
-            return HttpResponseRedirect(reverse(_LIST))
+            return HttpResponseRedirect(reverse("admin:orbit_schedules"))
     return pages.draw(
         request,
         "console/schedule.html",
         title=label,
         schedule=schedule,
         form=form,
-        label=label,
-        explains=explains,
-        hidden=hidden,
+        **context,
     )

@@ -19,7 +19,7 @@ from governance.rest.schemas import TEXT, TIME, WHOLE, maybe, one_of, record
 from governance.rest.schemas import UUID as ID
 from orbit.api.schemas import LETTER
 from orbit.api.selection import Selection
-from orbit.dispatch import bulk, dead_letters
+from orbit.dispatch import bulk, dead_letters, error_groups
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.errors import AlreadyRequeued, AlreadyResolved, EndpointGone, LetterUnknown
 from orbit.models import DeadLetterDispatch
@@ -100,7 +100,7 @@ class DeadLetterGroups(Resource):
     def get(self, request: Request) -> Response:
         """Open dead letters by cause, the largest group first. Counts the newest 100,000."""
         size, offset = self.query.get("limit", pages.DEFAULT), self.query.get("offset", 0)
-        groups = dead_letters.error_groups(self.actor, limit=size + 1, offset=offset)
+        groups = error_groups.largest(self.actor, limit=size + 1, offset=offset)
 
         def link(start: int) -> str:
             parameters = urlencode({"limit": size, "offset": start})

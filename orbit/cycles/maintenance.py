@@ -13,6 +13,7 @@ from orbit import queue
 from orbit.cycles import lease
 from orbit.models import ClusterNode
 from orbit.records.fence import ALONE_FROM
+from orbit.rollup import counts
 
 # Seconds. A cycle that has just become due has a wake-up of its own.
 FORGOTTEN_AFTER = 0.3
@@ -71,6 +72,7 @@ def prune(*, limit: int = 10_000) -> dict[str, int]:
         "sessions": PRUNE_SESSIONS.execute(most=limit),
         "login_attempts": PRUNE_LOGIN_ATTEMPTS.execute(most=limit),
         "request_counts": PRUNE_REQUEST_COUNTS.execute(most=limit),
+        "delivery_hours": counts.prune(limit=limit),
         "clusters": silent.delete()[0],
     }
 

@@ -34,14 +34,17 @@ MAX_LETTERS = 100_000
 RATE, MAX_RATE = 10, 500
 # A slice has one second; this many take less.
 _BATCH_SIZE = 500
-_RESOLVED = {
+#: Why a letter that isn't open is skipped.
+RESOLVED = {
     Letter.REQUEUED: "already requeued",
     Letter.DISMISSED: "already dismissed",
     Letter.DELIVERED_LATE: "delivered late already",
 }
 
 _OPEN_ITEMS = sql.fragment(__name__, "open_bulk_items")
-_ADD_MATCHING = sql.load(__name__, "add_matching_letters")
+#: A condition on the letter ``l``, with the parameters of a ``LetterFilter``.
+LETTER_MATCHES = sql.fragment(__name__, "letter_matches")
+_ADD_MATCHING = sql.load(__name__, "add_matching_letters", letter_matches=LETTER_MATCHES)
 _NEXT = sql.load(__name__, "next_bulk_letters", open_bulk_items=_OPEN_ITEMS, gate_is_open=gate.OPEN)
 _BLOCKED = sql.load(__name__, "blocked_bulk_namespaces", open_bulk_items=_OPEN_ITEMS)
 _LOCK = sql.load(__name__, "lock_letters")
@@ -78,6 +81,7 @@ def requeue(
     endpoint: Choice = "snapshot",
     new_key: bool = False,
     rate: int = RATE,
+    namespace: str | None = None,
 ) -> StartedRun:
     """Start a run that sends letters again. Raises as `BulkAction.start`."""
     return REQUEUE.start(
@@ -86,14 +90,22 @@ def requeue(
         reason=execution.clean(reason),
         rate=rate,
         choices={"endpoint": endpoint, "new_key": new_key},
+        namespace=namespace,
     )
 
 
 def dismiss(
-    selection: LetterSelection, *, actor: Actor, reason: str, rate: int = MAX_RATE
+    selection: LetterSelection,
+    *,
+    actor: Actor,
+    reason: str,
+    rate: int = MAX_RATE,
+    namespace: str | None = None,
 ) -> StartedRun:
     """Start a run that dismisses letters. Raises as `BulkAction.start`."""
-    return DISMISS.start(selection, actor=actor, reason=execution.clean(reason), rate=rate)
+    return DISMISS.start(
+        selection, actor=actor, reason=execution.clean(reason), rate=rate, namespace=namespace
+    )
 
 
 def _add_matching(run: OperationRun, filters: LetterFilter, limit: int) -> int:
@@ -159,7 +171,7 @@ def _lock(batch: Batch) -> tuple[list[_LockedLetter], list[ItemResult]]:
         elif letter.status == Letter.OPEN:
             open_letters.append(letter)
         else:
-            detail = _RESOLVED[Letter(letter.status)]
+            detail = RESOLVED[Letter(letter.status)]
             results.append(ItemResult(letter_id, ItemOutcome.SKIPPED, detail))
     return open_letters, results
 

@@ -4,7 +4,6 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -28,13 +27,8 @@ REQUEUE = sql.load(__name__, "requeue", letter_sources=LETTER.sql_sources(Letter
 DISMISS = sql.load(__name__, "dismiss", letter_sources=LETTER.sql_sources(Letter.DISMISSED))
 FILTER_REQUEUED = sql.load(__name__, "filter_requeued")
 DEAD_LETTER_ALL = sql.load(__name__, "dead_letter_all")
-GROUP_ERRORS = sql.load(__name__, "group_errors")
 #: A value in statements that end a cycle: what becomes of its job ``j``.
 ENDED_STATUS = sql.fragment(__name__, "ended_status")
-
-#: Groups count at most this many of the newest open letters.
-MAX_COUNTED = 100_000
-MAX_GROUPS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,34 +194,6 @@ def dead_letter_all(job_ids: Sequence[UUID], *, reason: str) -> list[str]:
         ]
     )
     return [str(row[0]) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorGroup:
-    """Open letters with the same endpoint, reason, status code and pattern."""
-
-    group: str
-    endpoint_key: str
-    reason: str
-    status_code: int | None
-    error: str
-    count: int
-    namespaces: int
-    first_at: datetime
-    last_at: datetime
-    example_id: UUID
-
-
-def error_groups(actor: Actor, *, limit: int = 50, offset: int = 0) -> list[ErrorGroup]:
-    """Return the groups of open letters that ``actor`` sees, largest first."""
-    # The database stores each letter's group when it writes the letter, so one query is enough.
-    rows = GROUP_ERRORS.rows(
-        scope=None if actor.namespaces is None else sorted(actor.namespaces),
-        counted=MAX_COUNTED,
-        limit=min(limit, MAX_GROUPS),
-        offset=offset,
-    )
-    return [ErrorGroup(*row) for row in rows]
 
 
 def _resolve(

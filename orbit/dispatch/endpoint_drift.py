@@ -1,11 +1,21 @@
-"""Compare a job's endpoint with the current configuration, by fingerprints alone."""
+"""Compare a job's endpoint with the current configuration.
 
+The comparison of many goes by fingerprints alone; the differences of one open its snapshot.
+"""
+
+from dataclasses import fields
 from enum import StrEnum
+from uuid import UUID
 
 from django.conf import settings
 
 from orbit.dispatch import endpoints
+from orbit.dispatch.endpoints import Endpoint
+from orbit.models import EndpointSnapshot
 from orbit.outbound import secrets
+
+#: Members whose values aren't shown, only that they differ.
+_SECRET = {"token", "signing_secret", "headers", "url", "inquiry_url"}
 
 
 class EndpointDrift(StrEnum):
@@ -39,3 +49,31 @@ class ConfiguredEndpoints:
             if fingerprint in self._fingerprints[endpoint_key]
             else EndpointDrift.CHANGED
         )
+
+
+def open_snapshot(snapshot: EndpointSnapshot) -> Endpoint | None:
+    """Return the endpoint of a snapshot with its secrets, or None if no key opens it."""
+    try:
+        return endpoints.from_snapshot(
+            secrets.unseal(bytes(snapshot.sealed), settings.ORBIT_ENCRYPTION_KEYS)
+        )
+    except (secrets.Unreadable, ValueError):
+        return None
+
+
+def differences(endpoint_key: str, snapshot_id: UUID) -> tuple[str, ...]:
+    """Return what differs between a snapshot and the configured endpoint, without secrets."""
+    now = endpoints.configured().get(endpoint_key)
+    then = open_snapshot(EndpointSnapshot.objects.get(pk=snapshot_id))
+    if now is None or then is None:
+        return ()
+    lines = [f"host: {then.host}, now {now.host}"] if then.host != now.host else []
+    for field in fields(Endpoint):
+        before, after = getattr(then, field.name), getattr(now, field.name)
+        if before == after:
+            continue
+        if field.name in _SECRET:
+            lines.append(f"{field.name}: changed")
+        else:
+            lines.append(f"{field.name}: {before}, now {after}")
+    return tuple(lines)

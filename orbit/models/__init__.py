@@ -24,6 +24,7 @@ from orbit.models.profile import (
 )
 from orbit.models.record import CycleCheckpoint, ExecutionRecord, ValueLedgerEntry
 from orbit.models.retention import RetentionMark
+from orbit.models.rollup import CycleDay, DeliveryHour, OverviewFacts, RollUpMark
 from orbit.models.schedule import ClusterNode, CronTick
 from orbit.models.seen import SeenMark
 
@@ -36,8 +37,10 @@ __all__ = [
     "ConductorTask",
     "CronTick",
     "CycleCheckpoint",
+    "CycleDay",
     "CycleRun",
     "DeadLetterDispatch",
+    "DeliveryHour",
     "DeliveryReceipt",
     "DispatchJob",
     "EndpointSnapshot",
@@ -46,9 +49,11 @@ __all__ = [
     "Initiation",
     "NormalizationBatch",
     "NormalizationItem",
+    "OverviewFacts",
     "Profile",
     "ProfileRevision",
     "RetentionMark",
+    "RollUpMark",
     "RunProfile",
     "RunProfileRevision",
     "SeenMark",

@@ -32,6 +32,8 @@ class EndpointState(models.Model):
     next_slot_at = models.DateTimeField(null=True)
     # The end of the queue of waiting cycles.
     next_turn_at = models.DateTimeField(null=True)
+    # The last test delivery: they are bounded in rate.
+    tested_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["endpoint_key", "host"]
@@ -243,8 +245,17 @@ class DeadLetterDispatch(models.Model):
                 name="dead_letter_resolved",
             ),
             models.Index(fields=["error_group", "id"], name="dead_letter_group"),
+            # Groups of open letters read this index alone.
             models.Index(
-                fields=["id"], condition=models.Q(status="open"), name="dead_letter_open_id"
+                fields=["id"],
+                include=["error_group", "namespace", "endpoint_key", "created_at"],
+                condition=models.Q(status="open"),
+                name="dead_letter_open_groups",
+            ),
+            models.Index(
+                fields=["error_group", "namespace", "resolved_at"],
+                condition=models.Q(status="requeued"),
+                name="dead_letter_requeued",
             ),
         ]
         verbose_name_plural = "dead letter dispatches"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,8 +56,10 @@ class ScheduleSummary:
         return self.row.override
 
 
-def schedules(actor: Actor) -> "QuerySet[Any]":
-    """Return the visible rows with their last ticks, for ``summarize``."""
+def schedules(actor: Actor, *, namespace: str | None = None) -> "QuerySet[Any]":
+    """Return the visible rows (of a namespace) with their last ticks, for ``summarize``."""
+    if namespace:
+        actor = replace(actor, namespaces=frozenset({namespace} if actor.sees(namespace) else ()))
     last = CronTick.objects.filter(schedule=OuterRef("name")).order_by("-due_at")
     tick = JSONObject(id="id", tick_key="tick_key", due_at="due_at", outcome="outcome")
     visible: QuerySet[Any] = rows.visible(actor).annotate(

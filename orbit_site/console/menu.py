@@ -22,6 +22,7 @@ PLACES = (
             ("Schedule", "orbit/schedules/"),
             ("Alerts", "alerts/"),
             ("Pause", "pause/"),
+            ("Handover", "handover/"),
         ),
     ),
     (

@@ -29,6 +29,7 @@ from orbit.cycles.cursor import SuspectedCursor
 from orbit.dispatch import enqueue
 from orbit.housekeeping import adapter_runs
 from orbit.records import partitions
+from orbit.rollup import counts
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
@@ -45,6 +46,7 @@ RUN_PROFILES_SECONDS, HEARTBEAT_SECONDS = 2.0, 5.0
 PROPOSALS_SECONDS = 5.0
 # A plain read, unless something is due.
 WORK_SECONDS = 2.0
+ROLLUP_SECONDS = 10.0
 # Not by the hour: the database's clock may jump, and a suspended machine sleeps through it.
 PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
@@ -150,6 +152,7 @@ class Maintenance:
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
+            PeriodicTask("Can't count deliveries and cycles", ROLLUP_SECONDS, counts.refresh),
             *_follow_up(),
             PeriodicTask("Can't start periodic work", WORK_SECONDS, self._start_work),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),

@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "csp",
+    "drf_spectacular_sidecar",  # static files alone: Swagger UI
     "django_htmx",
     "governance.apps.GovernanceConfig",
     "telemetry.apps.TelemetryConfig",

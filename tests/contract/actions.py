@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db.models import Model
 
 from governance.models import OperationRun
-from orbit.models import ConductorTask, CycleRun
+from orbit.models import ConductorTask, CycleRun, DeadLetterDispatch
 from orbit.states import ProfileState
 from tests.contract.installation import Installation
 from tests.support.configuration import profile, run_profile
@@ -83,6 +83,18 @@ def save_editor(
     return prepare
 
 
+def submit_preview(path: str, target: Callable[[Installation], Any], **fields: Any) -> Prepare:
+    """Submit the form of a preview, with the hidden fields that it was rendered with."""
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        target(installation)
+        preview = installation.browser.get(f"/admin/{path}").context["preview"]
+        frozen = {"frozen": preview.digest, "until": preview.until.isoformat()}
+        return lambda: installation.browser.post(f"/admin/{path}", {**frozen, **fields})
+
+    return prepare
+
+
 def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Prepare:
     """Run a command, with the ``target`` for ``{}`` in its arguments."""
 
@@ -91,6 +103,13 @@ def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Pre
         return lambda: call_command(*(word.replace("{}", target_id) for word in words))
 
     return prepare
+
+
+def mark_seen(installation: Installation) -> Callable[[], Any]:
+    """Mark the group of a dead letter as seen."""
+    group = DeadLetterDispatch.objects.get(pk=installation.dead_letter()).error_group
+    address = "/admin/orbit/deadletterdispatch/seen/"
+    return lambda: installation.browser.post(address, {"group": group})
 
 
 ROUTES: dict[str, Prepare] = {
@@ -243,8 +262,12 @@ ACTIONS: dict[str, Callable[[Installation], Model | Any]] = {
     "orbit_deadletterdispatch_dismiss": Installation.dead_letter,
     "telemetry_telemetryarchive_verify": Installation.archive,
 }
-#: Actions that compare what the user saw: they take no selection.
-FOR_ONE_OBJECT = {"orbit_conductortask_release"}
+#: Actions that compare what the user saw, or begin a preview: they change no selection at once.
+FOR_ONE_OBJECT = {
+    "orbit_conductortask_release",
+    "orbit_deadletterdispatch_dismiss",
+    "orbit_deadletterdispatch_requeue",
+}
 #: The fields of an admin action's form, beside the reason.
 FIELDS: dict[str, dict[str, Any]] = {
     "orbit_conductortask_release": {"attempt": "1"},
@@ -335,16 +358,17 @@ FORMS: dict[str, Prepare] = {
     "orbit_cyclerun_trigger: all that are enabled": submit(
         "orbit/cyclerun/trigger/", run_profile_id="*", namespace="", **REASON
     ),
-    "orbit_deadletterdispatch_requeue_matching": submit(
+    "orbit_deadletterdispatch_requeue_matching": submit_preview(
         "orbit/deadletterdispatch/requeue-matching/",
         Installation.dead_letter,
         endpoint="snapshot",
         rate="10",
         **REASON,
     ),
-    "orbit_deadletterdispatch_dismiss_matching": submit(
+    "orbit_deadletterdispatch_dismiss_matching": submit_preview(
         "orbit/deadletterdispatch/dismiss-matching/", Installation.dead_letter, **REASON
     ),
+    "orbit_deadletterdispatch_seen": mark_seen,
     "token_create": submit(
         "access/tokens/new/",
         owner="vic",

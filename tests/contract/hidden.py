@@ -134,7 +134,14 @@ VERDICT_ROUTES = {
     "POST conductor/tasks/heartbeat",
 }
 #: Routes that don't depend on namespaces.
-INDEPENDENT_ROUTES = {"health", "ready", "api/schema", "api/docs"}
+INDEPENDENT_ROUTES = {
+    "health",
+    "ready",
+    "api/schema",
+    "api/docs",
+    "api/docs/plain",
+    "api/docs/guide",
+}
 #: Routes that need these parameters.
 REQUIRED_QUERY = {"schedules/why": f"?run_profile_id=open-rp&at={AT}"}
 #: Filters that name something hidden, for every list that has the parameter.
@@ -237,6 +244,7 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "orbit_deadletterdispatch_dismiss_matching": [
         ("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)
     ],
+    "orbit_deadletterdispatch_seen": [("orbit/deadletterdispatch/seen/", {"group": "0" * 16})],
 }
 #: Forms for the whole workspace: 403 for confined users.
 WORKSPACE_FORMS = {

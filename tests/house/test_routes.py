@@ -14,6 +14,8 @@ OTHERS = {
     "health": "must answer without the database",
     "ready": "must answer without the database",
     "api/docs": "a page for people",
+    "api/docs/plain": "a page for people",
+    "api/docs/guide": "a page for people",
 }
 ROUTES = [
     (route, pattern)

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.test import Client
 from jsonschema import Draft202012Validator
@@ -46,20 +47,41 @@ def test_every_operation_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names))
 
 
-def test_the_page_shows_every_operation_without_scripts_and_without_asking_elsewhere() -> None:
-    answer = Client().get("/api/docs")
+PAGES = ["/api/docs", "/api/docs/plain", "/api/docs/guide"]
+
+
+def test_a_page_shows_every_operation_without_scripts() -> None:
+    answer = Client().get("/api/docs/plain")
     text = answer.content.decode()
     assert answer.status_code == 200
     for path in contract.document()["paths"]:
         assert path in text
     assert "<script" not in text
+
+
+def test_the_reference_leads_to_the_guide_and_to_the_page_without_scripts() -> None:
+    text = Client().get("/api/docs").content.decode()
+    assert 'href="/api/docs/plain"' in text.partition("<noscript>")[2]
+    assert 'href="/api/docs/guide"' in text
+    guide = Client().get("/api/docs/guide")
+    assert guide.content == (settings.BASE_DIR / "docs" / "api.md").read_bytes()
+    assert guide.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_pages_ask_nothing_of_another_host(path: str) -> None:
+    answer = Client().get(path)
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert not re.search(r"<script(?![^>]* src=)", text)
     assert "style=" not in text
     assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_the_page_is_only_to_be_read() -> None:
-    answer = Client().post("/api/docs")
+@pytest.mark.parametrize("path", PAGES)
+def test_the_pages_are_only_to_be_read(path: str) -> None:
+    answer = Client().post(path)
     assert (answer.status_code, answer.json()["code"], answer.headers["Allow"]) == (
         405,
         "method_not_allowed",

@@ -83,7 +83,8 @@ def test_the_image_has_every_package_and_no_data_or_key() -> None:
         for part in line.split()[:-1]
         if not part.startswith(("--", "/"))
     }
-    assert copied == {*packages, "manage.py", "templates", "config", "demo", "requirements.txt"}
+    others = {"manage.py", "templates", "config", "demo", "docs/api.md", "requirements.txt"}
+    assert copied == {*packages, *others}
     ignore = (PROJECT / ".dockerignore").read_text().splitlines()
     assert {line[1:] for line in ignore if line.startswith("!")} == copied
     assert next(line for line in ignore if line and not line.startswith("#")) == "*"

@@ -31,7 +31,7 @@ from orbit.cycles import (
 )
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
-from orbit.dispatch import claim, dead_letters
+from orbit.dispatch import claim, error_groups
 from orbit.retention import cycles as old_cycles
 from orbit.retention import months, sweep, ticks, unused
 from orbit_site import metrics
@@ -332,8 +332,17 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ),
         (
             "error_groups.GROUP",
-            dead_letters.GROUP_ERRORS.text,
-            {"scope": None, "counted": 100, "limit": 50, "offset": 0},
+            error_groups.GROUP_ERRORS.text,
+            {
+                "scope": None,
+                "status": "open",
+                "namespace": None,
+                "endpoint_key": None,
+                "counted": 100,
+                "hours": error_groups.HOURS,
+                "limit": 50,
+                "offset": 0,
+            },
         ),
         ("count_deliveries", delivery_counts.COUNT_DELIVERIES.text, {"cycles": [some]}),
         (

@@ -1,22 +1,10 @@
 -- Make the oldest open dead letters that match a filter the items of a run; return how many match,
--- one more than `limit` if there are more. A parameter that is null is no condition.
--- params: run uuid, limit int, scope text[], namespace text, endpoint_key text, group text,
--- params: reason text, cycle_run_id uuid, created_after timestamptz, created_before timestamptz
+-- one more than `limit` if there are more.
+-- params: run uuid, limit int
 WITH matching AS MATERIALIZED (
     SELECT l.id
     FROM orbit_deadletterdispatch l
-    WHERE l.status = 'open'
-      AND (%(scope)s::text[] IS NULL OR l.namespace = ANY(%(scope)s::text[]))
-      AND (%(namespace)s::text IS NULL OR l.namespace = %(namespace)s)
-      AND (%(endpoint_key)s::text IS NULL OR l.endpoint_key = %(endpoint_key)s)
-      AND (%(group)s::text IS NULL OR l.error_group = %(group)s)
-      AND (%(reason)s::text IS NULL OR l.reason = %(reason)s)
-      AND (%(cycle_run_id)s::uuid IS NULL OR l.cycle_id = %(cycle_run_id)s::uuid)
-      AND (%(created_after)s::timestamptz IS NULL OR l.created_at >= %(created_after)s::timestamptz)
-      AND (
-          %(created_before)s::timestamptz IS NULL
-          OR l.created_at < %(created_before)s::timestamptz
-      )
+    WHERE {{letter_matches}}
     ORDER BY l.id
     LIMIT %(limit)s + 1   -- one more shows that there are more
 ),

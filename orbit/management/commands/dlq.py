@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.operations.bulk_command import BulkCommand
 from governance.rest import queries
-from orbit.dispatch import bulk, dead_letters
+from orbit.dispatch import bulk, dead_letters, error_groups
 from orbit.dispatch.bulk import LetterFilter, LetterSelection
 from orbit.errors import LetterUnknown
 from orbit.models import DeadLetterDispatch
@@ -129,7 +129,7 @@ class Command(BulkCommand[LetterFilter]):
         self.finish(started, options)
 
     def _print_groups(self, options: dict[str, Any]) -> None:
-        groups = dead_letters.error_groups(actors.operator(), limit=max(1, options["limit"]))
+        groups = error_groups.largest(actors.operator(), limit=max(1, options["limit"]))
         if options["json"]:
             self.print_json({"results": [asdict(group) for group in groups]})
             return

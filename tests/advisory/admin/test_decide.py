@@ -33,7 +33,7 @@ def decide(client: Client, proposal: StrategyProposal, verdict: str, **fields: s
     assert f'value="{verdict}"' in shown.content.decode(), "there is no such button"
     values = {
         "reason": "it reads well",
-        "seen": shown.context["seen"],
+        "seen": shown.context["page"].seen,
         "verdict": verdict,
         **fields,
     }
@@ -59,12 +59,14 @@ def test_a_reviewer_sees_what_changes_and_why_and_approves_it() -> None:
     assert decision.seen_sha256 in decided
 
 
+@pytest.mark.usefixtures("kept_banners")
 def test_a_page_takes_few_statements() -> None:
     advice.store_documents()
     advisory_signals.store({("daily", "eu"): ("low_performance", 0.99)})
     proposal = advice.propose(signal=AdvisorySignal.objects.get())
     recorded_cycles.record(5)
     client = callers.console(create_user("rev", "Reviewer"))
+    client.get("/admin/banners/")
     with CaptureQueriesContext(connection) as statements:
         page(client, proposal)
     assert len(statements) <= 30
@@ -131,7 +133,7 @@ def test_who_comes_second_is_told_who_decided_and_when() -> None:
     proposal = advice.propose()
     first = callers.console(create_user("rev", "Reviewer"))
     second = callers.console(create_user("bea", "Reviewer"))
-    seen = page(second, proposal).context["seen"]
+    seen = page(second, proposal).context["page"].seen
     decide(first, proposal, "reject", reason="not now")
     values = {"reason": "I like it", "seen": seen, "verdict": "approve"}
     answer = second.post(address(proposal), values)
@@ -146,7 +148,7 @@ def test_a_document_that_moved_on_is_said_before_and_after_the_decision() -> Non
     advice.store_documents()
     proposal = advice.propose()
     client = callers.console(create_user("rev", "Reviewer"))
-    seen = page(client, proposal).context["seen"]
+    seen = page(client, proposal).context["page"].seen
     advice.store_documents(label="By hand")
     text = page(client, proposal).content.decode()
     assert "Superseded: revision 2 of the profile daily was saved by orbit at 20" in text

@@ -7,9 +7,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from advisory.admin import evidence
 from advisory.models import AdvisorySignal, SignalComputation
+from advisory.signals import in_words
+from governance.access.actors import SYSTEM
 from governance.kernel import clock
+from governance.kernel.identifiers import uuid7
 from tests.support import advice, advisory_signals, callers
 from tests.support.callers import create_user
 from tests.support.configuration import active_cycle
@@ -48,7 +50,7 @@ def numbers(cycle_id: Any = None) -> dict[str, Any]:
 def store(**members: Any) -> AdvisorySignal:
     """Store a signal of ``daily`` in ``eu``."""
     advisory_signals.store({})
-    computation = SignalComputation.objects.get()
+    computation = SignalComputation.objects.latest("id")
     values = {
         "profile_id": "daily",
         "namespace": "eu",
@@ -61,7 +63,7 @@ def store(**members: Any) -> AdvisorySignal:
         "recommendation": "61.0% of 100 cycles succeeded.",
         **members,
     }
-    return AdvisorySignal.objects.create(id=computation.pk, computation=computation, **values)
+    return AdvisorySignal.objects.create(id=uuid7(), computation=computation, **values)
 
 
 def test_a_page_has_sentence_numbers_plot_cycles_and_proposals() -> None:
@@ -80,9 +82,8 @@ def test_a_page_has_sentence_numbers_plot_cycles_and_proposals() -> None:
     assert "at most 0.04 %" in page
     assert f'href="/admin/orbit/cyclerun/{cycle.pk}/change/"' in page
     assert "Raise it" in page
-    assert "before 97.0%" in page
-    assert "now 61.0%" in page
-    assert "style=" not in page[page.index('<svg class="plot') :].partition("</svg>")[0]
+    assert "2 of 2 have data, last 61 %" in page
+    assert "style=" not in page[page.index('<svg class="plot"') : page.rindex("</svg>")]
 
 
 def test_text_of_others_is_shown_as_text() -> None:
@@ -99,7 +100,7 @@ def test_a_signal_without_enough_cycles_has_no_plot_and_no_confidence() -> None:
     signal = store(signal="insufficient_data", confidence=0, evidence={})
     client = callers.console(create_user("vic", "Viewer"))
     page = client.get(f"{LIST}{signal.pk}/change/").content.decode()
-    assert '<svg class="plot' not in page
+    assert 'class="plot"' not in page
     assert "0.0000" not in page
     assert "Too few cycles ended" in page
 
@@ -125,22 +126,22 @@ def test_operators_and_reviewers_compute_signals(role: str, may: bool) -> None:
         assert "1 signal computed: 1 insufficient data." in answer.content.decode()
 
 
-def test_the_plot_keeps_its_numbers_inside_its_frame() -> None:
-    plot = evidence.plot(numbers())
-    assert plot is not None
-    assert plot.before is not None
-    for period in (plot.before, plot.now):
-        assert plot.left <= period.left < period.right <= plot.right
-        assert 0 <= period.high <= period.rate <= period.low <= plot.bottom
-    assert plot.before.rate < plot.now.rate
-    assert "61.0%" in plot.summary
+def test_the_series_has_the_usual_range_and_a_gap_where_too_few_cycles_ended() -> None:
+    for days, kind in ((3, "stable"), (2, "insufficient_data"), (1, "low_performance")):
+        signal = store(signal=kind, confidence=0.5, created_at=clock.read() - timedelta(days=days))
+    store(profile_id="other")
+    points = in_words.series(signal, actor=SYSTEM)
+    assert points[0].label.startswith("before ")
+    assert [point.rate for point in points] == [97.0, 61.0, None, 61.0]
+    assert {(point.low, point.high) for point in points} == {(92.0, 99.0)}
+    page = callers.console(create_user("vic", "Viewer")).get(f"{LIST}{signal.pk}/change/")
+    assert "3 of 4 have data, last 61 %" in page.content.decode()
+    assert "not enough data" in page.content.decode()
 
 
-def test_a_plot_of_a_profile_that_never_succeeds_can_be_drawn() -> None:
-    found = numbers()
-    found["window"] |= {"succeeded": 0, "success_rate": 0.0, "interval": [0.0, 0.04]}
-    found["baseline"] = {}
-    plot = evidence.plot(found)
-    assert plot is not None
-    assert plot.before is None
-    assert plot.now.low <= plot.bottom
+def test_a_profile_that_never_succeeds_has_a_series() -> None:
+    evidence = numbers()
+    evidence["window"] |= {"succeeded": 0, "success_rate": 0.0, "interval": [0.0, 0.04]}
+    evidence["baseline"] = {}
+    points = in_words.series(store(evidence=evidence), actor=SYSTEM)
+    assert [(point.rate, point.low, point.high) for point in points] == [(0.0, None, None)]

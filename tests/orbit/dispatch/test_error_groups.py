@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from governance.access.actors import SYSTEM
-from orbit.dispatch import dead_letters
+from orbit.dispatch import error_groups
 from orbit.models import DeadLetterDispatch
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, rows
@@ -51,7 +51,7 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
     create_dead_letters(1, reason="status_410", error="HTTP 410", code=410)
     resolved = create_dead_letters(1)
     DeadLetterDispatch.objects.filter(pk__in=resolved).update(status="dismissed")
-    groups = dead_letters.error_groups(SYSTEM)
+    groups = error_groups.largest(SYSTEM)
     summaries = [
         (
             group.endpoint_key,
@@ -87,14 +87,13 @@ def test_letters_of_one_cause_are_one_group_and_others_are_not() -> None:
         16,
     )
     assert [
-        group.count
-        for group in dead_letters.error_groups(replace(SYSTEM, namespaces=frozenset({"b"})))
+        group.count for group in error_groups.largest(replace(SYSTEM, namespaces=frozenset({"b"})))
     ] == [2]
-    assert dead_letters.error_groups(replace(SYSTEM, namespaces=frozenset())) == []
-    assert [group.count for group in dead_letters.error_groups(SYSTEM, limit=1)] == [5]
+    assert error_groups.largest(replace(SYSTEM, namespaces=frozenset())) == []
+    assert [group.count for group in error_groups.largest(SYSTEM, limit=1)] == [5]
 
 
 def test_no_more_letters_are_counted_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     create_dead_letters(5)
-    monkeypatch.setattr(dead_letters, "MAX_COUNTED", 3)
-    assert [group.count for group in dead_letters.error_groups(SYSTEM)] == [3]
+    monkeypatch.setattr(error_groups, "MAX_COUNTED", 3)
+    assert [group.count for group in error_groups.largest(SYSTEM)] == [3]

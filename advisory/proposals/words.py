@@ -46,6 +46,11 @@ def expiry(proposal: StrategyProposal) -> str:
     return f"expires in {span(left)}" if left > timedelta() else "its time is over"
 
 
+def age(proposal: StrategyProposal) -> str:
+    """Return how long ago it was made, such as "5 h"."""
+    return span(clock.now() - proposal.created_at)
+
+
 def span(time: timedelta) -> str:
     """Return a length of time in its largest whole unit."""
     seconds = int(time.total_seconds())

@@ -1,0 +1,230 @@
+"""Namespaces with Halt, Drain and Resume; the Halt page; the pause; a page to create a namespace.
+
+Halt and pause concern the cycles, so the pages show these too: hence not in governance.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from governance.access import users
+from governance.access.roles import Scope
+from governance.console import pages
+from governance.console.actions import ReasonedAdmin, ReasonForm, UntilForm, reasoned_action
+from governance.console.base import actor_of
+from governance.kernel.errors import OrbitError
+from governance.models import Namespace
+from governance.namespaces import gate, halts, pauses, registry, status
+from governance.states import Mode
+from orbit.cycles import maintenance, stops
+
+
+class HaltForm(UntilForm):
+    """A halt needs no reason: stopping must be quick."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].required = False
+
+
+class HaltPageForm(HaltForm):
+    """Asks which namespace to halt."""
+
+    namespace = forms.CharField(
+        label="Namespace",
+        max_length=100,
+        widget=forms.TextInput(attrs={"list": "own-namespaces", "autocomplete": "off"}),
+    )
+    field_order = ("namespace", "reason", "until")
+
+
+class NamespaceForm(forms.Form):
+    """The name of a new namespace."""
+
+    name = forms.CharField(label="Name", max_length=200, strip=False)
+
+
+@admin.register(Namespace)
+class NamespaceAdmin(ReasonedAdmin):
+    """The tenants: what runs there, what stops them."""
+
+    namespace_path = "name"
+    list_display = ("name",)
+    list_per_page = 24
+    search_fields = ("name", "external_id")
+    change_list_template = "console/namespaces.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return status.rows(actor_of(request)).order_by("name")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        actor = actor_of(request)
+        may_create = actor.may(Scope.ADMINISTER) and actor.namespaces is None
+        page = super().changelist_view(
+            request, {"may_create": may_create, "title": "Namespaces", **(extra_context or {})}
+        )
+        if changelist := getattr(page, "context_data", {}).get("cl"):
+            page.context_data["cards"] = self._cards(request, changelist.result_list)  # type: ignore[attr-defined]
+        return page
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        if row is None:
+            raise Http404
+        (card,) = self._cards(request, [row])
+        halted = card["status"].state in {Mode.HALTING, Mode.QUIET}
+        return pages.draw(
+            request,
+            "console/namespace.html",
+            title=row.name,
+            opts=self.opts,
+            card=card,
+            buttons=self.buttons(request, row),
+            progress=stops.progress(row.name) if halted else None,
+            stops=status.history(row.pk),
+        )
+
+    def _cards(self, request: HttpRequest, rows: Any) -> list[dict[str, Any]]:
+        names = [row.name for row in rows]
+        activity, access = stops.activity(names), {}
+        if actor_of(request).may(Scope.ADMINISTER):
+            access = users.with_access(names)
+        return [
+            {
+                "row": row,
+                "status": status.of(row),
+                "activity": activity[row.name],
+                "users": access.get(row.name, []),
+            }
+            for row in rows
+        ]
+
+    @reasoned_action(
+        label="Halt namespace",
+        scope=Scope.OPERATE,
+        explains="Within a second no delivery starts there and every cycle stops where it is. "
+        "Deliveries in flight end. Nothing is lost: cycles continue after Resume.",
+        form=HaltForm,
+        when=lambda row: status.of(row).state in {Mode.RUNNING, Mode.DRAINING},
+    )
+    def halt(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
+        return _message(halts.halt(row.name, actor=actor_of(request), reason=reason, until=until))
+
+    @reasoned_action(
+        label="Drain",
+        scope=Scope.OPERATE,
+        explains="Running cycles finish. Nothing new starts: triggers are refused, due ticks are "
+        "recorded as refused.",
+        form=UntilForm,
+        when=lambda row: status.of(row).state == Mode.RUNNING,
+    )
+    def drain(self, request: HttpRequest, row: Any, reason: str, until: datetime | None) -> str:
+        return _message(halts.drain(row.name, actor=actor_of(request), reason=reason, until=until))
+
+    @reasoned_action(
+        label="Resume",
+        scope=Scope.OPERATE,
+        explains="The halt or drain ends. Stopped cycles continue at once where they are; what was "
+        "delivered isn't sent again.",
+        when=lambda row: status.of(row).state != Mode.RUNNING,
+        preview="resume_preview",
+    )
+    def resume(self, request: HttpRequest, row: Any, reason: str) -> str:
+        return _message(halts.resume(row.name, actor=actor_of(request), reason=reason))
+
+    def resume_preview(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what goes on after Resume."""
+        effects = stops.resume_preview(row.name, status.of(row).since)
+        return {"template": "console/_resume_preview.html", "effects": effects}
+
+
+@pages.page("halt/", name="halt", title="Halt", scope=Scope.OPERATE, sends=Scope.OPERATE)
+def halt_page(request: HttpRequest) -> HttpResponse:
+    """Ask which namespace to halt (``?namespace=`` suggests one), and halt it."""
+    actor = actor_of(request)
+    form = HaltPageForm(
+        request.POST or None, initial={"namespace": request.GET.get("namespace", "")}
+    )
+    if form.is_valid():
+        values = form.cleaned_data
+        try:
+            halted = halts.halt(
+                values["namespace"], actor=actor, reason=values["reason"], until=values["until"]
+            )
+        except OrbitError as error:
+            form.add_error("until" if error.code == "invalid_until" else "namespace", error.detail)
+        else:
+            messages.success(request, _message(halted))
+            row = status.row_of(halted.namespace, actor=actor)
+            address = reverse("admin:governance_namespace_change", args=[row.pk])
+            return HttpResponseRedirect(address)
+    return pages.draw(request, "console/halt.html", title="Halt", form=form)
+
+
+@pages.page("pause/", name="pause", title="Pause", group="Now", sends=Scope.OPERATE, workspace=True)
+def pause_page(request: HttpRequest) -> HttpResponse:
+    """Show the pause; on POST pause everything or end the console's pause."""
+    pause, actor = pauses.read(), actor_of(request)
+    # On POST the button that the user saw decides: it may have changed since.
+    ends = request.POST.get("action", "unpause" if pause.since else "pause") == "unpause"
+    form = (ReasonForm if ends else UntilForm)(request.POST or None)
+    if form.is_valid():
+        try:
+            (pauses.unpause if ends else pauses.pause)(actor=actor, **form.cleaned_data)
+        except OrbitError as error:
+            form.add_error("until" if error.code == "invalid_until" else None, error.detail)
+        else:
+            ended = "The pause has ended. Cycles go on."
+            messages.success(request, ended if ends else "Everything is paused.")
+            return HttpResponseRedirect(request.path)
+    return pages.draw(
+        request,
+        "console/pause.html",
+        title="Pause",
+        pause=pause,
+        ends=ends,
+        form=form,
+        here=gate.paused_here(),
+        # A pause by the environment: only shown, it can't be ended here.
+        hosts=maintenance.paused_hosts(),
+        progress=stops.progress(None) if pause.since else None,
+        preview={"effects": stops.resume_preview(None, pause.since)} if pause.since else None,
+        may_operate=actor.may(Scope.OPERATE),
+        stops=status.history(None),
+    )
+
+
+@pages.page(
+    "governance/namespace/new/",
+    name="namespace_new",
+    title="Create namespace",
+    scope=Scope.ADMINISTER,
+    sends=Scope.ADMINISTER,
+    workspace=True,
+)
+def create_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the name of a new namespace and create it."""
+    form = NamespaceForm(request.POST or None)
+    if form.is_valid():
+        try:
+            registry.create(form.cleaned_data["name"], actor=actor_of(request))
+        except OrbitError as error:
+            form.add_error("name", error.detail)
+        else:
+            messages.success(request, f"Namespace {form.cleaned_data['name']} created.")
+            return HttpResponseRedirect(reverse("admin:governance_namespace_changelist"))
+    return pages.draw(request, "console/namespace_new.html", title="Create namespace", form=form)
+
+
+def _message(namespace: status.NamespaceStatus) -> str:
+    ends = namespace.until and timezone.localtime(namespace.until)
+    until = f" until {ends:%Y-%m-%d %H:%M:%S %Z}" if ends else ""
+    return f"{namespace.namespace} is {namespace.state}{until}."

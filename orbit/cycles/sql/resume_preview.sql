@@ -1,0 +1,64 @@
+-- What goes on when a stop of a namespace ends, or the pause (null); each number up to `most`.
+-- params: namespace text, since timestamptz, most int
+WITH stopped AS MATERIALIZED (   -- a halted namespace stays halted when the pause ends
+    SELECT n.name
+    FROM governance_namespace n
+    LEFT JOIN governance_governancesetting s ON s.namespace_id = n.id
+    WHERE n.name = %(namespace)s
+       OR (
+           %(namespace)s::text IS NULL
+           AND (s.mode IS NULL OR s.mode = 'running' OR s.until <= now())
+       )
+)
+SELECT
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM stopped
+            JOIN orbit_cyclerun c ON c.namespace = stopped.name
+            WHERE c.status IN ('pending', 'running')
+            LIMIT %(most)s
+        ) AS active
+    ),
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM stopped
+            JOIN orbit_cyclerun c ON c.namespace = stopped.name
+            WHERE c.status = 'queued'
+            LIMIT %(most)s
+        ) AS queued
+    ),
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM stopped
+            JOIN orbit_cyclerun c ON c.namespace = stopped.name
+            JOIN orbit_dispatchjob j ON j.cycle_id = c.id
+            WHERE c.next_due_at IS NOT NULL   -- of an ended cycle too, if deliveries are open
+              AND j.status IN ('pending', 'sending')
+            LIMIT %(most)s
+        ) AS deliveries
+    ),
+    (
+        SELECT count(*)
+        FROM (
+            SELECT 1
+            FROM orbit_crontick t
+            WHERE t.due_at >= %(since)s
+              AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
+              AND (
+                  %(namespace)s::text IS NULL
+                  OR EXISTS (
+                      SELECT 1
+                      FROM orbit_runprofile r
+                      WHERE r.namespace = %(namespace)s
+                        AND 'run-profile:' || r.run_profile_id = t.schedule
+                  )
+              )
+            LIMIT %(most)s
+        ) AS ticks
+    )

@@ -1,0 +1,1 @@
+"""Sums by hour and day, counted as rows end. No statement reads the history."""

@@ -1,0 +1,100 @@
+-- Add what has ended since the last refresh to the hours and days, and move the marks.
+-- SKIP LOCKED: of two refreshes at once, one finds no mark and counts nothing.
+WITH first AS (   -- the marks of a new database; used from the next refresh on
+    INSERT INTO orbit_rollupmark (kind, at, after)
+    SELECT x.kind, x.at, orbit_uuid_floor(x.at)
+    FROM (VALUES
+        ('receipts', now() - interval '{{first_hours}} hours'),
+        ('letters', now() - interval '{{first_hours}} hours'),
+        ('cycles', now() - interval '{{first_days}} days')
+    ) AS x(kind, at)
+    WHERE NOT EXISTS (SELECT FROM orbit_rollupmark m WHERE m.kind = x.kind)
+    ON CONFLICT DO NOTHING
+),
+receipt_mark AS MATERIALIZED (
+    SELECT after FROM orbit_rollupmark WHERE kind = 'receipts' FOR NO KEY UPDATE SKIP LOCKED
+),
+letter_mark AS MATERIALIZED (
+    SELECT after FROM orbit_rollupmark WHERE kind = 'letters' FOR NO KEY UPDATE SKIP LOCKED
+),
+cycle_mark AS MATERIALIZED (
+    SELECT at, after FROM orbit_rollupmark WHERE kind = 'cycles' FOR NO KEY UPDATE SKIP LOCKED
+),
+receipts AS MATERIALIZED (
+    SELECT r.id, r.job_id, r.started_at, r.status
+    FROM orbit_deliveryreceipt r
+    WHERE r.id > (SELECT after FROM receipt_mark)
+      -- not beyond one that is in flight: it may still be delivered
+      AND r.id < orbit_uuid_floor(greatest(
+          clock_timestamp() - interval '{{longest_attempt}} s',
+          least(
+              clock_timestamp() - interval '{{delivery_lag}} s',
+              (SELECT min(started_at) FROM orbit_deliveryreceipt WHERE status = 'sending')
+          )
+      ))
+    ORDER BY r.id
+    LIMIT {{most}}
+),
+letters AS MATERIALIZED (
+    SELECT l.id, l.namespace, l.created_at
+    FROM orbit_deadletterdispatch l
+    WHERE l.id > (SELECT after FROM letter_mark)
+      AND l.id < orbit_uuid_floor(clock_timestamp() - interval '{{delivery_lag}} s')
+    ORDER BY l.id
+    LIMIT {{most}}
+),
+cycles AS MATERIALIZED (
+    SELECT c.id, c.namespace, c.finished_at, c.status
+    FROM orbit_cyclerun c
+    WHERE (c.finished_at, c.id) > (SELECT at, after FROM cycle_mark)
+      AND c.finished_at < clock_timestamp() - interval '{{cycle_lag}} s'
+    ORDER BY c.finished_at, c.id
+    LIMIT {{most}}
+),
+hours AS (
+    INSERT INTO orbit_deliveryhour AS h (namespace, hour, delivered, dead)
+    SELECT namespace, hour, sum(delivered), sum(dead)
+    FROM (
+        SELECT c.namespace, date_trunc('hour', r.started_at) AS hour, 1 AS delivered, 0 AS dead
+        FROM receipts r
+        JOIN orbit_dispatchjob j ON j.id = r.job_id
+        JOIN orbit_cyclerun c ON c.id = j.cycle_id
+        WHERE r.status = 'delivered'
+        UNION ALL
+        SELECT namespace, date_trunc('hour', created_at), 0, 1 FROM letters
+    ) AS ended
+    GROUP BY namespace, hour
+    ORDER BY hour, namespace   -- one order for all writers, against deadlocks
+    ON CONFLICT (hour, namespace) DO UPDATE
+    SET delivered = h.delivered + excluded.delivered, dead = h.dead + excluded.dead
+),
+days AS (
+    INSERT INTO orbit_cycleday AS d (namespace, day, success, partial_success, failed, cancelled)
+    SELECT
+        namespace,
+        (finished_at AT TIME ZONE 'UTC')::date AS day,
+        count(*) FILTER (WHERE status = 'success'),
+        count(*) FILTER (WHERE status = 'partial_success'),
+        count(*) FILTER (WHERE status = 'failed'),
+        count(*) FILTER (WHERE status = 'cancelled')
+    FROM cycles
+    GROUP BY namespace, day
+    ORDER BY day, namespace
+    ON CONFLICT (day, namespace) DO UPDATE
+    SET success = d.success + excluded.success,
+        partial_success = d.partial_success + excluded.partial_success,
+        failed = d.failed + excluded.failed,
+        cancelled = d.cancelled + excluded.cancelled
+),
+last AS (
+    (SELECT 'receipts' AS kind, started_at AS at, id FROM receipts ORDER BY id DESC LIMIT 1)
+    UNION ALL
+    (SELECT 'letters', created_at, id FROM letters ORDER BY id DESC LIMIT 1)
+    UNION ALL
+    (SELECT 'cycles', finished_at, id FROM cycles ORDER BY finished_at DESC, id DESC LIMIT 1)
+),
+moved AS (
+    UPDATE orbit_rollupmark m SET at = last.at, after = last.id FROM last WHERE m.kind = last.kind
+)
+SELECT
+    (SELECT count(*) FROM receipts), (SELECT count(*) FROM letters), (SELECT count(*) FROM cycles)

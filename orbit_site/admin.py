@@ -1,0 +1,5 @@
+"""The console's pages about everything. Django's autodiscovery loads this module."""
+
+from orbit_site.console import handover
+
+__all__ = ["handover"]

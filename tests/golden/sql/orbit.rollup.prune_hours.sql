@@ -1,0 +1,7 @@
+DELETE
+FROM orbit_deliveryhour
+WHERE id IN (SELECT id
+FROM orbit_deliveryhour
+WHERE hour < now() - interval '35 days'
+ORDER BY hour
+LIMIT %(most)s)

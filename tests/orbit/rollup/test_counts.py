@@ -1,0 +1,152 @@
+"""Deliveries by hour and cycles by day are counted once, and outlive their rows."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+
+from orbit.models import CycleDay, DeliveryHour
+from orbit.rollup import counts
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, rows
+
+ADD_RECEIPT = """
+INSERT INTO orbit_deliveryreceipt
+    (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)
+SELECT orbit_uuid_floor(clock_timestamp() - %s::interval), job_id, 1, %s, 'w', 1,
+    now() - %s::interval, now(),
+    repeat('0', 64)
+FROM orbit_deadletterdispatch WHERE id = %s RETURNING id
+"""
+
+
+@pytest.fixture
+def endpoint(settings: Any) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9")
+
+
+def attempt(age: str, status: str = "delivered", namespace: str = "a") -> Any:
+    """Add a job in ``namespace`` with one attempt that began ``age`` ago; return the attempt."""
+    [letter] = create_dead_letters(1, namespace=namespace)
+    [(receipt,)] = rows(ADD_RECEIPT, age, status, age, letter)
+    rows("DELETE FROM orbit_deadletterdispatch WHERE id = %s RETURNING id", letter)
+    return receipt
+
+
+def end_cycles(age: str, status: str) -> None:
+    rows(
+        "UPDATE orbit_cyclerun SET finished_at = now() - %s::interval, status = %s"
+        " WHERE finished_at > now() - interval '1 s' RETURNING id",
+        age,
+        status,
+    )
+
+
+def delivered(*scope: str) -> int:
+    return sum(row[1] for row in counts.PER_HOUR.rows(scope=list(scope) or None))
+
+
+def dead(*scope: str) -> int:
+    return sum(row[2] for row in counts.PER_HOUR.rows(scope=list(scope) or None))
+
+
+def failures(*scope: str) -> int:
+    return sum(row[4] for row in counts.PER_DAY.rows(scope=list(scope) or None))
+
+
+@pytest.mark.django_db
+def test_deliveries_are_counted_by_hour_before_a_refresh_and_once_after_it(endpoint: None) -> None:
+    attempt("3 hours")
+    attempt("3 hours", "failed")
+    attempt("1 second", namespace="b")
+    assert (delivered(), delivered("a"), delivered("b")) == (2, 1, 1)
+    for _ in range(4):
+        counts.refresh()
+    assert (delivered(), delivered("a"), delivered("b")) == (2, 1, 1)
+    [hour] = DeliveryHour.objects.filter(delivered__gt=0)
+    assert (hour.namespace, hour.delivered) == ("a", 1)
+    [(begins,)] = rows("SELECT date_trunc('hour', now() - interval '3 hours')")
+    assert hour.hour == begins
+
+
+@pytest.mark.django_db
+def test_the_mark_waits_for_an_attempt_in_flight(endpoint: None) -> None:
+    counts.refresh()  # makes the marks
+    in_flight = attempt("2 minutes", "sending")
+    attempt("1 minute")
+    counts.refresh()
+    assert not DeliveryHour.objects.exists()
+    assert delivered() == 1
+    rows(
+        "UPDATE orbit_deliveryreceipt SET status = 'delivered' WHERE id = %s RETURNING id",
+        in_flight,
+    )
+    counts.refresh()
+    assert sum(DeliveryHour.objects.values_list("delivered", flat=True)) == 2 == delivered()
+
+
+@pytest.mark.django_db
+def test_an_attempt_that_never_ends_doesnt_hold_the_mark_for_ever(endpoint: None) -> None:
+    counts.refresh()
+    attempt("20 hours", "sending")
+    attempt("19 hours")
+    counts.refresh()
+    assert sum(DeliveryHour.objects.values_list("delivered", flat=True)) == 1
+
+
+@pytest.mark.django_db
+def test_hours_and_days_outlive_their_rows(endpoint: None) -> None:
+    create_dead_letters(3)
+    end_cycles("2 days", "failed")
+    rows(
+        "UPDATE orbit_deadletterdispatch SET id = orbit_uuid_floor(now() - interval '1 hour'"
+        " - job_place * interval '1 ms'), created_at = now() - interval '1 hour'"
+        " FROM (SELECT id AS old, row_number() OVER () AS job_place FROM orbit_deadletterdispatch)"
+        " AS o WHERE o.old = orbit_deadletterdispatch.id RETURNING 1"
+    )
+    counts.refresh()
+    counts.refresh()
+    rows("DELETE FROM orbit_deadletterdispatch RETURNING id")
+    rows("UPDATE orbit_cyclerun SET finished_at = now() - interval '60 days' RETURNING id")
+    assert (dead(), failures(), failures("b")) == (3, 3, 0)
+    [day] = CycleDay.objects.all()
+    assert day.day.toordinal() == datetime.now(UTC).date().toordinal() - 2
+
+
+@pytest.mark.django_db
+def test_many_rows_are_counted_in_steps(endpoint: None, monkeypatch: Any) -> None:
+    create_dead_letters(5)
+    end_cycles("1 day", "partial_success")
+    text = counts.ADVANCE.text.replace(f"LIMIT {counts.MOST}", "LIMIT 2")
+    monkeypatch.setattr(counts, "ADVANCE", type(counts.ADVANCE)("advance", text, {}))
+    counts.refresh()
+    totals = []
+    for _ in range(4):
+        counts.refresh()
+        totals.append(sum(CycleDay.objects.values_list("partial_success", flat=True)))
+        assert sum(row[3] for row in counts.PER_DAY.rows(scope=None)) == 5
+    assert totals == [2, 4, 5, 5]
+
+
+def test_a_refresh_that_is_rolled_back_counts_nothing_and_a_second_one_doesnt_wait(
+    committed: str, endpoint: None
+) -> None:
+    counts.refresh()
+    create_dead_letters(2)
+    end_cycles("1 day", "failed")
+    with transaction.atomic():
+        counts.refresh()
+        other = connections.create_connection("default")
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '1s'")
+                cursor.execute(counts.ADVANCE.text)
+                assert cursor.fetchone() == (0, 0, 0)
+        finally:
+            other.close()
+        transaction.set_rollback(True)
+    assert not CycleDay.objects.exists()
+    counts.refresh()
+    assert failures() == 2
+    assert sum(CycleDay.objects.values_list("failed", flat=True)) == 2

@@ -1,0 +1,35 @@
+"""Receivers whose answer can change while they listen."""
+
+from types import TracebackType
+from typing import Self
+
+from tests.support.receiver import Answer, Receiver, act
+
+
+class Sink:
+    """A receiver whose answer can change while it listens."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.receiver = Receiver(lambda sock: act(sock, self.answer))
+
+    def __enter__(self) -> Self:
+        self.receiver.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.receiver.stop()
+
+    @property
+    def url(self) -> str:
+        return self.receiver.url
+
+    @property
+    def requests(self) -> int:
+        """How many requests have come."""
+        return len(self.receiver.requests)
