@@ -12,16 +12,8 @@ from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import inbox, risk, validity, words
 from advisory.states import Proposal
 from governance.access.roles import Scope
-<<<<<<< HEAD
 from governance.console import display
-from governance.console.base import ReadOnlyAdmin, actor_of
-
-_MINE = "mine"
-_ALL = "all"
-=======
-from governance.console import display, filters
 from governance.console.base import PageAdmin, actor_of
->>>>>>> trunk
 
 
 class StateFilter(filters.TypedFilter):
@@ -38,11 +30,6 @@ class StrategyProposalAdmin(PageAdmin):
     """Proposals to approve or reject, one by one: a reviewer has to see each."""
 
     namespace_path = "namespace"
-<<<<<<< HEAD
-    list_display = ("title_link", "waits", "changes", "namespace_name", "by", "created_at")
-    list_display_links = None
-    list_filter = (StateFilter,)
-=======
     list_title = "Approvals"
     list_display = (
         "title",
@@ -55,8 +42,7 @@ class StrategyProposalAdmin(PageAdmin):
         "expires",
     )
     list_display_links = ("title",)
-    list_filter = (StateFilter, filters.NamespaceFilter)
->>>>>>> trunk
+    list_filter = (StateFilter,)
     search_fields = ("id", "profile_id", "run_profile_id")
     search_help_text = "The id of a proposal, a profile or a run profile"
     change_list_template = "admin/advisory/inbox.html"

@@ -248,7 +248,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return condition
 
 
-<<<<<<< HEAD
 class NamespaceFilter(admin.SimpleListFilter):
     """By the namespace in the address; the header's switcher sets it."""
 
@@ -282,7 +281,8 @@ def _loaded(obj: Any, lookup: str) -> str:
             return ""
         obj = getattr(obj, relation)
     return str(getattr(obj, name, None) or "") if name in obj.__dict__ else ""
-=======
+
+
 class PageAdmin(ReadOnlyAdmin):
     """A table whose objects have pages of their own, by ``page``."""
 
@@ -298,7 +298,6 @@ class PageAdmin(ReadOnlyAdmin):
     def page(self, request: HttpRequest, row: Any) -> HttpResponse:
         """Show ``row``, which the user sees."""
         raise NotImplementedError
->>>>>>> trunk
 
 
 def _json_column(name: str) -> Callable[[Model], SafeString]:

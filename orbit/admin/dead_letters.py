@@ -135,14 +135,9 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         "resolved_reason",
     )
     list_filter = (
-        filters.NamespaceFilter,
         filters.choice("status", Letter),
         filters.typed("error_group", parameter="group", every=letter_choice.ALL),
     )
-<<<<<<< HEAD
-    list_filter = (filters.choice("status", Letter), GroupFilter)
-=======
->>>>>>> trunk
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
