@@ -12,7 +12,7 @@ from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import inbox, risk, validity, words
 from advisory.states import Proposal
 from governance.access.roles import Scope
-from governance.console import display
+from governance.console import display, filters
 from governance.console.base import PageAdmin, actor_of
 
 
