@@ -15,9 +15,10 @@ from governance.access.roles import Scope
 from governance.kernel import json_diff
 from governance.kernel.json_diff import ABSENT
 from governance.kernel.schemas import pointer
+from orbit.dispatch.endpoints import EndpointsInvalid
 from orbit.models import AppliedFiles
 from orbit.profiles import files, reload, revisions
-from orbit.profiles.files import Documents
+from orbit.profiles.files import ConfigInvalid, Documents
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
 
 
@@ -48,6 +49,61 @@ def differences(*, actor: Actor) -> list[Difference]:
     # Files and database hold the documents of all namespaces.
     actor.require_workspace()
     return between(reload.read_checked()[0], revisions.current())
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The differences in three buckets, and what Reload would do with them."""
+
+    only_in_files: Sequence[Difference] = ()
+    only_in_database: Sequence[Difference] = ()
+    different: Sequence[Difference] = ()
+    #: How many documents Reload would create, change and hide.
+    created: int = 0
+    changed: int = 0
+    hidden: int = 0
+    #: Cycles that block Reload, some of ``active``: id and namespace.
+    blocking: Sequence[tuple[str, str]] = ()
+    active: int = 0
+    left_out: int = 0
+    #: What is wrong with the files: then nothing is compared.
+    errors: Sequence[dict[str, str]] | None = None
+
+    @property
+    def total(self) -> int:
+        """How many documents differ."""
+        return self.created + self.changed + self.hidden
+
+
+def report(*, actor: Actor) -> Report:
+    """Compare the files with the database, and say what Reload would do now."""
+    try:
+        every = differences(actor=actor)
+    except (ConfigInvalid, EndpointsInvalid) as refusal:
+        return Report(errors=refusal.errors)
+    buckets: dict[str, list[Difference]] = {"files": [], "database": [], "both": []}
+    for difference in every:
+        buckets[_bucket(difference)].append(difference)
+    listed = bounded([difference for bucket in buckets.values() for difference in bucket])
+    cycles = reload.active_cycles()
+    return Report(
+        only_in_files=[row for row in listed if _bucket(row) == "files"],
+        only_in_database=[row for row in listed if _bucket(row) == "database"],
+        different=[row for row in listed if _bucket(row) == "both"],
+        created=len(buckets["files"]),
+        changed=len({(row.file, row.id) for row in buckets["both"]}),
+        hidden=len(buckets["database"]),
+        blocking=[(cycle_id, namespace) for cycle_id, namespace, _ in cycles],
+        active=cycles[0][2] if cycles else 0,
+        left_out=len(every) - len(listed),
+    )
+
+
+def _bucket(difference: Difference) -> str:
+    # Without a pointer the whole document is on one side only.
+    if difference.pointer:
+        return "both"
+    return "files" if difference.in_database is ABSENT else "database"
 
 
 def bounded(
