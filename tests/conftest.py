@@ -15,7 +15,6 @@ from hypothesis import settings as hypothesis_settings
 
 from orbit import tasks
 from orbit.cycles.runner import WorkerProcess
-from orbit_site.console import banner
 from orbit_site.processes import postgres
 from orbit_site.processes.postgres import Server
 from tests.support import database, idle_transactions
@@ -162,21 +161,6 @@ def transactions() -> Iterator[Watch]:
     """The watch over the transactions of this process."""
     with idle_transactions.watched() as watch:
         yield watch
-
-
-@pytest.fixture(autouse=True)
-def fresh_banners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no page show the banners of another test."""
-    monkeypatch.setattr("orbit_site.console.banner._SHARED_SECONDS", 0.0)
-
-
-@pytest.fixture
-def kept_banners(fresh_banners: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Read the workspace's banners once, as a process does that serves many pages a second."""
-    banner.shared.forget()
-    monkeypatch.setattr("orbit_site.console.banner._SHARED_SECONDS", 3600.0)
-    yield
-    banner.shared.forget()
 
 
 @pytest.fixture(autouse=True)

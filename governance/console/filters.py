@@ -35,6 +35,26 @@ def choice(
     return Choice
 
 
+def flag(
+    parameter: str, heading: str, narrow: Callable[[QuerySet[Any]], QuerySet[Any]]
+) -> type[SimpleListFilter]:
+    """Return a filter that narrows the list, or not."""
+
+    class Flag(SimpleListFilter):
+        title = heading
+        parameter_name = parameter
+
+        def lookups(
+            self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
+        ) -> list[tuple[str, str]]:
+            return [("yes", f"with {heading}")]
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            return narrow(queryset) if self.value() == "yes" else queryset
+
+    return Flag
+
+
 class TypedFilter(SimpleListFilter):
     """A value typed into a form of the list's template, not into the sidebar."""
 

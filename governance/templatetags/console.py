@@ -1,5 +1,6 @@
 """Template tags and filters of the console."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -94,9 +95,27 @@ def clock(value: datetime | None) -> str:
 
 
 @register.filter
+def until(value: datetime, now: datetime) -> str:
+    """Show the time from ``now`` until ``value``."""
+    return display.duration((value - now).total_seconds())
+
+
+@register.filter
+def item(values: Mapping[Any, Any], key: Any) -> Any:
+    """Return the value of ``key``; None without one."""
+    return values.get(key)
+
+
+@register.filter
 def after(value: datetime, start: datetime) -> str:
     """Show the seconds since ``start``."""
     return f"{(value - start).total_seconds():.2f} s"
+
+
+@register.filter
+def ago(value: datetime, now: datetime) -> str:
+    """Show how long ago a time is."""
+    return f"{display.duration(max(1.0, round((now - value).total_seconds())))} ago"
 
 
 @register.filter

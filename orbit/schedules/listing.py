@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import F, Func, JSONField, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import JSONObject
 
-from governance.access.actors import SYSTEM, Actor
+from governance.access.actors import Actor
 from governance.kernel import cron_fields
 from governance.kernel.identifiers import uuid7_floor
 from orbit.models import CronTick
@@ -21,7 +21,6 @@ from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleOverride, ScheduleRow
 NEXT = 5
 # Due for longer than this: no cluster is alive.
 _OVERDUE = timedelta(seconds=60)
-_LOOKED_AT = 20
 # A row may be much younger than its tick, but older only by the difference of two clocks.
 _SKEW = timedelta(minutes=10)
 _EARLIEST = datetime.fromisoformat("1970-01-02T00:00:00+00:00")
@@ -88,18 +87,6 @@ def summarize(record: Any, now: datetime) -> ScheduleSummary:
         last_tick=_last_tick(record.last_tick),
         problem=problem,
     )
-
-
-def late_since(now: datetime) -> datetime | None:
-    """Return since when the longest waiting run is overdue; None if all is on time."""
-    records = rows.visible(SYSTEM).filter(due__lt=now - _OVERDUE).order_by("due")[:_LOOKED_AT]
-    for record in records:
-        row = rows.parse(
-            record.id, record.name, record.cron, record.repeats, record.due, record.kwargs
-        )
-        if row.on:
-            return row.next_run
-    return None
 
 
 def _last_tick(tick: Any) -> dict[str, Any] | None:

@@ -15,7 +15,10 @@ from governance.console.base import actor_of, namespace_of
 from governance.kernel import clock
 from governance.models import Namespace, OperationRun
 from governance.operations import finished
-from orbit_site.console import banner, counts, menu, preferences
+from orbit_site.console import counts, menu, preferences
+from orbit_site.overview import banners as overview_banners
+from orbit_site.overview.banners import Banner
+from orbit_site.overview.summary import Summary
 
 _MAX_CHOICES = 200
 _NEAREST = 12
@@ -34,6 +37,17 @@ class Frame:
         """The namespace that the address names, "" for all."""
         return namespace_of(self.request)
 
+    @cached_property
+    def overview(self) -> Summary:
+        """What needs the user, and the numbers."""
+        return counts.overview(self.request, self.namespace)
+
+    @property
+    def banners(self) -> list[Banner]:
+        """The banners, the most severe first."""
+        overview = self.overview
+        return overview_banners.active(actor_of(self.request), overview.facts, overview.problems)
+
     @property
     def suffix(self) -> str:
         """What keeps the namespace in a link: "?namespace=NAME" or ""."""
@@ -42,6 +56,9 @@ class Frame:
     @cached_property
     def namespaces(self) -> list[str]:
         """The user's namespaces; the address can name any other."""
+        if not self.namespace:
+            names_: list[str] = self.overview.facts["namespaces"] or []
+            return names_
         names = Namespace.objects.filter(actor_of(self.request).filter("name"))
         return list(names.order_by("name").values_list("name", flat=True)[:_MAX_CHOICES])
 
@@ -130,9 +147,7 @@ class Frame:
 @pages.page("banners/", name="banners", title="Banners")
 def banners(request: HttpRequest) -> HttpResponse:
     """Return only the banners, to refresh an open page."""
-    return TemplateResponse(
-        request, "console/_banners.html", {"banners": banner.active(actor_of(request))}
-    )
+    return TemplateResponse(request, "console/_banners.html", {"banners": Frame(request).banners})
 
 
 @pages.page("tables/", name="tables", title="All tables")

@@ -18,6 +18,7 @@ from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -31,8 +32,9 @@ from governance.console.base import actor_of, namespace_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import banner, counts, destination, preferences
+from orbit_site.console import counts, destination, preferences
 from orbit_site.console.frame import Frame
+from orbit_site.overview import dashboard
 
 #: view_on_site tells any user whether a row of any table exists.
 _REMOVED_URLS = {"view_on_site"}
@@ -118,13 +120,18 @@ class OrbitAdminSite(AdminSite):
         if not context["has_permission"] or "HX-Request" in request.headers:
             # An open page that polls has its frame already.
             return context
-        actor = actor_of(request)
+        frame = Frame(request)
         return {
             **context,
-            "banners": banner.active(actor),
-            "frame": Frame(request),
+            "banners": frame.banners,
+            "frame": frame,
             "waiting": counts.waiting(request),
         }
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        overview = Frame(request).overview
+        board = dashboard.of(overview, actor=actor_of(request))
+        return pages.draw(request, "admin/index.html", title=overview.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

@@ -59,14 +59,12 @@ def test_a_reviewer_sees_what_changes_and_why_and_approves_it() -> None:
     assert decision.seen_sha256 in decided
 
 
-@pytest.mark.usefixtures("kept_banners")
 def test_a_page_takes_few_statements() -> None:
     advice.store_documents()
     advisory_signals.store({("daily", "eu"): ("low_performance", 0.99)})
     proposal = advice.propose(signal=AdvisorySignal.objects.get())
     recorded_cycles.record(5)
     client = callers.console(create_user("rev", "Reviewer"))
-    client.get("/admin/banners/")
     with CaptureQueriesContext(connection) as statements:
         page(client, proposal)
     assert len(statements) <= 30
