@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from governance.access import actors
 from governance.access.actors import Actor
@@ -106,7 +107,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     #: Lookups that addresses may use beside the filters.
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
-    #: The heading of the list; without one Django's "Select ... to view".
+    #: The heading of the list; without one the plural of its rows.
     list_title: ClassVar[str] = ""
     #: Further pages: their route below the list's -> the method that shows them. The name for
     #: ``reverse`` ends with the route's last word.
@@ -134,10 +135,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
         if self.exported and request.GET.get(export.PARAMETER) == "csv":
             return cast(HttpResponse, export.respond(self, request))
-        title = {"title": self.list_title} if self.list_title else {}
-        response: HttpResponse = super().changelist_view(
-            request, {**title, **self.list_context(request), **(extra_context or {})}
-        )
+        title = self.list_title or capfirst(str(self.opts.verbose_name_plural))
+        context = {"title": title, **self.list_context(request), **(extra_context or {})}
+        response: HttpResponse = super().changelist_view(request, context)
         return response
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -166,8 +166,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = super().get_list_filter(request)
         # By the switcher in the header.
-        others = [each for each in filters if each is not NamespaceFilter]
-        return others if self.namespace_path is None else [NamespaceFilter, *others]
+        has_one = any(getattr(each, "parameter_name", "") == "namespace" for each in filters)
+        return filters if self.namespace_path is None or has_one else (NamespaceFilter, *filters)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         obj = super().get_object(request, object_id, from_field)
