@@ -28,7 +28,7 @@ class ScopeFilter(filters.NamespaceFilter):
 class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
-    namespace_path = "scope"
+    namespace_path, narrow_path = "scope", "namespace__name"
     exported = (
         "id",
         "type",
@@ -98,7 +98,7 @@ class OperationRunAdmin(ReasonedAdmin):
 class OperationRunItemAdmin(ReadOnlyAdmin):
     """The outcome of each object of an operation run."""
 
-    namespace_path = "run__scope"
+    namespace_path, narrow_path = "run__scope", "run__namespace__name"
     exported = ("object_id", "outcome", "detail", "run_id")
     list_display = ("object_id", "state", "detail", "run")
     list_select_related = ("run",)
