@@ -16,11 +16,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from socket import socket
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -68,7 +70,7 @@ from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.ports import free_port
-from tests.support.receiver import http
+from tests.support.receiver import Answer, http
 from tests.support.sinks import Sink
 
 HOSTILE = "\"><img src=x onerror='window.pwned=1'><script>window.pwned=2</script>{{7*7}}"
@@ -93,6 +95,16 @@ class Night:
     stale_proposal: str
     token: str  # of ann, to read
     variables: dict[str, str]  # of the processes that serve it
+
+
+def slowly(answer: bytes, seconds: float) -> Answer:
+    """Answer after so many seconds."""
+
+    def wait(sock: socket) -> None:
+        time.sleep(seconds)
+        sock.sendall(answer)
+
+    return wait
 
 
 @contextmanager
