@@ -13,7 +13,7 @@ from advisory.api import (
     proposals,
     signals,
 )
-from governance.api import audit, namespaces, operations, pause
+from governance.api import alerts, audit, namespaces, operations, pause
 from orbit.api import (
     conductor_run_cancel,
     conductor_runs,
@@ -108,6 +108,8 @@ urlpatterns = [
     path("dead-letters/<uuid:letter_id>", dead_letters.DeadLetterDetail.as_view()),
     path("dead-letters/<uuid:letter_id>/requeue", dead_letters.DeadLetterRequeue.as_view()),
     path("dead-letters/<uuid:letter_id>/dismiss", dead_letters.DeadLetterDismiss.as_view()),
+    path("alerts", alerts.AlertList.as_view()),
+    path("alerts/<uuid:alert_id>/acknowledge", alerts.AlertAcknowledge.as_view()),
     path("governance/pause", pause.PauseDetail.as_view()),
     path("governance/unpause", pause.PauseEnd.as_view()),
     path("governance/namespaces", namespaces.NamespaceList.as_view()),

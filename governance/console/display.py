@@ -31,6 +31,7 @@ _STATES = {
     "enabled": "good",
     "active": "good",
     "intact": "good",
+    "acknowledged": "busy",
     "running": "busy",
     "sending": "busy",
     "halting": "part",

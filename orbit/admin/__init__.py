@@ -1,6 +1,7 @@
 """The console's pages of orbit."""
 
 from orbit.admin import (
+    alerts,
     conductor,
     cycles,
     dead_letters,
@@ -15,6 +16,7 @@ from orbit.admin import (
 )
 
 __all__ = [
+    "alerts",
     "conductor",
     "cycles",
     "dead_letters",

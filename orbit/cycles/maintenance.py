@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models.functions import Now
 
+from governance.alerts import retention
 from governance.kernel import clock, sql
 from governance.namespaces import gate
 from governance.operations import slices
@@ -74,6 +76,7 @@ def prune(*, limit: int = 10_000) -> dict[str, int]:
         "request_counts": PRUNE_REQUEST_COUNTS.execute(most=limit),
         "delivery_hours": counts.prune(limit=limit),
         "clusters": silent.delete()[0],
+        "alerts": retention.delete_old(settings.ORBIT_RETENTION_DAYS, limit=limit),
     }
 
 

@@ -13,6 +13,7 @@ from governance.models import OperationRun
 from orbit.models import ConductorTask, CycleRun, DeadLetterDispatch
 from orbit.states import ProfileState
 from tests.contract.installation import Installation
+from tests.support.alerts import create_alert
 from tests.support.configuration import profile, run_profile
 
 PASSWORD = "another-long-1"
@@ -113,6 +114,9 @@ def mark_seen(installation: Installation) -> Callable[[], Any]:
 
 
 ROUTES: dict[str, Prepare] = {
+    "POST alerts/<uuid:alert_id>/acknowledge": post(
+        "/alerts/{}/acknowledge", lambda _: create_alert(), **REASON
+    ),
     "POST cycles/trigger": post("/cycles/trigger"),
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
@@ -320,6 +324,7 @@ FORMS: dict[str, Prepare] = {
     ),
     "halt": submit("halt/", namespace="a", **REASON),
     "namespace_new": submit("governance/namespace/new/", name="new"),
+    "alert_acknowledge": submit("alerts/{}/acknowledge/", lambda _: create_alert(), **REASON),
     "pause": submit("pause/", action="pause", **REASON),
     "pause: its end": submit("pause/", Installation.pause, action="unpause", **REASON),
     "config_drift: Reload": submit("config/drift/", _reload="1", **REASON),
@@ -386,6 +391,7 @@ SILENT_PAGES: dict[str, str] = {
     "advisory_advisorysignal_change": "it only reads",
     "advisory_strategyproposal_changelist": "it only reads",
     "index": "it only reads",
+    "alerts": "it only reads",
     "app_list": "it only reads",
     "jsi18n": "it is a script",
     "autocomplete": "it only reads",
@@ -419,6 +425,7 @@ SILENT_PAGES: dict[str, str] = {
 }
 
 COMMANDS: dict[str, Prepare] = {
+    "alerts": run("alerts", "acknowledge", "{}", "--reason", "r", target=lambda _: create_alert()),
     "autonomy revert": run(
         "autonomy",
         "revert",

@@ -46,6 +46,9 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
     # The archive's bytes, and the forwarder's books: `telemetry` commands and metrics show them.
     # Shown by the pages of what they belong to.
     inner = {
+        "governance.Alert",
+        "governance.AlertWatch",
+        "governance.Notification",
         "governance.PeriodicWork",
         "orbit.ConductorParent",
         "orbit.ConductorTally",
