@@ -28,7 +28,12 @@ class Place:
 
 def places(base: Any, other: Any, own: Any, path: Path = ()) -> Iterator[Place]:
     """Yield where ``other`` or ``own`` differ from ``base``. A list is one place."""
-    if isinstance(base, dict) and isinstance(other, dict) and isinstance(own, dict):
+    if (
+        isinstance(other, dict)
+        and isinstance(own, dict)
+        and (base is ABSENT or isinstance(base, dict))
+    ):
+        base = {} if base is ABSENT else base  # both added an object: look inside
         for key in sorted(base.keys() | other.keys() | own.keys()):
             sides = [side.get(key, ABSENT) for side in (base, other, own)]
             yield from places(sides[0], sides[1], sides[2], (*path, key))
