@@ -12,6 +12,7 @@ from orbit.admin import (
     records,
     schedules,
     stops,
+    trigger,
     value_ledger,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "records",
     "schedules",
     "stops",
+    "trigger",
     "value_ledger",
 ]

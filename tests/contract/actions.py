@@ -65,6 +65,12 @@ def submit(
     return prepare
 
 
+def mark_cycle_seen(installation: Installation) -> Callable[[], Any]:
+    """Mark a cycle as seen, from the list."""
+    fields = {"action": "mark_seen", "_selected_action": [str(installation.cycle().pk)]}
+    return lambda: installation.browser.post("/admin/orbit/cyclerun/", fields)
+
+
 def save_editor(
     path: str, target: Callable[[Installation], Any] | None = None, **changes: str
 ) -> Prepare:
@@ -357,6 +363,7 @@ FORMS: dict[str, Prepare] = {
     "orbit_schedule_cron": submit(
         "orbit/schedules/{}/cron/", Installation.schedule, cron="0 7 * * *", **REASON
     ),
+    "orbit_cyclerun_changelist: mark as seen": mark_cycle_seen,
     "orbit_cyclerun_trigger": submit(
         "orbit/cyclerun/trigger/", run_profile_id="r1", namespace="", **REASON
     ),
@@ -392,6 +399,7 @@ SILENT_PAGES: dict[str, str] = {
     "advisory_strategyproposal_changelist": "it only reads",
     "index": "it only reads",
     "alerts": "it only reads",
+    "search": "it only reads",
     "app_list": "it only reads",
     "jsi18n": "it is a script",
     "autocomplete": "it only reads",
@@ -401,7 +409,6 @@ SILENT_PAGES: dict[str, str] = {
     "governance_audittrailentry_change": "it only reads",
     "governance_namespace_changelist": "it only reads",
     "governance_namespace_change": "it only reads",
-    "orbit_cyclerun_changelist": "it only reads",
     "orbit_cyclerun_change": "it only reads",
     "orbit_cyclerun_compare": "it only reads",
     "governance_operationrun_changelist": "it only reads",
