@@ -30,6 +30,7 @@ from orbit.api import (
     value_ledger,
 )
 from orbit_site import contract, health, metrics
+from orbit_site.overview import api as overview
 from telemetry.api import coverage, events, readings
 
 admin.autodiscover()
@@ -42,6 +43,7 @@ urlpatterns = [
     path("metrics", metrics.Metrics.as_view()),
     path("api/schema", contract.ApiDocument.as_view(), name="api-schema"),
     path("api/docs", contract.page),
+    path("overview", overview.OverviewDetail.as_view()),
     path("api/docs/plain", contract.plain, name="api-plain"),
     path("api/docs/guide", contract.guide, name="api-guide"),
     path("cycles/trigger", trigger.CycleTrigger.as_view()),

@@ -16,7 +16,6 @@ from governance.kernel import json_diff
 from governance.kernel.json_diff import ABSENT
 from governance.kernel.schemas import pointer
 from orbit.dispatch.endpoints import EndpointsInvalid
-from orbit.models import AppliedFiles
 from orbit.profiles import files, reload, revisions
 from orbit.profiles.files import ConfigInvalid, Documents
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
@@ -136,12 +135,14 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
     ]
 
 
-def both_changed() -> bool:
-    """Tell whether files and database both changed since the last load, and differ."""
-    # Every console page asks this. Documents are read only if their version has changed.
+def both_changed(applied: str | None) -> bool:
+    """Tell whether files and database both changed since the last load, and differ.
+
+    ``applied`` is the digest of the files that were loaded last.
+    """
+    # Asked often. Documents are read only if their version has changed.
     folder = Path(settings.ORBIT_CONFIG_DIR)
     in_files = _digest_of_files(folder, _versions(folder))
-    applied = AppliedFiles.objects.filter(id=1).values_list("sha256", flat=True).first()
     # Invalid files don't count: the drift page lists their problems.
     if in_files is None or not applied or in_files == applied:
         return False

@@ -62,7 +62,7 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
         "stage",
         "duration_ms",
     )
-    list_filter = (filters.NamespaceFilter, filters.choice("level", Level))
+    list_filter = (filters.choice("level", Level),)
     search_fields = ("run_id", "session_id", "task_id")
     search_help_text = "The id of a cycle, a session or a task"
     links = ("run_id", "run_id__exact", "session_id__exact", "task_id__exact")

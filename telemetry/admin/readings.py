@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
 from telemetry.admin import links
 from telemetry.models import Artifact, ErrorGroup, Metric, PolicyViolation
@@ -17,7 +16,6 @@ class _ReadingAdmin(ReadOnlyAdmin):
     """Rows that were read from one event each."""
 
     namespace_path = "namespace"
-    list_filter: ClassVar[Any] = (filters.NamespaceFilter,)
     search_fields: ClassVar[Any] = ("session_id",)
     search_help_text = "The id of a session"
     links: ClassVar[tuple[str, ...]] = ("session_id__exact",)
@@ -90,7 +88,6 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
         "last_seen",
     )
     list_display = ("last_seen", "count", "message_shown", "stage", "namespace", "first_seen")
-    list_filter = (filters.NamespaceFilter,)
     search_fields = ("day",)
     search_help_text = "A day of UTC, such as 2026-01-31"
     links = ("day__exact",)
