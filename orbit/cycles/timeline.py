@@ -72,7 +72,9 @@ def _kept(tracks: Iterable[Track], chosen: Filter) -> list[Track]:
 def _workers(cycle: CycleRun, events: Sequence[_Event], end: datetime) -> list[Track]:
     starts = [at for at, _, event, *_ in events if event in ("cycle_started", "cycle_resumed")]
     if len(starts) < 2:
-        return []
+        if cycle.started_at is None or cycle.finished_at is not None:
+            return []
+        return [Track("running", [Span(cycle.started_at, None, "running")])]
     spans = [Span(start, after, "unknown", "its lease ended") for start, after in pairwise(starts)]
     spans.append(Span(starts[-1], end, "running" if cycle.finished_at is None else "success"))
     return [Track("workers", spans, f"resumed {len(starts) - 1} times")]
