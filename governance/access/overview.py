@@ -10,6 +10,7 @@ from governance.models import ApiToken, LoginAttempt
 #: Rows of each table; the lists that the page links to have all.
 MOST = 100
 _LONGEST_NAME = 200
+_UNUSED_DAYS = tokens.UNUSED_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class AccessPage:
     cut: list[str] = field(default_factory=list)
     roles: tuple[str, ...] = tuple(ROLES)
     max_failures: int = lockout.LIMIT
-    unused_days: int = tokens.UNUSED_DAYS
+    unused_days: int = _UNUSED_DAYS
 
     @property
     def unused(self) -> int:
