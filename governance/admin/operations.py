@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import display, export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.models import OperationRun, OperationRunItem
@@ -29,20 +29,7 @@ class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
     namespace_path = "scope"
-    exported = (
-        "id",
-        "type",
-        "scope",
-        "status",
-        "outcome",
-        "summary_counts",
-        "initiator",
-        "reason",
-        "created_at",
-        "started_at",
-        "finished_at",
-        "next_due_at",
-    )
+    exported = export.columns(OperationRun)
     list_title = "Operations"
     list_display = ("type", "state", "how_far", "note", "created_at", "initiator", "id")
     list_display_links = ("type", "id")
