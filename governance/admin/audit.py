@@ -30,7 +30,6 @@ class AuditTrailEntryAdmin(PageAdmin):
     list_title = "Audit trail"
     list_display = ("id", "at", "actor", "action", "object", "namespace", "reason")
     list_filter = (
-        filters.NamespaceFilter,
         *(filters.typed(field) for field in _TYPED),
         filters.moment("from", lambda rows, moment: search.between(rows, moment, None)),
         filters.moment("to", lambda rows, moment: search.between(rows, None, moment)),

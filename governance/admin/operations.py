@@ -17,18 +17,11 @@ from governance.operations import page as reading
 from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 
 
-class ScopeFilter(filters.NamespaceFilter):
-    """By a namespace that a run touches."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(scope__contains=[self.value()]) if self.value() else queryset
-
-
 @admin.register(OperationRun)
 class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
-    namespace_path = "scope"
+    namespace_path, narrow_path = "scope", "namespace__name"
     exported = export.columns(OperationRun)
     list_title = "Operations"
     list_display = ("type", "state", "how_far", "note", "created_at", "initiator", "id")
@@ -36,7 +29,6 @@ class OperationRunAdmin(ReasonedAdmin):
     list_filter = (
         filters.choice("status", Operation),
         filters.choice("outcome", Outcome),
-        ScopeFilter,
     )
     search_fields = ("id",)
     links = ("type", "type__exact")
@@ -85,7 +77,7 @@ class OperationRunAdmin(ReasonedAdmin):
 class OperationRunItemAdmin(ReadOnlyAdmin):
     """The outcome of each object of an operation run."""
 
-    namespace_path = "run__scope"
+    namespace_path, narrow_path = "run__scope", "run__namespace__name"
     exported = ("object_id", "outcome", "detail", "run_id")
     list_display = ("object_id", "state", "detail", "run")
     list_select_related = ("run",)

@@ -49,7 +49,6 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     )
     list_filter = (
         PeriodFilter,
-        filters.NamespaceFilter,
         filters.choice("kind", ("usage", "value")),
     )
     search_fields = ("id", "cycle_id")

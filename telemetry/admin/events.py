@@ -62,7 +62,7 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
         "duration_ms",
     )
     list_title = "Telemetry events"
-    list_filter = (HoursFilter, filters.NamespaceFilter, filters.choice("level", Level))
+    list_filter = (HoursFilter, filters.choice("level", Level))
     change_list_template = "console/events.html"
     search_fields = ("run_id", "session_id", "task_id")
     search_help_text = "The id of a cycle, a session or a task"

@@ -31,7 +31,7 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
         "last_event_ts",
         "events",
     )
-    list_filter = (filters.NamespaceFilter, filters.choice("status", TaskStatus))
+    list_filter = (filters.choice("status", TaskStatus),)
     search_fields = ("task_id",)
     search_help_text = "The id of a task"
     readonly_fields = ("events",)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from governance.console import export, filters
+from governance.console import export
 from governance.console.base import ReadOnlyAdmin
 from telemetry.admin import links
 from telemetry.models import Artifact, ErrorGroup, Metric, PolicyViolation
@@ -17,7 +17,6 @@ class _ReadingAdmin(ReadOnlyAdmin):
     """Rows that were read from one event each."""
 
     namespace_path = "namespace"
-    list_filter: ClassVar[Any] = (filters.NamespaceFilter,)
     search_fields: ClassVar[Any] = ("session_id",)
     search_help_text = "The id of a session"
     links: ClassVar[tuple[str, ...]] = ("session_id__exact",)
@@ -82,7 +81,6 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     namespace_path = "namespace"
     exported = export.columns(ErrorGroup)
     list_display = ("last_seen", "count", "text", "stage", "namespace", "first_seen")
-    list_filter = (filters.NamespaceFilter,)
     search_fields = ("day",)
     search_help_text = "A day of UTC, such as 2026-01-31"
     links = ("day__exact",)
