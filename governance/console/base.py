@@ -81,6 +81,11 @@ class BoundedChangeList(ChangeList):
             filters.pop("namespace", None)
         return filters
 
+    def get_filters(self, request: HttpRequest) -> Any:
+        *others, is_active = super().get_filters(request)
+        # The namespace is the header's, and stays when filters are cleared.
+        return *others, is_active and bool(self.get_filters_params().keys() - {"namespace"})
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self.sortable_by:
             self.params.pop(ORDER_VAR, None)
