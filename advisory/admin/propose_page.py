@@ -13,8 +13,8 @@ from advisory.models import StrategyProposal
 from advisory.proposals import create, forbidden, patches
 from governance.access.actors import Actor
 from governance.console import pages
-from governance.kernel import line_diff
 from governance.console.base import actor_of
+from governance.kernel import line_diff
 from governance.kernel.errors import OrbitError
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import RevisionUnknown

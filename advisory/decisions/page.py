@@ -14,8 +14,8 @@ from advisory.states import Proposal
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel import line_diff
-from governance.kernel.line_diff import LineDiff
 from governance.kernel.errors import OrbitError
+from governance.kernel.line_diff import LineDiff
 from orbit.profiles import history
 from orbit.profiles.kinds import AnyKind, AnyRow
 

@@ -285,7 +285,8 @@ def _loaded(obj: Any, lookup: str) -> str:
         if relation not in obj._state.fields_cache:
             return ""
         obj = getattr(obj, relation)
-    return str(getattr(obj, name, None) or "") if name in obj.__dict__ else ""
+    # A foreign key to a namespace holds its name.
+    return str(obj.__dict__.get(name) or obj.__dict__.get(f"{name}_id") or "")
 
 
 class PageAdmin(ReadOnlyAdmin):
