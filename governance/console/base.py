@@ -81,6 +81,11 @@ class BoundedChangeList(ChangeList):
             filters.pop("namespace", None)
         return filters
 
+    def get_filters(self, request: HttpRequest) -> Any:
+        *others, is_active = super().get_filters(request)
+        # The namespace is the header's, and stays when filters are cleared.
+        return *others, is_active and bool(self.get_filters_params().keys() - {"namespace"})
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self.sortable_by:
             self.params.pop(ORDER_VAR, None)
@@ -280,7 +285,8 @@ def _loaded(obj: Any, lookup: str) -> str:
         if relation not in obj._state.fields_cache:
             return ""
         obj = getattr(obj, relation)
-    return str(getattr(obj, name, None) or "") if name in obj.__dict__ else ""
+    # A foreign key to a namespace holds its name.
+    return str(obj.__dict__.get(name) or obj.__dict__.get(f"{name}_id") or "")
 
 
 class PageAdmin(ReadOnlyAdmin):
