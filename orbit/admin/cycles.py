@@ -50,6 +50,21 @@ class CycleRunAdmin(ReasonedAdmin):
     """Runs of the pipeline."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "status",
+        "namespace",
+        "run_profile_id",
+        "profile_id",
+        "trigger",
+        "triggered_by",
+        "reason",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "resumes",
+        "rerun_of",
+    )
     list_display = ("id",)
     list_filter = (
         filters.choice("status", Cycle, title="outcome"),
