@@ -399,6 +399,7 @@ SILENT_PAGES: dict[str, str] = {
     "advisory_strategyproposal_changelist": "it only reads",
     "index": "it only reads",
     "alerts": "it only reads",
+    "health": "it only reads",
     "search": "it only reads",
     "app_list": "it only reads",
     "jsi18n": "it is a script",
