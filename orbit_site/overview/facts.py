@@ -13,6 +13,7 @@ import psycopg
 from django.db import InternalError
 
 from governance.access.actors import Actor
+from governance.alerts.conditions import Condition
 from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.namespaces import gate
@@ -41,6 +42,17 @@ def _part(statement: sql.Statement) -> sql.Fragment:
     return sql.Fragment(statement.text, params=statement.params)
 
 
+#: The overview says these by itself, with its own numbers.
+_OWN_CONDITIONS = (
+    Condition.DEAD_LETTERS,
+    Condition.ENDPOINT_DOWN,
+    Condition.HALTED_LONG,
+    Condition.PROPOSAL_EXPIRING,
+    Condition.PROJECTION_DRIFT,
+    Condition.RETENTION_LAG,
+    Condition.PARTITIONS_MISSING,
+    Condition.NO_CLUSTER,
+)
 FACTS = sql.load(
     __name__,
     "facts",
@@ -50,6 +62,7 @@ FACTS = sql.load(
     tick=queue.TICK,
     of_run_profile=rows.OF_RUN_PROFILE,
     backup_made=Action.BACKUP_MADE.value,
+    own_conditions=", ".join(f"'{condition}'" for condition in _OWN_CONDITIONS),
     counted=COUNTED,
     most_things=MOST_THINGS,
     most_listed=MOST_LISTED,

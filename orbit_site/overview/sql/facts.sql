@@ -86,6 +86,15 @@ operations AS MATERIALIZED (
     ORDER BY o.id DESC
     LIMIT {{counted}}
 ),
+alerts AS MATERIALIZED (   -- open, and no user has it in hand
+    SELECT a.id, a.condition, a.summary, a.link, a.first_seen_at
+    FROM governance_alert a
+    WHERE a.resolved_at IS NULL
+      AND a.acknowledged_at IS NULL
+      AND (%(scope)s::text[] IS NULL OR a.namespace = ANY(%(scope)s::text[]))
+    ORDER BY a.id DESC
+    LIMIT {{counted}}
+),
 schedules AS MATERIALIZED (
     SELECT q.name, q.next_run, p.run_profile_id, p.namespace
     FROM django_q_schedule q
@@ -171,7 +180,8 @@ SELECT jsonb_build_object(
                 l.error_group AS key, l.endpoint_key, l.reason, l.status_code,
                 left(l.error_pattern, 200) AS error, count(*) AS count,
                 min(l.created_at) AS first_at, max(l.created_at) AS last_at,
-                max(l.created_at) > now() - interval '{{growing_minutes}} minutes' AS growing,
+                max(l.created_at) > now() - interval '{{growing_minutes}} minutes'
+                    AND max(l.created_at) > min(l.created_at) + interval '1 minute' AS growing,
                 EXISTS (
                     SELECT FROM orbit_seenmark m WHERE m.kind = 'group' AND m.key = l.error_group
                 ) AS seen
@@ -228,7 +238,8 @@ SELECT jsonb_build_object(
     ),
     'failed_operations', (
         SELECT jsonb_agg(to_jsonb(f)) FROM (
-            SELECT DISTINCT ON (o.type) o.id, o.type, o.outcome, o.finished_at, left(o.reason, 300) AS reason
+            SELECT DISTINCT ON (o.type)
+                o.id, o.type, o.outcome, o.finished_at, left(o.reason, 300) AS reason
             FROM (
                 SELECT * FROM governance_operationrun
                 WHERE outcome IN ('failed', 'partially_succeeded')
@@ -244,6 +255,12 @@ SELECT jsonb_build_object(
             ORDER BY o.type, o.id DESC
             LIMIT {{most_listed}}
         ) AS f
+    ),
+    'alerts', (SELECT count(*) FROM alerts),
+    'other_alerts', (   -- of what the overview doesn't say itself
+        SELECT jsonb_agg(to_jsonb(a)) FROM (
+            SELECT * FROM alerts WHERE condition NOT IN ({{own_conditions}}) LIMIT {{most_things}}
+        ) AS a
     ),
     'next_runs', (
         SELECT jsonb_agg(to_jsonb(s)) FROM (

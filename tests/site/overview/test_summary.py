@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from governance.access.actors import Actor, operator
 from governance.access.roles import Scope
 from governance.kernel.identifiers import uuid7
+from governance.models import Alert
 from governance.namespaces import halts, pauses
 from orbit import seen
 from orbit.models import ClusterNode, CycleRun, DeadLetterDispatch, EndpointState, OverviewFacts
@@ -84,7 +85,7 @@ def test_a_group_of_dead_letters_is_one_thing_with_its_count_and_answer() -> Non
     assert first.sentence.startswith(
         "3 deliveries are dead at default-endpoint: 503 Service Unavailable, since "
     )
-    assert first.sentence.endswith("; still growing")
+    assert "growing" not in first.sentence
     assert second.sentence.startswith("1 delivery is dead at default-endpoint: 404 Not Found")
     assert first.link == "/admin/orbit/deadletterdispatch/?group=" + str(
         DeadLetterDispatch.objects.filter(status_code=503)[0].error_group
@@ -148,6 +149,30 @@ def test_a_pause_and_an_open_breaker_need_a_user() -> None:
     assert (paused.kind, down.kind) == ("pause", "endpoint")
     assert paused.sentence.endswith("migration tonight")
     assert down.sentence.startswith("aurora is down since ")
+
+
+def test_a_group_that_goes_on_growing_says_so() -> None:
+    first, *_ = create_dead_letters(3)
+    CycleRun.objects.update(status="success")
+    DeadLetterDispatch.objects.filter(pk=first).update(created_at=Now() - timedelta(hours=2))
+    [thing] = look().things
+    assert thing.sentence.endswith("; still growing")
+
+
+def test_an_alert_needs_a_user_until_it_is_acknowledged_and_none_is_said_twice() -> None:
+    alert = Alert.objects.create(
+        id=uuid7(),
+        condition="audit_broken",
+        object="chain",
+        summary="Entry 7 doesn't fit.",
+        link="/admin/governance/audittrailentry/verify/",
+    )
+    Alert.objects.create(id=uuid7(), condition="dead_letters", object="g", summary="3 are dead.")
+    overview = look()
+    assert [thing.sentence for thing in overview.things] == ["Entry 7 doesn't fit"]
+    assert overview.facts["alerts"] == 2
+    Alert.objects.filter(pk=alert.pk).update(acknowledged_at=Now())
+    assert look().sentence == "All well"
 
 
 def test_a_confined_user_and_a_namespaces_overview_see_only_their_namespaces_things() -> None:
