@@ -189,12 +189,12 @@ def test_a_confined_user_and_a_namespaces_overview_see_only_their_namespaces_thi
     assert kinds(look(namespace="a")) == ["endpoint"]
 
 
-def test_readers_share_what_was_read_for_a_second(django_assert_num_queries: Any) -> None:
+def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: Any) -> None:
     summary.of(operator())
     ended("failed")
     with django_assert_num_queries(2):  # the proposals that wait for the actor, the facts
         assert summary.of(operator()).sentence == "All well"
-    OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=2))
+    OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=3))
     assert summary.of(operator()).sentence == "1 thing needs you"
     assert OverviewFacts.objects.count() == 2
 
