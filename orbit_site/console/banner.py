@@ -94,7 +94,7 @@ def active(actor: Actor) -> list[Banner]:
         down = list(open_circuits.order_by("opened_at")[: _LISTED + 1])
     banners += [Banner("part", _down(row)) for row in down[:_LISTED]]
     if len(down) > _LISTED:
-        banners.append(Banner("part", "More endpoints are down: see Endpoint states."))
+        banners.append(Banner("part", "More endpoints are down: see Endpoints."))
     return banners
 
 
