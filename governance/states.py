@@ -75,3 +75,28 @@ class ItemOutcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+class Notification(StrEnum):
+    """The status of a message about an alert; failed: given up."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+# A 2xx counts also after the message was given up: its sender was slow.
+NOTIFICATION = Machine(
+    Notification,
+    {
+        Notification.PENDING: {Notification.DELIVERED, Notification.FAILED},
+        Notification.FAILED: {Notification.DELIVERED},
+    },
+)
+
+
+class Phase(StrEnum):
+    """What a message about an alert says."""
+
+    OPENED = "opened"
+    CLOSED = "closed"

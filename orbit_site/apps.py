@@ -1,12 +1,16 @@
 """App configurations of the site and its console."""
 
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
 from django.contrib import admin
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core import checks
+
+if TYPE_CHECKING:
+    from governance.operations.slices import Slice
 
 
 class SiteConfig(AppConfig):
@@ -16,8 +20,13 @@ class SiteConfig(AppConfig):
     verbose_name = "Orbit"
 
     def ready(self) -> None:
-        """Register the checks of production."""
+        """Register the checks of production, and have alerts evaluated."""
+        # It needs models, which can't be imported before.
+        from governance.operations import periodic
+        from governance.states import Every
+
         checks.register(_check_production, deploy=True)
+        periodic.register(periodic.Work("ops.evaluate_alerts", Every.MINUTE, _evaluate_alerts))
 
 
 class ConsoleConfig(SimpleAdminConfig):
@@ -33,6 +42,13 @@ class ConsoleConfig(SimpleAdminConfig):
         """Register the checks of the admin."""
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(_check_console, checks.Tags.admin)
+
+
+def _evaluate_alerts(slice_: "Slice") -> datetime | None:
+    # Commands and web start faster without what this imports.
+    from orbit_site import alerting
+
+    return alerting.run_slice(slice_)
 
 
 def _check_production(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -44,8 +44,6 @@ FORMS = {
     "auth_user_password_change": Form(Scope.ADMINISTER, Scope.ADMINISTER, workspace=True),
     "governance_audittrailentry_verify": Form(Scope.READ, workspace=True),
     "governance_audittrailentry_export": Form(Scope.READ),
-    "orbit_cyclerun_trigger": Form(Scope.OPERATE, Scope.OPERATE),
-    "orbit_cyclerun_compare": Form(Scope.READ),
     "orbit_deadletterdispatch_requeue_matching": Form(Scope.OPERATE, Scope.OPERATE),
     "orbit_deadletterdispatch_dismiss_matching": Form(Scope.OPERATE, Scope.OPERATE),
     "orbit_deadletterdispatch_seen": Form(Scope.OPERATE, Scope.OPERATE),

@@ -13,7 +13,7 @@ from advisory.api import (
     proposals,
     signals,
 )
-from governance.api import audit, namespaces, operations, pause
+from governance.api import alerts, audit, namespaces, operations, pause
 from orbit.api import (
     conductor_run_cancel,
     conductor_runs,
@@ -31,6 +31,7 @@ from orbit.api import (
     value_ledger,
 )
 from orbit_site import contract, health, metrics
+from orbit_site.overview import api as overview
 from telemetry.api import coverage, events, readings
 
 admin.autodiscover()
@@ -39,17 +40,18 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("health", health.health),
-    path("ready", health.ready),
-    path("metrics", metrics.Metrics.as_view()),
+    path("ready", health.ready, name="ready"),
+    path("metrics", metrics.Metrics.as_view(), name="metrics"),
     path("api/schema", contract.ApiDocument.as_view(), name="api-schema"),
     path("api/docs", contract.page),
+    path("overview", overview.OverviewDetail.as_view()),
     path("api/docs/plain", contract.plain, name="api-plain"),
     path("api/docs/guide", contract.guide, name="api-guide"),
     path("cycles/trigger", trigger.CycleTrigger.as_view()),
     path("cycles/recent", cycles.CycleRecent.as_view()),
     path("cycles/rerun", reruns.CycleBulkRerun.as_view()),
     path("cycles", cycles.CycleList.as_view()),
-    path("cycles/<uuid:cycle_id>", cycles.CycleDetailView.as_view()),
+    path("cycles/<uuid:cycle_id>", cycles.CycleDetailView.as_view(), name="cycle_detail"),
     path("cycles/<uuid:cycle_id>/cancel", cycles.CycleCancel.as_view()),
     path("cycles/<uuid:cycle_id>/rerun", reruns.CycleRerun.as_view()),
     path("endpoints/<str:endpoint_key>/test", endpoints.EndpointTest.as_view()),
@@ -110,6 +112,8 @@ urlpatterns = [
     path("dead-letters/<uuid:letter_id>", dead_letters.DeadLetterDetail.as_view()),
     path("dead-letters/<uuid:letter_id>/requeue", dead_letters.DeadLetterRequeue.as_view()),
     path("dead-letters/<uuid:letter_id>/dismiss", dead_letters.DeadLetterDismiss.as_view()),
+    path("alerts", alerts.AlertList.as_view()),
+    path("alerts/<uuid:alert_id>/acknowledge", alerts.AlertAcknowledge.as_view()),
     path("governance/pause", pause.PauseDetail.as_view()),
     path("governance/unpause", pause.PauseEnd.as_view()),
     path("governance/namespaces", namespaces.NamespaceList.as_view()),

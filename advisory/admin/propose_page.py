@@ -12,13 +12,13 @@ from django.urls import reverse
 from advisory.models import StrategyProposal
 from advisory.proposals import create, forbidden, patches
 from governance.access.actors import Actor
-from governance.console import line_diff, pages
+from governance.console import pages
 from governance.console.base import actor_of
+from governance.kernel import line_diff
 from governance.kernel.errors import OrbitError
-from orbit.admin import form_fields
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import RevisionUnknown
-from orbit.profiles import history
+from orbit.profiles import history, members
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
 
 KINDS: dict[str, AnyKind] = {"profile": PROFILE, "runprofile": RUN_PROFILE}
@@ -80,7 +80,7 @@ def _form(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> Pro
         request.POST if request.method == "POST" else None,
         members=[
             member
-            for member in form_fields.members_of(kind, actor, new=False)
+            for member in members.members_of(kind, actor, new=False)
             if not _is_forbidden(kind, member.path)
         ],
         base=_base(request, kind, row, actor),
@@ -107,8 +107,8 @@ def _base(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> dic
         return dict(row.document)
     # Fields are compared with what the user saw.
     try:
-        return dict(history.find(kind, str(row), int(revision), actor=actor).document)
-    except (ValueError, RevisionUnknown):
+        return history.document_of(kind, row, revision, actor=actor)
+    except RevisionUnknown:
         raise BadRequest("There is no such revision.") from None
 
 

@@ -39,6 +39,8 @@ def for_actor(actor: Actor) -> Waiting:
     rows = StrategyProposal.objects.filter(
         actor.filter(), validity.OPEN, reading.undecided_by(actor)
     )
-    newest = rows.order_by("-created_at", "-id").only("id", "title", "profile_id", "namespace")
+    newest = rows.order_by("-created_at", "-id").only(
+        "id", "title", "profile_id", "namespace", "created_at", "expires_at"
+    )
     proposals = list(newest[:COUNTED])
     return Waiting(proposals[:LISTED], len(proposals))

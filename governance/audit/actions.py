@@ -17,6 +17,7 @@ class Action(StrEnum):
         member.label = label
         return member
 
+    ALERT_ACKNOWLEDGED = "alert.acknowledged", "alert", "An alert was acknowledged"
     APPROVAL_GIVEN = "approval.given", "proposal", "A proposal got one of several approvals"
     APPROVAL_POLICY_CHANGED = (
         "approval_policy.changed",

@@ -1,8 +1,10 @@
 """How the console shows states, JSON and bytes, all of it escaped."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -31,6 +33,7 @@ _STATES = {
     "enabled": "good",
     "active": "good",
     "intact": "good",
+    "acknowledged": "busy",
     "running": "busy",
     "sending": "busy",
     "halting": "part",
@@ -98,6 +101,22 @@ def duration(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {name}" + (f" {rest} {small_name}" if rest else "")
     return f"{whole} s"
+
+
+def utc(value: datetime) -> str:
+    """Return a time for the attribute ``datetime``."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+def moment(value: datetime) -> SafeString:
+    """Return a time to the second in the user's zone, which it names."""
+    return time(value, "%Y-%m-%d %H:%M:%S %Z")
+
+
+def time(value: datetime, layout: str, *, cut: int = 0) -> SafeString:
+    """Return a time in the user's zone, without the last ``cut`` characters."""
+    text = f"{timezone.localtime(value):{layout}}"
+    return format_html('<time datetime="{}">{}</time>', utc(value), text[: len(text) - cut])
 
 
 def badge(state: str | None) -> SafeString:

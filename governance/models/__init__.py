@@ -1,12 +1,15 @@
 """The tables of governance."""
 
 from governance.models.access import ApiToken, LoginAttempt, NamespaceGrant, WorkspaceGrant
+from governance.models.alert import Alert, AlertWatch, Notification
 from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace, Stop
 from governance.models.operation import OperationRun, OperationRunItem, PeriodicWork
 from governance.models.request import IdempotentRequest, RequestCount
 
 __all__ = [
+    "Alert",
+    "AlertWatch",
     "ApiToken",
     "AuditHead",
     "AuditTrailEntry",
@@ -15,6 +18,7 @@ __all__ = [
     "LoginAttempt",
     "Namespace",
     "NamespaceGrant",
+    "Notification",
     "OperationRun",
     "OperationRunItem",
     "PeriodicWork",

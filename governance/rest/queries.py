@@ -140,6 +140,14 @@ def day(value: str) -> date:
     raise ValueError("must be a day such as 2026-01-31")
 
 
+@reader({"type": "boolean"})
+def truth(value: str) -> bool:
+    """Read ``true`` or ``false``. Raises ValueError."""
+    if value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value == "true"
+
+
 def _uuid(value: str) -> uuid.UUID:
     if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
         raise ValueError("must be a UUID")

@@ -1,11 +1,13 @@
 """Template tags and filters of the console."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 
 from governance.console import display
@@ -71,13 +73,13 @@ def plain(value: Decimal) -> str:
 @register.filter
 def moment(value: datetime | None) -> str:
     """Show a time to the second, with its zone."""
-    return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
+    return "-" if value is None else display.moment(value)
 
 
 @register.filter
 def utc(value: datetime) -> str:
     """Return a time for the attribute ``datetime``."""
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return display.utc(value)
 
 
 @register.filter
@@ -89,7 +91,19 @@ def time_of_day(value: datetime) -> str:
 @register.filter
 def clock(value: datetime | None) -> str:
     """Show a time of day to the millisecond."""
-    return "-" if value is None else f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
+    return "-" if value is None else display.time(value, "%H:%M:%S.%f", cut=3)
+
+
+@register.filter
+def until(value: datetime, now: datetime) -> str:
+    """Show the time from ``now`` until ``value``."""
+    return display.duration((value - now).total_seconds())
+
+
+@register.filter
+def item(values: Mapping[Any, Any], key: Any) -> Any:
+    """Return the value of ``key``; None without one."""
+    return values.get(key)
 
 
 @register.filter
@@ -99,9 +113,26 @@ def after(value: datetime, start: datetime) -> str:
 
 
 @register.filter
+def ago(value: datetime, now: datetime) -> str:
+    """Show how long ago a time is."""
+    return f"{display.duration(max(1.0, round((now - value).total_seconds())))} ago"
+
+
+@register.filter
 def time_of(value: str | None) -> datetime | None:
     """Parse a time from JSON."""
     return datetime.fromisoformat(value) if value else None
+
+
+@register.filter
+def labelled(cells: list[str], headers: list[dict[str, Any]]) -> list[SafeString]:
+    """Give each cell of a list's row its column's title, which it shows as a card on a phone."""
+    titles = [strip_tags(header["text"]).strip() for header in headers]
+    return [
+        # Django's cells begin with "<td" or "<th".
+        SafeString(cell[:3] + format_html(' data-l="{}"', title[:1].upper() + title[1:]) + cell[3:])
+        for cell, title in zip(cells, titles, strict=True)
+    ]
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """The console's pages of orbit."""
 
 from orbit.admin import (
+    alerts,
     conductor,
     cycles,
     dead_letters,
@@ -12,10 +13,12 @@ from orbit.admin import (
     records,
     schedules,
     stops,
+    trigger,
     value_ledger,
 )
 
 __all__ = [
+    "alerts",
     "conductor",
     "cycles",
     "dead_letters",
@@ -27,5 +30,6 @@ __all__ = [
     "records",
     "schedules",
     "stops",
+    "trigger",
     "value_ledger",
 ]

@@ -45,7 +45,7 @@ class ConductorRunAdmin(ReasonedAdmin):
     namespace_path = "namespace"
     list_display = ("name", "state_badge", "counts_bar", "created_at", "took", "namespace", "id")
     list_display_links = ("name", "id")
-    list_filter = (filters.NamespaceFilter, filters.choice("state", TaskState))
+    list_filter = (filters.choice("state", TaskState),)
     search_fields = ("id",)
     search_help_text = "The id of a run"
 
@@ -135,7 +135,6 @@ class ConductorTaskAdmin(ReasonedAdmin):
     namespace_path = "namespace"
     list_display = ("name", "state_badge", "attempt", "worker", "created_at", "namespace", "id")
     list_display_links = ("name", "id")
-    list_filter = (filters.NamespaceFilter,)
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "The id of a task"

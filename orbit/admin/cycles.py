@@ -1,67 +1,52 @@
-"""Cycles: the list, one cycle with its overview, Trigger and Cancel."""
+"""Cycles: the list, one cycle in tabs, Cancel, Run again, Mark as seen, Compare."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 
 from governance.access.roles import Scope
-from governance.console import display, filters, pages
-from governance.console.actions import ReasonForm, reasoned_action
+from governance.console import filters, pages
+from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.keyset import KeysetChangeList
+from governance.kernel import clock
 from governance.kernel.errors import OrbitError
-from governance.models import Namespace
+from orbit import seen
 from orbit.admin import pruned_search
-from orbit.admin.reruns import RerunAdmin, compare_address, has_ended
-from orbit.cycles import cancel, detail, orchestrate, trigger
-from orbit.cycles.orchestrate import Call, ProfileOutcome
+from orbit.cycles import cancel, compare, detail, listing, page
+from orbit.cycles.rerun import bulk, preview, single
 from orbit.errors import CycleUnknown
-from orbit.models import CycleRun, RunProfile, SkipNotice
-from orbit.states import Cycle, ProfileState, Trigger
+from orbit.models import CycleRun, SkipNotice
+from orbit.states import CYCLE, Cycle, SeenKind, Trigger
 
-_MAX_OFFERED = 500
-# Less than the time that the web server gives a request.
-_SECONDS = 20.0
-_MAX_OUTCOMES = 500
-#: Not a valid id of a run profile.
-_ALL = "*"
+_PAIR = 2
+_SHORT_ID = 60
 
 
-class TriggerForm(ReasonForm):
-    """What to start, and why."""
+def _has_ended(cycle: CycleRun) -> bool:
+    return Cycle(cycle.status) in CYCLE.final
 
-    run_profile_id = forms.ChoiceField(label="Run profile", required=False)
-    namespace = forms.ChoiceField(label="Namespace", required=False)
-    field_order = ("run_profile_id", "namespace", "reason")
 
-    def __init__(self, data: Any, *, run_profiles: list[str], namespaces: list[str]) -> None:
-        super().__init__(data)
-        self.fields["run_profile_id"].choices = [  # type: ignore[attr-defined] # a ChoiceField
-            ("", "none: a raw cycle"),
-            (_ALL, "all enabled run profiles"),
-            *((name, name) for name in run_profiles),
-        ]
-        self.fields["namespace"].choices = [  # type: ignore[attr-defined] # a ChoiceField
-            ("", "namespace of the run profile"),
-            *((name, name) for name in namespaces),
-        ]
+class CycleChangeList(KeysetChangeList):
+    """A page of cycles with what a list shows of each."""
 
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        # Each run profile runs in its own namespace.
-        if values.get("run_profile_id") == _ALL and values.get("namespace"):
-            self.add_error(
-                "namespace", "Each run profile runs in its own namespace: choose none here."
-            )
-        return values
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        lines = listing.lines(self.result_list, now=clock.now())
+        for cycle in self.result_list:
+            cycle.line = lines[cycle.pk]
 
 
 @admin.register(CycleRun)
-class CycleRunAdmin(RerunAdmin):
+class CycleRunAdmin(ReasonedAdmin):
     """Runs of the pipeline."""
 
     namespace_path = "namespace"
@@ -80,56 +65,43 @@ class CycleRunAdmin(RerunAdmin):
         "resumes",
         "rerun_of",
     )
-    list_display = (
-        "id",
-        "status_badge",
-        "namespace_name",
-        "run_profile_id",
-        "created_at",
-        "took",
-        "trigger",
-        "triggered_by",
+    list_display = ("id",)
+    list_filter = (
+        filters.choice("status", Cycle, title="outcome"),
+        filters.NamespaceFilter,
+        filters.choice("trigger", Trigger),
+        filters.flag("dead_letters", "dead letters", listing.with_dead_letters),
+        filters.typed("run_profile_id"),
+        filters.moment("from", lambda cycles, at: detail.created(cycles, first=at)),
+        filters.moment("to", lambda cycles, at: detail.created(cycles, before=at)),
     )
-    list_filter = (filters.NamespaceFilter, filters.choice("status", Cycle))
     search_fields = ("id",)
-    links = (
-        "run_profile_id",
-        "run_profile_id__exact",
-        "rerun_of",
-        "rerun_of__exact",
-        "rerun_of__id__exact",
-    )
-    list_display_links = ("id",)
+    search_help_text = "The id of a cycle"
+    links = ("run_profile_id__exact", "rerun_of", "rerun_of__exact", "rerun_of__id__exact")
     change_list_template = "console/cycles.html"
 
-    @admin.display(description="status")
-    def status_badge(self, cycle: CycleRun) -> str:
-        return display.badge(cycle.status)
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return CycleChangeList
 
-    @admin.display(description="namespace")
-    def namespace_name(self, cycle: CycleRun) -> str:
-        # The key is the name: no need to read the namespace.
-        return cycle.namespace_id
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).only(*detail.LIST_FIELDS)
 
-    @admin.display(description="took")
-    def took(self, cycle: CycleRun) -> str:
-        if cycle.finished_at is None:
-            return "-"
-        return f"{(cycle.finished_at - cycle.created_at).total_seconds():.1f} s"
-
-    def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "trigger/", self.admin_site.admin_view(self.trigger_view), name="orbit_cyclerun_trigger"
-        )
-        return [page, *super().get_urls()]
+    def get_actions(self, request: HttpRequest) -> Any:
+        own = {"compare": (_compare, "compare", "Compare")}
+        if actor_of(request).may(Scope.OPERATE):
+            own["mark_seen"] = (_mark_seen, "mark_seen", "Mark as seen")
+        return {**super().get_actions(request), **own}
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         pruned_search.note(request, self.get_queryset(request))
-        return super().changelist_view(
-            request, {"may_trigger": actor_of(request).may(Scope.OPERATE), **(extra_context or {})}
-        )
+        context = {
+            "may_trigger": actor_of(request).may(Scope.OPERATE),
+            "typed": request.GET.dict(),
+            "title": "Cycles",
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(
         self,
@@ -138,98 +110,136 @@ class CycleRunAdmin(RerunAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        actor = actor_of(request)
         if not self.has_view_permission(request):
             raise Http404
+        actor = actor_of(request)
         try:
-            # Not Django's own read: this one has a limit, and takes payloads as excerpts.
-            cycle_detail = detail.read(self.opts.pk.to_python(object_id), actor=actor)
+            cycle_page = page.read(
+                self.opts.pk.to_python(object_id), request.GET.dict(), actor=actor
+            )
         except CycleUnknown as error:
-            raise pages.NotHere(error.detail) from None
+            raise pages.NotHere(f"{error.detail} Look for it in the list of cycles.") from None
         except ValidationError:
-            raise Http404 from None
-        cycle = cycle_detail.cycle
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Cycle {cycle.pk}",
-            "opts": self.opts,
-            "detail": cycle_detail,
-            "limit": detail.LIMIT,
-            "buttons": self.buttons(request, cycle),
-            "compare": compare_address(cycle, cycle_detail.overview.reruns),
-            "may_trigger": actor.may(Scope.OPERATE),
-        }
-        return TemplateResponse(request, "console/cycle.html", context)
+            raise pages.NotHere(
+                f"{object_id[:_SHORT_ID]} is not the id of a cycle. Look for it in the list of "
+                "cycles, or search for it."
+            ) from None
+        return pages.draw(
+            request,
+            "console/cycle.html",
+            title=cycle_page.title,
+            opts=self.opts,
+            page=cycle_page,
+            cycle=cycle_page.cycle,
+            buttons=self.buttons(request, cycle_page.cycle),
+            may_operate=actor.may(Scope.OPERATE),
+        )
 
     @reasoned_action(
         label="Cancel",
         scope=Scope.OPERATE,
         explains="Ends the cycle at once. Deliveries that were made stay; those that were not sent "
         "are cancelled. A finished cycle is not changed.",
-        when=lambda cycle: not has_ended(cycle),
+        when=lambda cycle: not _has_ended(cycle),
     )
     def cancel(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
         cancel.cancel(cycle.pk, actor=actor_of(request), reason=reason)
         return f"Cycle {cycle.pk} cancelled."
 
-    def trigger_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask what to start and why, and start it."""
-        if not actor_of(request).may(Scope.OPERATE):
-            raise PermissionDenied
-        form = _trigger_form(request)
-        if form.is_valid():
-            try:
-                return self._trigger(request, form.cleaned_data)
-            except OrbitError as error:
-                messages.error(request, error.detail)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Trigger",
-            "opts": self.opts,
-            "form": form,
+    @reasoned_action(
+        label="Run again",
+        scope=Scope.OPERATE,
+        explains="Starts a new cycle. It takes over what succeeded, runs the failed tiers on the "
+        "old input and makes the deliveries that were never made. What was delivered is not sent "
+        "again. The finished cycle is not changed.",
+        when=_has_ended,
+        preview="rerun_plan",
+        together="run_again_many",
+    )
+    def run_again(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
+        new = single.start(cycle.pk, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+        return f"Cycle {cycle.pk} runs again as {new}."
+
+    def run_again_many(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
+        """Start an operation run over the selection."""
+        ids = [cycle.pk for cycle in cycles]
+        started = bulk.start(ids, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+        verb = "takes" if started.created else "is active already and takes"
+        return f"Operation run {started.run_id} {verb} {started.matched} cycles."
+
+    def rerun_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
+        """Return what running ``cycle`` again would do, or why it is refused."""
+        template = {"template": "console/_rerun.html"}
+        try:
+            plan = single.preview(cycle.pk, actor=actor_of(request))
+        except OrbitError as refusal:
+            return {**template, "refused": refusal.detail}
+        return {
+            **template,
+            "plan": preview.document(plan),
+            "sentence": preview.sentence(plan),
         }
-        return TemplateResponse(request, "console/trigger.html", context)
-
-    def _trigger(self, request: HttpRequest, values: dict[str, Any]) -> HttpResponse:
-        actor, reason = actor_of(request), values["reason"]
-        if values["run_profile_id"] == _ALL:
-            outcomes = orchestrate.all_enabled(
-                source=Trigger.ADMIN, actor=actor, reason=reason, call=Call(seconds=_SECONDS)
-            )
-            return self._outcomes(request, outcomes)
-        started = trigger.start(
-            namespace=values["namespace"] or None,
-            source=Trigger.ADMIN,
-            actor=actor,
-            run_profile_id=values["run_profile_id"] or None,
-            reason=reason,
-        )
-        verb = "resumed" if started.resumed else "started"
-        messages.success(request, f"Cycle {started.cycle_id} {verb} in {started.namespace}.")
-        return HttpResponseRedirect(reverse("admin:orbit_cyclerun_change", args=[started.cycle_id]))
-
-    def _outcomes(self, request: HttpRequest, outcomes: list[ProfileOutcome]) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Triggered",
-            "opts": self.opts,
-            "outcomes": outcomes[:_MAX_OUTCOMES],
-            "more": max(0, len(outcomes) - _MAX_OUTCOMES),
-            "counts": orchestrate.counts(outcomes),
-        }
-        return TemplateResponse(request, "console/outcomes.html", context)
 
 
-def _trigger_form(request: HttpRequest) -> TriggerForm:
-    actor = actor_of(request)
-    run_profiles = RunProfile.objects.filter(
-        actor.filter(), hidden=False, state=ProfileState.ENABLED
-    ).values_list("run_profile_id", flat=True)
-    namespaces = Namespace.objects.filter(actor.filter("name")).values_list("name", flat=True)
-    return TriggerForm(
-        request.POST if request.method == "POST" else None,
-        run_profiles=list(run_profiles[:_MAX_OFFERED]),
-        namespaces=list(namespaces[:_MAX_OFFERED]),
+def _compare(
+    model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
+) -> HttpResponse | None:
+    cycle_ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: _PAIR + 1])
+    if len(cycle_ids) != _PAIR:
+        messages.error(request, "Choose two cycles to compare.")
+        return None
+    return HttpResponseRedirect(
+        f"{reverse('admin:orbit_cyclerun_compare')}?a={cycle_ids[0]}&b={cycle_ids[1]}"
+    )
+
+
+def _mark_seen(
+    model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
+) -> HttpResponse:
+    chosen = list(queryset.values_list("pk", "namespace_id")[: seen.MAX_KEYS])
+    namespaces = {str(namespace) for _, namespace in chosen}
+    seen.mark(
+        SeenKind.CYCLE,
+        [str(cycle_id) for cycle_id, _ in chosen],
+        actor_of(request),
+        namespace=namespaces.pop() if len(namespaces) == 1 else None,
+    )
+    number = f"{len(chosen)} cycle{'' if len(chosen) == 1 else 's'}"
+    messages.success(request, f"You are marked as the one who looks after {number}.")
+    if "from_cycle" in request.POST:
+        address = reverse("admin:orbit_cyclerun_change", args=[chosen[0][0]]) if chosen else ""
+        return HttpResponseRedirect(address or request.get_full_path())
+    return HttpResponseRedirect(request.get_full_path())
+
+
+class CompareForm(forms.Form):
+    """The two cycles to compare."""
+
+    a = forms.UUIDField(label="First cycle")
+    b = forms.UUIDField(label="Second cycle")
+
+
+@pages.page("orbit/cyclerun/compare/", name="orbit_cyclerun_compare", title="Compare")
+def compare_page(request: HttpRequest) -> HttpResponse:
+    """Show two cycles side by side, or ask for them."""
+    query = request.GET.dict()
+    form = CompareForm(query if query.get("b") else None, initial=query)
+    comparison, refused = None, ""
+    if form.is_valid():
+        a, b = (UUID(str(form.cleaned_data[name])) for name in ("a", "b"))
+        try:
+            comparison = compare.read(a, b, actor=actor_of(request))
+        except OrbitError as refusal:
+            refused = refusal.detail
+    return pages.draw(
+        request,
+        "console/compare.html",
+        title="Compare",
+        status=404 if refused else 200,
+        form=form,
+        comparison=comparison,
+        refused=refused,
+        all="all" in request.GET,
     )
 
 

@@ -48,12 +48,12 @@ def endpoint_page(request: HttpRequest, endpoint_key: str) -> HttpResponse:
 
 def _send_test(request: HttpRequest, key: str) -> HttpResponse:
     try:
-        sent = test_delivery.send(key, actor=actor_of(request))
+        result = test_delivery.send(key, actor=actor_of(request))
     except EndpointUnknown:
         raise
     except OrbitError as error:
         messages.error(request, error.detail)
     else:
-        level = messages.SUCCESS if sent.status == Attempt.DELIVERED else messages.ERROR
-        messages.add_message(request, level, str(sent))
+        level = messages.SUCCESS if result.status == Attempt.DELIVERED else messages.ERROR
+        messages.add_message(request, level, str(result))
     return HttpResponseRedirect(request.path)

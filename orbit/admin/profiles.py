@@ -1,22 +1,23 @@
 """Profiles and run profiles, their revisions, and the files applied last."""
 
+from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.admin import editing, revisions
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
+from orbit.schedules import runs
 from orbit.states import ProfileState
 
 
@@ -25,8 +26,27 @@ class _Configured(ReasonedAdmin):
     ordering = ("id",)
 
     @admin.display(description="state")
-    def state_badge(self, row: Any) -> str:
-        return display.badge("hidden" if row.hidden else row.state)
+    def state_switch(self, row: Any) -> SafeString:
+        return render_to_string("console/profile/state.html", {"row": row})
+
+    @admin.display(description="last outcome")
+    def last_outcome(self, row: Any) -> SafeString:
+        return render_to_string("console/profile/outcome.html", {"row": row})
+
+    @admin.display(description="next run")
+    def next_run(self, row: Any) -> datetime | None:
+        due: datetime | None = row.runs.next_due_at
+        return due
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        # All rows of the page at once: a read for each would be 50.
+        changelist.result_list = rows = list(changelist.result_list)
+        by_name = runs.runs(self.kind, map(str, rows), actor=actor_of(request))
+        for row in rows:
+            row.runs = by_name.get(str(row), runs.Runs())
+            row.buttons = self.buttons(request, row)
+        return changelist
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A profile belongs to the workspace, so a confined user can't add one.
@@ -89,15 +109,7 @@ class _Configured(ReasonedAdmin):
         when=lambda row: row.state != ProfileState.ENABLED and not row.hidden,
     )
     def enable(self, request: HttpRequest, row: Any, reason: str) -> str:
-        edit.set_state(
-            self.kind,
-            str(row),
-            ProfileState.ENABLED,
-            actor=actor_of(request),
-            source="admin",
-            reason=reason,
-        )
-        return f"{row} enabled."
+        return self._set_state(request, row, ProfileState.ENABLED, reason)
 
     @reasoned_action(
         label="Disable",
@@ -107,15 +119,13 @@ class _Configured(ReasonedAdmin):
         when=lambda row: row.state == ProfileState.ENABLED and not row.hidden,
     )
     def disable(self, request: HttpRequest, row: Any, reason: str) -> str:
+        return self._set_state(request, row, ProfileState.DISABLED, reason)
+
+    def _set_state(self, request: HttpRequest, row: Any, state: ProfileState, reason: str) -> str:
         edit.set_state(
-            self.kind,
-            str(row),
-            ProfileState.DISABLED,
-            actor=actor_of(request),
-            source="admin",
-            reason=reason,
+            self.kind, str(row), state, actor=actor_of(request), source="admin", reason=reason
         )
-        return f"{row} disabled."
+        return f"{row} {state}."
 
     def _get_or_404(self, request: HttpRequest, object_id: str) -> Any:
         row = self.get_object(request, object_id) if self.has_view_permission(request) else None
@@ -130,7 +140,15 @@ class ProfileAdmin(_Configured):
 
     kind = PROFILE
     namespace_path = "run_profiles__namespace"
-    list_display = ("profile_id", "label", "state_badge", "revision", "updated_at")
+    list_display = (
+        "profile_id",
+        "label",
+        "state_switch",
+        "last_outcome",
+        "next_run",
+        "revision",
+        "updated_at",
+    )
     list_filter = (filters.choice("state", ProfileState),)
     search_fields = ("profile_id",)
     ordering = ("profile_id",)
@@ -155,13 +173,15 @@ class RunProfileAdmin(_Configured):
         "run_profile_id",
         "profile",
         "namespace_name",
-        "state_badge",
+        "state_switch",
+        "last_outcome",
+        "next_run",
         "revision",
         "updated_at",
         "why",
     )
     list_select_related = ("profile",)
-    list_filter = (filters.NamespaceFilter, filters.choice("state", ProfileState))
+    list_filter = (filters.choice("state", ProfileState),)
     search_fields = ("run_profile_id",)
     ordering = ("run_profile_id",)
 
@@ -172,14 +192,7 @@ class RunProfileAdmin(_Configured):
 
     @admin.display(description="did it run?")
     def why(self, row: RunProfile) -> SafeString:
-        address = (
-            f"{reverse('admin:orbit_why')}?{urlencode({'run_profile_id': row.run_profile_id})}"
-        )
-        return format_html(
-            '<a href="{}">Why?<span class="visually-hidden"> {}</span></a>',
-            address,
-            row.run_profile_id,
-        )
+        return render_to_string("console/profile/why.html", {"row": row})
 
 
 @admin.register(ProfileRevision)

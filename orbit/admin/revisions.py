@@ -19,7 +19,6 @@ from orbit.profiles import edit, history
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import AnyKind
 
-_PAGE_SIZE = 50
 #: A number of so many digits fits the column.
 _MAX_DIGITS = 9
 
@@ -32,14 +31,9 @@ class RollBackForm(ReasonForm):
 
 def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
     """Show the revisions of ``row``, and the changes between ``?a=`` and ``?b=``."""
-    actor = actor_of(request)
+    actor, comparison = actor_of(request), None
     a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
-    revisions = history.revisions(kind, str(row), actor=actor).defer("document")
-    # By number, not by offset: a revision that is saved meanwhile shifts nothing.
-    if before is not None:
-        revisions = revisions.filter(number__lt=before)
-    page = list(revisions[: _PAGE_SIZE + 1])
-    comparison = None
+    revisions, older = history.page(kind, str(row), actor=actor, before=before)
     if a is not None and b is not None:
         try:
             comparison = history.compare(kind, str(row), a, b, actor=actor)
@@ -51,15 +45,13 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
         title=f"Revisions of {row}",
         kind=kind,
         row=row,
-        revisions=page[:_PAGE_SIZE],
-        older=page[_PAGE_SIZE - 1].number if len(page) > _PAGE_SIZE else None,
+        revisions=revisions,
+        older=older,
         comparison=comparison,
         may_configure=actor.may(Scope.CONFIGURE),
         opts=kind.rows._meta,
         a=a or "",
         b=b or "",
-        a_text=str(a),
-        b_text=str(b),
     )
 
 
@@ -72,11 +64,29 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         raise Http404 from None
     if request.method == "POST" and not actor.may(Scope.CONFIGURE):
         raise PermissionDenied
-    form = RollBackForm(
-        request.POST if request.method == "POST" else None, initial={"over": row.revision}
-    )
-    if form.is_valid() and _roll_back(request, kind, row, number, form.cleaned_data):
-        return HttpResponseRedirect(address(kind, row, "change"))
+    form = RollBackForm(request.POST or None, initial={"over": row.revision})
+    if form.is_valid():
+        expected = NEW if row.hidden else exactly(form.cleaned_data["over"])
+        try:
+            edited = edit.roll_back(
+                kind,
+                str(row),
+                number,
+                actor=actor,
+                source="admin",
+                expected=expected,
+                reason=form.cleaned_data["reason"],
+            )
+        except OrbitError as refusal:
+            problems = [f"{error['pointer']}: {error['detail']}" for error in refusal.errors]
+            for text in (refusal.detail, *problems):
+                messages.error(request, text)
+        else:
+            done = (
+                f"{row} is rolled back to revision {number}, saved as revision {edited.revision}."
+            )
+            messages.success(request, done)
+            return HttpResponseRedirect(address(kind, row, "change"))
     changes = json_diff.changes(row.document, revision.document)
     return pages.draw(
         request,
@@ -90,30 +100,6 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden),
         opts=kind.rows._meta,
     )
-
-
-def _roll_back(
-    request: HttpRequest, kind: AnyKind, row: Any, number: int, values: dict[str, Any]
-) -> bool:
-    try:
-        edited = edit.roll_back(
-            kind,
-            str(row),
-            number,
-            actor=actor_of(request),
-            source="admin",
-            expected=NEW if row.hidden else exactly(values["over"]),
-            reason=values["reason"],
-        )
-    except OrbitError as refusal:
-        messages.error(request, refusal.detail)
-        for error in refusal.errors:
-            messages.error(request, f"{error['pointer']}: {error['detail']}")
-        return False
-    messages.success(
-        request, f"{row} is rolled back to revision {number}, saved as revision {edited.revision}."
-    )
-    return True
 
 
 def _number(text: str) -> int | None:

@@ -7,14 +7,16 @@ from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 
-from governance.console import filters
+from governance.console import export, filters, plots
 from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
-from orbit.records.value_totals import Period
+from orbit.records.value_totals import Period, Totals
 
 _MAX_TOTALS = 50
+_LOOKS = ("run", "ok", "part", "wait")
 
 
 class PeriodFilter(SimpleListFilter):
@@ -34,18 +36,7 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     """Usage and value of cycles."""
 
     namespace_path = "namespace"
-    exported = (
-        "id",
-        "created_at",
-        "cycle_id",
-        "namespace",
-        "profile_id",
-        "run_profile_id",
-        "kind",
-        "tag",
-        "quantity",
-        "unit",
-    )
+    exported = export.columns(ValueLedgerEntry)
     list_display = (
         "created_at",
         "cycle_id",
@@ -58,33 +49,39 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     )
     list_filter = (
         PeriodFilter,
-        filters.NamespaceFilter,
         filters.choice("kind", ("usage", "value")),
     )
     search_fields = ("id", "cycle_id")
     links = ("cycle_id", "cycle_id__exact", "tag", "tag__exact")
     change_list_template = "console/ledger.html"
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         chosen = request.GET.get("period", "")
-        period = Period(chosen) if chosen in set(Period) else Period.DAY
-        namespace = request.GET.get("namespace") or None
-        tag = request.GET.get("tag__exact") or request.GET.get("tag") or None
+        # By the conditions of the list, so that totals and entries agree.
+        conditions: dict[str, Any] = {
+            "period": Period(chosen) if chosen in set(Period) else Period.DAY,
+            "namespace": request.GET.get("namespace") or None,
+            "tag": request.GET.get("tag__exact") or request.GET.get("tag") or None,
+        }
         context: dict[str, Any] = {"totals": None, "latest": []}
         if self.has_view_permission(request):
-            # By the conditions of the list, so that totals and entries agree.
-            totals = value_totals.totals(
-                actor=actor_of(request),
-                period=period,
-                namespace=namespace,
-                tag=tag,
-            )
-            conditions = {"period": str(period), "namespace": namespace, "tag": tag}
+            totals = value_totals.totals(actor=actor_of(request), **conditions)
             context = {
                 "totals": totals,
+                "bars": _bars(totals),
                 "latest": totals.rows[:_MAX_TOTALS],
                 "csv": urlencode({name: value for name, value in conditions.items() if value}),
             }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+
+def _bars(totals: Totals) -> SafeString | None:
+    bars = value_totals.bars(totals)
+    if bars is None:
+        return None
+    columns = [
+        plots.Column(f"{day.day} {day:%b}", day.isoformat(), tuple(quantities))
+        for day, quantities in bars.periods
+    ]
+    series = [plots.Series(tag, look) for tag, look in zip(bars.tags, _LOOKS, strict=False)]
+    return plots.bars(columns, series=series, title=f"{bars.unit} per {totals.period}")

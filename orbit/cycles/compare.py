@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from governance.access.actors import Actor
+from governance.console import display
 from governance.kernel import json_diff, sql
 from orbit.cycles.delivery_counts import COUNT_DELIVERIES
 from orbit.errors import CycleUnknown
@@ -27,11 +28,29 @@ class ComparedFact:
     name: str
     a: str
     b: str
+    #: Of a duration: both in seconds, for a pair of bars.
+    seconds: tuple[float, float] | None = None
+    #: Whether "0" means that there is none.
+    is_count: bool = False
 
     @property
     def differs(self) -> bool:
         """Whether the cycles differ in it."""
         return self.a != self.b
+
+    @property
+    def longest(self) -> float:
+        """The length of both bars; 0 without bars."""
+        return max(self.seconds) if self.seconds else 0
+
+    @property
+    def change(self) -> str:
+        """How they differ, in a word."""
+        if not self.differs:
+            return "same"
+        if self.is_count and "0" in (self.a, self.b):
+            return "new" if self.a == "0" else "gone"
+        return "differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +118,8 @@ def read(a: UUID, b: UUID, *, actor: Actor) -> Comparison:
     )
 
 
-def _seconds(end: datetime | None, start: datetime | None) -> str:
-    return "-" if end is None or start is None else f"{(end - start).total_seconds():.2f} s"
+def _seconds(end: datetime | None, start: datetime | None) -> float | None:
+    return None if end is None or start is None else max(0.0, (end - start).total_seconds())
 
 
 _Reader = Callable[[CycleRun], Any]
@@ -124,10 +143,17 @@ _TIMES: dict[str, _Reader] = {
 
 
 def _both(readers: dict[str, _Reader], left: CycleRun, right: CycleRun) -> list[ComparedFact]:
-    return [
-        ComparedFact(name, _text(reader(left)), _text(reader(right)))
-        for name, reader in readers.items()
-    ]
+    return [_fact(name, reader(left), reader(right)) for name, reader in readers.items()]
+
+
+def _fact(name: str, a: Any, b: Any) -> ComparedFact:
+    if not isinstance(a, float) and not isinstance(b, float):
+        return ComparedFact(name, _text(a), _text(b))
+    return ComparedFact(name, _duration(a), _duration(b), (a or 0.0, b or 0.0))
+
+
+def _duration(seconds: float | None) -> str:
+    return "-" if seconds is None else display.duration(seconds)
 
 
 def _text(value: Any) -> str:
@@ -144,7 +170,7 @@ def _text(value: Any) -> str:
 
 
 def _tiers(a: UUID, b: UUID) -> list[ComparedFact]:
-    facts: dict[str, dict[UUID, str]] = {}
+    facts: dict[str, dict[UUID, Any]] = {}
     for tier in Transformation.objects.filter(cycle__in=[a, b]).defer("output"):
         reused = " (taken over)" if tier.taken_from_id else ""
         error = f": {tier.error}" if tier.error else ""
@@ -156,10 +182,7 @@ def _tiers(a: UUID, b: UUID) -> list[ComparedFact]:
             ("output's SHA-256", tier.output_sha256),
         ):
             facts.setdefault(f"Tier {tier.tier}: {name}", {})[tier.cycle_id] = text
-    return [
-        ComparedFact(name, _text(texts.get(a)), _text(texts.get(b)))
-        for name, texts in sorted(facts.items())
-    ]
+    return [_fact(name, values.get(a), values.get(b)) for name, values in sorted(facts.items())]
 
 
 def _counts(
@@ -171,6 +194,6 @@ def _counts(
         by_cycle = counts.setdefault(name(row), {})
         by_cycle[row[0]] = by_cycle.get(row[0], 0) + row[-1]
     return [
-        ComparedFact(text, str(by_cycle.get(a, 0)), str(by_cycle.get(b, 0)))
+        ComparedFact(text, str(by_cycle.get(a, 0)), str(by_cycle.get(b, 0)), is_count=True)
         for text, by_cycle in counts.items()
     ]

@@ -103,14 +103,21 @@ def matching(
     ):
         if value is not None:
             cycles = cycles.filter(**{name: value})
+    return created(cycles, first=created_from, before=created_to).order_by("-id")
+
+
+def created(
+    cycles: QuerySet[CycleRun], *, first: datetime | None = None, before: datetime | None = None
+) -> QuerySet[CycleRun]:
+    """Return those that were created from ``first`` on, and before ``before``."""
     # Each combination of filters has an index. It is by id, so the time is bounded by the id too.
-    if created_from is not None:
-        first = uuid7_floor(max(created_from, _EARLIEST) - _CLOCK_SKEW)
-        cycles = cycles.filter(created_at__gte=created_from, id__gte=first)
-    if created_to is not None:
-        last = uuid7_floor(min(created_to, _LATEST) + _CLOCK_SKEW)
-        cycles = cycles.filter(created_at__lt=created_to, id__lt=last)
-    return cycles.order_by("-id")
+    if first is not None:
+        lowest = uuid7_floor(max(first, _EARLIEST) - _CLOCK_SKEW)
+        cycles = cycles.filter(created_at__gte=first, id__gte=lowest)
+    if before is not None:
+        highest = uuid7_floor(min(before, _LATEST) + _CLOCK_SKEW)
+        cycles = cycles.filter(created_at__lt=before, id__lt=highest)
+    return cycles
 
 
 def ensure_visible(cycle_id: UUID, *, actor: Actor) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count
+from django.db.models.functions import Length
 
 from orbit.cycles import delivery_counts, waiting
 from orbit.cycles.delivery_counts import DeliveryCounts
@@ -121,7 +122,8 @@ def read(cycle: CycleRun, *, now: datetime) -> Overview:
         cycle=cycle,
         tiers=list(
             Transformation.objects.filter(cycle=cycle)
-            .only("tier", "status", "transformer", "attempts", "error")
+            .defer("output")
+            .annotate(size=Length("output"))
             .order_by("tier")
         ),
         deliveries=deliveries,

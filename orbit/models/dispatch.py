@@ -252,6 +252,10 @@ class DeadLetterDispatch(models.Model):
                 condition=models.Q(status="open"),
                 name="dead_letter_open_groups",
             ),
+            # Cycles with open letters, the newest first.
+            models.Index(
+                fields=["-cycle"], condition=models.Q(status="open"), name="dead_letter_open_cycle"
+            ),
             models.Index(
                 fields=["error_group", "namespace", "resolved_at"],
                 condition=models.Q(status="requeued"),

@@ -15,9 +15,9 @@ from governance.access.roles import Scope
 from governance.kernel import json_diff
 from governance.kernel.json_diff import ABSENT
 from governance.kernel.schemas import pointer
-from orbit.models import AppliedFiles
+from orbit.dispatch.endpoints import EndpointsInvalid
 from orbit.profiles import files, reload, revisions
-from orbit.profiles.files import Documents
+from orbit.profiles.files import ConfigInvalid, Documents
 from orbit.profiles.schema import PROFILES, RUN_PROFILES
 
 
@@ -50,6 +50,61 @@ def differences(*, actor: Actor) -> list[Difference]:
     return between(reload.read_checked()[0], revisions.current())
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The differences in three buckets, and what Reload would do with them."""
+
+    only_in_files: Sequence[Difference] = ()
+    only_in_database: Sequence[Difference] = ()
+    different: Sequence[Difference] = ()
+    #: How many documents Reload would create, change and hide.
+    created: int = 0
+    changed: int = 0
+    hidden: int = 0
+    #: Cycles that block Reload, some of ``active``: id and namespace.
+    blocking: Sequence[tuple[str, str]] = ()
+    active: int = 0
+    left_out: int = 0
+    #: What is wrong with the files: then nothing is compared.
+    errors: Sequence[dict[str, str]] | None = None
+
+    @property
+    def total(self) -> int:
+        """How many documents differ."""
+        return self.created + self.changed + self.hidden
+
+
+def report(*, actor: Actor) -> Report:
+    """Compare the files with the database, and say what Reload would do now."""
+    try:
+        every = differences(actor=actor)
+    except (ConfigInvalid, EndpointsInvalid) as refusal:
+        return Report(errors=refusal.errors)
+    buckets: dict[str, list[Difference]] = {"files": [], "database": [], "both": []}
+    for difference in every:
+        buckets[_bucket(difference)].append(difference)
+    listed = bounded([difference for bucket in buckets.values() for difference in bucket])
+    cycles = reload.active_cycles()
+    return Report(
+        only_in_files=[row for row in listed if _bucket(row) == "files"],
+        only_in_database=[row for row in listed if _bucket(row) == "database"],
+        different=[row for row in listed if _bucket(row) == "both"],
+        created=len(buckets["files"]),
+        changed=len({(row.file, row.id) for row in buckets["both"]}),
+        hidden=len(buckets["database"]),
+        blocking=[(cycle_id, namespace) for cycle_id, namespace, _ in cycles],
+        active=cycles[0][2] if cycles else 0,
+        left_out=len(every) - len(listed),
+    )
+
+
+def _bucket(difference: Difference) -> str:
+    # Without a pointer the whole document is on one side only.
+    if difference.pointer:
+        return "both"
+    return "files" if difference.in_database is ABSENT else "database"
+
+
 def bounded(
     differences: Sequence[Difference], *, most: int = 500, characters: int = 1_000_000
 ) -> list[Difference]:
@@ -80,12 +135,14 @@ def between(in_files: Documents, in_database: Documents) -> list[Difference]:
     ]
 
 
-def both_changed() -> bool:
-    """Tell whether files and database both changed since the last load, and differ."""
-    # Every console page asks this. Documents are read only if their version has changed.
+def both_changed(applied: str | None) -> bool:
+    """Tell whether files and database both changed since the last load, and differ.
+
+    ``applied`` is the digest of the files that were loaded last.
+    """
+    # Asked often. Documents are read only if their version has changed.
     folder = Path(settings.ORBIT_CONFIG_DIR)
     in_files = _digest_of_files(folder, _versions(folder))
-    applied = AppliedFiles.objects.filter(id=1).values_list("sha256", flat=True).first()
     # Invalid files don't count: the drift page lists their problems.
     if in_files is None or not applied or in_files == applied:
         return False

@@ -1,6 +1,7 @@
 """Revisions of a document, and how two of them differ."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -11,6 +12,8 @@ from orbit.models import ProfileRevision, RunProfileRevision
 from orbit.profiles.kinds import RUN_PROFILE, AnyKind, AnyRevision, AnyRow
 
 _LARGEST = 2**31 - 1
+_MOST_DIGITS = 10
+_PAGE_SIZE = 50
 
 Revisions = QuerySet[ProfileRevision] | QuerySet[RunProfileRevision]
 
@@ -45,6 +48,27 @@ def find(kind: AnyKind, name: str, number: int, *, actor: Actor) -> AnyRevision:
     if revision is None:
         raise RevisionUnknown(f"There is no revision {str(number)[:20]} of {name}.")
     return revision
+
+
+def document_of(kind: AnyKind, row: AnyRow, number: str, *, actor: Actor) -> dict[str, Any]:
+    """Return the document of the revision ``number`` of ``row``. Raises RevisionUnknown."""
+    if number == str(row.revision):
+        return dict(row.document)
+    is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+    return dict(find(kind, str(row), int(number) if is_number else 0, actor=actor).document)
+
+
+def page(
+    kind: AnyKind, name: str, *, actor: Actor, before: int | None
+) -> tuple[list[AnyRevision], int | None]:
+    """Return revisions without documents, newest first, and what ``before`` the next page has."""
+    rows = revisions(kind, name, actor=actor).defer("document")
+    # By number, not by offset: a revision that is saved meanwhile shifts nothing.
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    listed: list[AnyRevision] = list(rows[: _PAGE_SIZE + 1])
+    older = listed[_PAGE_SIZE - 1].number if len(listed) > _PAGE_SIZE else None
+    return listed[:_PAGE_SIZE], older
 
 
 def compare(kind: AnyKind, name: str, a: int, b: int, *, actor: Actor) -> Comparison:

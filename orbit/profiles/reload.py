@@ -182,8 +182,13 @@ def remember(digest: str) -> None:
     AppliedFiles.objects.filter(id=1).update(sha256=digest, applied_at=Now())
 
 
+def active_cycles() -> list[tuple[Any, ...]]:
+    """Return id, namespace and total of some active cycles: they block ``apply_files``."""
+    return ACTIVE_CYCLES.rows(statuses=[str(status) for status in ACTIVE])
+
+
 def _ensure_no_active_cycles() -> None:
-    cycles = ACTIVE_CYCLES.rows(statuses=[str(status) for status in ACTIVE])
+    cycles = active_cycles()
     if not cycles:
         return
     total = cycles[0][2]

@@ -1,8 +1,9 @@
 """Totals of the value ledger per tag and period, in UTC."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -12,6 +13,7 @@ from governance.kernel import clock, csv_text, sql
 from governance.kernel.errors import Kind, OrbitError
 
 LIMIT = 10_000
+_MOST_TAGS = 4
 
 SUM = sql.load(__name__, "sum_value_ledger")
 
@@ -94,6 +96,50 @@ def totals(
     )
     totals_by_period = [Total(begins.isoformat(), *rest) for begins, *rest in rows]
     return Totals(period, since, until, totals_by_period[:LIMIT], len(totals_by_period) > LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The tags with the most of a unit, and their whole quantities in each period."""
+
+    unit: str
+    tags: list[str]
+    periods: list[tuple[date, list[int]]]
+
+
+def bars(totals: Totals) -> Bars | None:
+    """Return what a plot of ``totals`` shows: of the unit that most rows have, four tags."""
+    units = Counter(row.unit for row in totals.rows)
+    if not units:
+        return None
+    unit = units.most_common(1)[0][0]
+    sums: Counter[str] = Counter()
+    quantities: Counter[tuple[str, str]] = Counter()
+    for row in totals.rows:
+        if row.unit == unit:
+            sums[row.tag] += round(row.quantity)
+            quantities[row.begins, row.tag] += round(row.quantity)
+    tags = [tag for tag, _ in sums.most_common(_MOST_TAGS)]
+    days = _starts(totals)
+    return Bars(
+        unit, tags, [(day, [quantities[day.isoformat(), tag] for tag in tags]) for day in days]
+    )
+
+
+def _starts(totals: Totals) -> list[date]:
+    """Return the first day of each period of the range, also of those without an entry."""
+    day, last = totals.since.astimezone(UTC).date(), totals.until.astimezone(UTC).date()
+    firsts = {
+        _first_day(totals.period, day + timedelta(number))
+        for number in range((last - day).days + 1)
+    }
+    return sorted(firsts)
+
+
+def _first_day(period: Period, day: date) -> date:
+    if period is Period.MONTH:
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if period is Period.WEEK else day
 
 
 def _visible(actor: Actor, namespace: str | None) -> list[str] | None:

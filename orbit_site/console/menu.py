@@ -100,7 +100,7 @@ def suffix(namespace: str) -> str:
 
 def groups(request: HttpRequest, namespace: str) -> list[Group]:
     """Return the places that the user may open."""
-    root, waiting = reverse("admin:index"), counts.of(request)
+    root, waiting = reverse("admin:index"), counts.of(request, namespace)
     listed = {address for _, places in PLACES for _, address in places}
     offered = {
         name: [*places, *((page.title, page.address) for page in _others(name, listed))]

@@ -33,7 +33,8 @@ from orbit.rollup import counts
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules, sync
 from orbit_site import schedules
-from orbit_site.processes.conductor import Conductor
+from orbit_site.processes import alerts
+from orbit_site.processes.conductor import conductor
 from orbit_site.processes.forwarder import Forwarder
 from orbit_site.processes.listener import Listener
 
@@ -79,7 +80,8 @@ class Maintenance:
         self._log = ThrottledLog(log.warning)
         self._backoff, self._suspected = 0.0, SuspectedCursor()
         self._is_new = True
-        self.forwarder, self.conductor = Forwarder(), Conductor()
+        self.forwarder = Forwarder()
+        self.conductor, self.alerts = conductor(), alerts.sender()
         self.tasks = self._periodic_tasks()
 
     def run_due(self, now: float) -> None:
@@ -143,6 +145,7 @@ class Maintenance:
             PeriodicTask("Can't create partitions", PARTITIONS_SECONDS, ensure_partitions),
             PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch),
             PeriodicTask("Can't watch the conductor's upkeep", SECOND, self.conductor.watch),
+            PeriodicTask("Can't watch the sender of alerts", SECOND, self.alerts.watch),
             PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
             PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
             PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
@@ -219,6 +222,7 @@ def run(
     listener.close()
     periodic.forwarder.end(PHASE_SECONDS)
     periodic.conductor.end(PHASE_SECONDS)
+    periodic.alerts.end(PHASE_SECONDS)
     _sleep(time.monotonic() + PHASE_SECONDS, unless=stopping)
     # Only this process was asked to end: the supervisor starts another, which keeps the row.
     if not stopping():

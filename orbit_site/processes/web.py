@@ -28,7 +28,7 @@ from granian.server.embed import Server
 
 from orbit.conductor import claimable
 from orbit.profiles import reload
-from orbit_site.processes import pending_migrations, server_socket
+from orbit_site.processes import alerts, pending_migrations, server_socket
 from orbit_site.processes.forks import GRACE_SECONDS, ForkedChild, ForkedChildren, SharedPage
 from orbit_site.settings import names
 from orbit_site.web.front import Front, WSGIApplication
@@ -150,7 +150,14 @@ def _run(
         is_draining=lambda: page.phase == DRAINING,
         has_work=claimable.is_there_any,
     )
-    asyncio.run(_serve(listener.detach(), front, partial(page.stamp, number)))
+    watch = alerts.cluster_watch()
+
+    def stamp() -> None:
+        page.stamp(number)
+        if number == 0:
+            watch.watch()
+
+    asyncio.run(_serve(listener.detach(), front, stamp))
 
 
 async def _serve(listener: int, make_front: Callable[[], Front], stamp: Callable[[], None]) -> None:

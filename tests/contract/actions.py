@@ -14,6 +14,7 @@ from governance.models import OperationRun
 from orbit.models import ConductorTask, CycleRun, DeadLetterDispatch
 from orbit.states import ProfileState
 from tests.contract.installation import Installation
+from tests.support.alerts import create_alert
 from tests.support.configuration import profile, run_profile
 
 PASSWORD = "another-long-1"
@@ -63,6 +64,12 @@ def submit(
         return lambda: installation.browser.post(f"/admin/{path.format(target_id)}", fields)
 
     return prepare
+
+
+def mark_cycle_seen(installation: Installation) -> Callable[[], Any]:
+    """Mark a cycle as seen, from the list."""
+    fields = {"action": "mark_seen", "_selected_action": [str(installation.cycle().pk)]}
+    return lambda: installation.browser.post("/admin/orbit/cyclerun/", fields)
 
 
 def save_editor(
@@ -127,6 +134,9 @@ def mark_seen(installation: Installation) -> Callable[[], Any]:
 
 
 ROUTES: dict[str, Prepare] = {
+    "POST alerts/<uuid:alert_id>/acknowledge": post(
+        "/alerts/{}/acknowledge", lambda _: create_alert(), **REASON
+    ),
     "POST cycles/trigger": post("/cycles/trigger"),
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
@@ -335,6 +345,7 @@ FORMS: dict[str, Prepare] = {
     ),
     "halt": submit("halt/", namespace="a", **REASON),
     "namespace_new": submit("governance/namespace/new/", name="new"),
+    "alert_acknowledge": submit("alerts/{}/acknowledge/", lambda _: create_alert(), **REASON),
     "pause": submit("pause/", action="pause", **REASON),
     "pause: its end": submit("pause/", Installation.pause, action="unpause", **REASON),
     "config_drift: Reload": submit("config/drift/", _reload="1", **REASON),
@@ -367,6 +378,7 @@ FORMS: dict[str, Prepare] = {
     "orbit_schedule_cron": submit(
         "orbit/schedules/{}/cron/", Installation.schedule, cron="0 7 * * *", **REASON
     ),
+    "orbit_cyclerun_changelist: mark as seen": mark_cycle_seen,
     "orbit_cyclerun_trigger": submit(
         "orbit/cyclerun/trigger/", run_profile_id="r1", namespace="", **REASON
     ),
@@ -402,16 +414,21 @@ SILENT_PAGES: dict[str, str] = {
     "advisory_advisorysignal_change": "it only reads",
     "advisory_strategyproposal_changelist": "it only reads",
     "index": "it only reads",
+    "alerts": "it only reads",
+    "health": "it only reads",
+    "search": "it only reads",
     "app_list": "it only reads",
     "jsi18n": "it is a script",
     "autocomplete": "it only reads",
     "access": "it only reads",
     "banners": "it only reads",
+    "tables": "it only reads",
+    "preferences": "it only sets cookies of the user's browser",
+    "news_read": "it only sets a cookie of the user's browser",
     "governance_audittrailentry_changelist": "it only reads",
     "governance_audittrailentry_change": "it only reads",
     "governance_namespace_changelist": "it only reads",
     "governance_namespace_change": "it only reads",
-    "orbit_cyclerun_changelist": "it only reads",
     "orbit_cyclerun_change": "it only reads",
     "orbit_cyclerun_compare": "it only reads",
     "governance_operationrun_changelist": "it only reads",
@@ -436,6 +453,7 @@ SILENT_PAGES: dict[str, str] = {
 }
 
 COMMANDS: dict[str, Prepare] = {
+    "alerts": run("alerts", "acknowledge", "{}", "--reason", "r", target=lambda _: create_alert()),
     "autonomy revert": run(
         "autonomy",
         "revert",

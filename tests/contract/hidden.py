@@ -37,6 +37,7 @@ from orbit.profiles.kinds import RUN_PROFILE
 from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
 from tests.support import advisory_signals, conductor
+from tests.support.alerts import create_alert
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -58,6 +59,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "letter_id": lambda: DeadLetterDispatch.objects.filter(namespace=HIDDEN).order_by("id")[0].pk,
     "proposal_id": lambda: StrategyProposal.objects.filter(namespace=HIDDEN)[0].pk,
     "run_id": lambda: OperationRun.objects.filter(scope=[HIDDEN])[0].pk,
+    "alert_id": lambda: create_alert(HIDDEN),
     "entry": lambda: AuditTrailEntry.objects.filter(namespace=HIDDEN)[0].pk,
     "profile": lambda: Profile.objects.get(profile_id="hidden-p").pk,
     "run_profile": lambda: RunProfile.objects.get(run_profile_id="hidden-rp").pk,
@@ -165,6 +167,7 @@ FILTERS = {
 SKIPPED_PAGES = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
 #: Paths of forms and pages with hidden ids in them, and the fields to send; None is a GET.
 FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
+    "alert_acknowledge": [("alerts/{alert_id}/acknowledge/", REASON)],
     "halt": [("halt/", {"namespace": HIDDEN}), ("halt/?namespace=hidden-ns", None)],
     "orbit_cyclerun_trigger": [
         ("orbit/cyclerun/trigger/", {"run_profile_id": "hidden-rp", "namespace": "", **REASON}),

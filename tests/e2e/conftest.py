@@ -1,12 +1,13 @@
-"""A web server over a database that holds a cycle with dead letters."""
+"""Web servers over a database: with a cycle that has dead letters, or with the bad night."""
 
 import json
 import os
-import socket
+import signal
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from governance.access.actors import SYSTEM
 from orbit.models import DeadLetterDispatch
 from orbit.profiles import reload
 from orbit_site.processes.postgres import Server
-from tests.support import database
+from tests.support import bad_night, database, processes
+from tests.support.bad_night import Night
 from tests.support.callers import create_user
+from tests.support.clusters import Cluster
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.polling import until
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver, http
 
 # A bound for a busy machine: expectations are polled.
@@ -72,30 +76,76 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
     ]
     token = tokens.create(user, scopes=["read"], actor=SYSTEM)[1]
     connection.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
+    variables = {
         **database.environment(server, committed),
-        "PORT": str(port),
         "ORBIT_CONFIG_DIR": str(tmp_path),
         "ORBIT_DISPATCH_ENDPOINTS": settings.ORBIT_DISPATCH_ENDPOINTS,
         "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
     }
-    web = subprocess.Popen(
-        [sys.executable, "manage.py", "web"],
-        cwd=database.PROJECT,
-        env=environment,
-        start_new_session=True,
-    )
-    site = Site(f"http://127.0.0.1:{port}", token, str(cycle.pk), letters)
+    with _serve(variables) as address:
+        yield Site(address, token, str(cycle.pk), letters)
+
+
+@dataclass(frozen=True)
+class NightSite:
+    """A running console of the bad night."""
+
+    address: str
+    night: Night
+    variables: dict[str, str]
+
+    @contextmanager
+    def cluster(self, **variables: str) -> Iterator[Cluster]:
+        """Run a cluster; stop it at the end, if it still runs."""
+        process = _start("cluster", {**self.variables, **variables})
+        cluster = Cluster(process)
+        try:
+            yield cluster
+        finally:
+            processes.kill_group(process.pid, signal.SIGKILL)
+            process.wait(60)
+
+
+@pytest.fixture
+def night(
+    server: Server,
+    committed: str,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[NightSite]:
+    """Serve the bad night. No cluster runs."""
+    # While the browser's loop runs in this thread, tests read the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with bad_night.receivers() as sinks:
+        made = bad_night.create(settings, tmp_path, sinks)
+        connection.close()
+        variables = {**database.environment(server, committed), **made.variables}
+        with _serve(variables) as address:
+            yield NightSite(address, made, variables)
+
+
+@contextmanager
+def _serve(variables: dict[str, str]) -> Iterator[str]:
+    """Run a web server; yield its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    web = _start("web", {**variables, "PORT": str(port)})
     try:
-        until(lambda: _up(site.address), "the web server doesn't answer")
-        yield site
+        until(lambda: _up(address), "the web server doesn't answer")
+        yield address
     finally:
         web.terminate()
         web.wait(60)
+
+
+def _start(command: str, variables: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "manage.py", command],
+        cwd=database.PROJECT,
+        env={**os.environ, **variables},
+        start_new_session=True,
+    )
 
 
 def _up(address: str) -> bool:

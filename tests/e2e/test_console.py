@@ -1,27 +1,18 @@
 """The console in a real browser. ``visit`` fails on CSP reports, console errors and other hosts."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.db import connection
 from playwright.sync_api import Page, expect
 
 from telemetry.ingest import batch
 from tests.e2e.conftest import Site
-from tests.support.browser import Visit, visit
+from tests.support.browser import PASSWORD, Visit, violations, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-PASSWORD = "a-long-password-1"
-AXE = {
-    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-}
 
 
 def _violations(page: Page) -> list[str]:
-    violations = Axe().run(page, options=AXE).response["violations"]
-    return [
-        f"{page.url}: {violation['id']} {[node['target'] for node in violation['nodes']]}"
-        for violation in violations
-    ]
+    return violations(page)
 
 
 def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(site: Site) -> None:
@@ -168,6 +159,89 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
             assert _violations(page) == []
             # The checker adds styles to the page, which the policy rightly refuses.
             del console.problems[before:]
+
+
+def test_keys_lead_through_lists_and_open_the_halt_dialog(site: Site) -> None:
+    with visit(site.address) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/orbit/deadletterdispatch/?group=all&namespace=eu")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox", name="Search", exact=True)).to_be_focused()
+        page.keyboard.type("h?")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.get_by_role("searchbox", name="Search", exact=True).blur()
+        page.keyboard.press("h")
+        dialog = page.get_by_role("dialog", name="Halt a namespace")
+        expect(dialog.get_by_role("textbox", name="Reason")).to_be_focused()
+        page.keyboard.press("Escape")
+        page.keyboard.press("g")
+        page.keyboard.press("c")
+        page.wait_for_url("**/admin/orbit/cyclerun/?namespace=eu")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{site.cycle}/change/**")
+
+
+def test_single_keys_can_be_switched_off(site: Site) -> None:
+    with visit(site.address) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/preferences/")
+        page.get_by_role("checkbox", name="Single keys").uncheck()
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Saved in this browser")).to_be_visible()
+        page.keyboard.press("h")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_halt_shows_on_a_page_that_is_open(site: Site) -> None:
+    with visit(site.address) as first, visit(site.address) as second:
+        second.login("adm", PASSWORD)
+        other = second.open("/admin/orbit/dispatchjob/")
+        first.login("ann", PASSWORD)
+        page = first.open("/admin/orbit/dispatchjob/?namespace=eu")
+        page.get_by_role("button", name="Halt").click()
+        dialog = page.get_by_role("dialog", name="Halt a namespace")
+        dialog.get_by_role("textbox", name="Reason").fill("doubled orders")
+        assert _violations(page) == []
+        first.problems.clear()
+        dialog.get_by_role("button", name="Halt namespace").click()
+        expect(other.get_by_role("status").filter(has_text="doubled orders")).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_namespace_is_switched_and_halted_with_and_without_scripts(
+    site: Site, scripts: bool
+) -> None:
+    with visit(site.address, scripts=scripts) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/orbit/cyclerun/")
+        page.get_by_role("button", name="Namespace").click()
+        page.get_by_role("link", name="eu", exact=True).click()
+        page.wait_for_url("**/admin/orbit/cyclerun/?namespace=eu")
+        page.get_by_role("button", name="Halt").click()
+        form = page.get_by_role("dialog" if scripts else "main")
+        expect(form.get_by_role("combobox", name="Namespace")).to_have_value("eu")
+        form.get_by_role("textbox", name="Reason").fill("by hand")
+        form.get_by_role("button", name="Halt namespace").click()
+        expect(page.get_by_role("status").filter(has_text="by hand")).to_be_visible()
+
+
+def test_text_typed_before_a_log_out_comes_back_after_the_log_in(site: Site) -> None:
+    with visit(site.address) as console:
+        console.login("ann", PASSWORD)
+        page = console.open("/admin/pause/")
+        page.get_by_role("textbox", name="Reason").fill("receiver doubles orders")
+        page.context.clear_cookies(name="sessionid")
+        page.get_by_role("button", name="Pause everything").click()
+        expect(page.get_by_text("nothing was saved")).to_be_visible()
+        page.get_by_label("Username").fill("ann")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("textbox", name="Reason")).to_have_value("receiver doubles orders")
+        expect(page.get_by_text("What you typed before is back")).to_be_visible()
 
 
 def test_the_chain_is_verified_from_the_list(site: Site) -> None:

@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Site
-from tests.e2e.test_console import PASSWORD
-from tests.support.browser import visit
+from tests.support.browser import PASSWORD, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

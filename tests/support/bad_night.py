@@ -7,7 +7,7 @@
 * ``us`` is well. ``apac`` is halted, and its cycle waits.
 * Three proposals wait: one of the engine, one of the reviewer ``rae``, one that is stale.
 * A profile differs from its file; one tick was late, one was missed.
-* Whatever an outsider can fill holds ``HOSTILE``.
+* Whatever an outsider can fill holds ``HOSTILE``, unless another text is given.
 """
 
 import argparse
@@ -66,19 +66,14 @@ from tests.support import (
 )
 from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
-from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.ports import free_port
 from tests.support.receiver import http
 from tests.support.sinks import Sink
 
 HOSTILE = "\"><img src=x onerror='window.pwned=1'><script>window.pwned=2</script>{{7*7}}"
-FORMULA = '=HYPERLINK("http://192.0.2.1/","click") ' + HOSTILE
 PASSWORD = "a-long-password-1"
-HALT_REASON = f"receiver doubles orders {HOSTILE}"
 WELL = http("200 OK", b'{"accepted": true}')
-DOWN = http("503 Service Unavailable", f"down for maintenance {HOSTILE}".encode())
-GONE = http("410 Gone", HOSTILE.encode())
 TARGETS = ("aurora", "archive", "reports")
 #: Open dead letters by endpoint; two of aurora's are of the partial cycle.
 LETTERS = {"aurora": 300, "archive": 20, "reports": 11}
@@ -107,30 +102,37 @@ def receivers() -> Iterator[dict[str, Sink]]:
         yield {name: stack.enter_context(Sink(WELL)) for name in (*TARGETS, "enrichment")}
 
 
-def create(settings: Any, folder: Path, sinks: dict[str, Sink]) -> Night:
-    """Create the night in the current database, whose configuration files are in ``folder``."""
+def create(settings: Any, folder: Path, sinks: dict[str, Sink], *, text: str = HOSTILE) -> Night:
+    """Create the night in the current database, whose configuration files are in ``folder``.
+
+    ``text`` is what outsiders fill in.
+    """
     endpoints = {name: sinks[name].url for name in TARGETS}
     configure_endpoints(settings, **endpoints)
     settings.ORBIT_MAX_DISPATCH_RETRIES = 2
     settings.ORBIT_CONFIG_DIR = folder
     # Processes check passwords with Django's default hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-    _configure(folder, sinks["enrichment"].url)
+    _configure(folder, sinks["enrichment"].url, text)
     reload.load_at_start()
     users = create_users()
-    before = run_cycle(start_cycle("daily-eu", _payload(1)))
-    run_cycle(start_cycle("daily-us", _payload(2)))
+    before = run_cycle(start_cycle("daily-eu", _payload(1, text)))
+    run_cycle(start_cycle("daily-us", _payload(2, text)))
     two_weeks.create()
-    partial = _fail(sinks)
-    waiting = start_cycle("daily-apac", _payload(4))
-    halts.halt("apac", actor=actor_of(users["ann"]), reason=HALT_REASON)
+    partial = _fail(sinks, text)
+    waiting = start_cycle("daily-apac", _payload(4, text))
+    halts.halt(
+        "apac", actor=actor_of(users["ann"]), reason=f"receiver doubles orders {text}".strip()
+    )
     letters = DeadLetterDispatch.objects.filter(cycle_id=partial)
     letter = letters.order_by("id")[0].pk
-    _bury()
-    _schedule()
-    _tell_telemetry()
-    own, stale, current = _propose(users["rae"], users["cas"])
-    token = tokens.create(users["ann"], scopes=["read"], actor=SYSTEM, name=f"ci {HOSTILE}"[:90])
+    _bury(text)
+    _schedule(text)
+    _tell_telemetry(text)
+    own, stale, current = _propose(users["rae"], users["cas"], text)
+    token = tokens.create(
+        users["ann"], scopes=["read"], actor=SYSTEM, name=f"ci {text}".strip()[:90]
+    )
     return Night(
         sinks=sinks,
         partial=str(partial),
@@ -165,11 +167,11 @@ def create_users() -> dict[str, User]:
     }
 
 
-def _payload(number: int) -> bytes:
-    return json.dumps({"order": number, "note": HOSTILE}).encode()
+def _payload(number: int, text: str) -> bytes:
+    return json.dumps({"order": number, "note": text}).encode()
 
 
-def _configure(folder: Path, enrichment: str) -> None:
+def _configure(folder: Path, enrichment: str, text: str) -> None:
     tiers = {
         "3": {
             "transformer": "http",
@@ -180,7 +182,7 @@ def _configure(folder: Path, enrichment: str) -> None:
         }
     }
     documents = [
-        profile("daily", label=f"Daily {HOSTILE}", execution_rules={"tiers": tiers}),
+        profile("daily", label=f"Daily {text}".strip(), execution_rules={"tiers": tiers}),
         profile("weekly", label="Weekly"),
     ]
     members: dict[str, Any] = {"distribution_targets": list(TARGETS), "value_tags": ["kit"]}
@@ -192,52 +194,36 @@ def _configure(folder: Path, enrichment: str) -> None:
     )
 
 
-def _fail(sinks: dict[str, Sink]) -> Any:
+def _fail(sinks: dict[str, Sink], text: str) -> Any:
     """Run eu's cycle of the night: tier 3 gets no answer, and aurora is down."""
-    sinks["enrichment"].answer = sinks["aurora"].answer = DOWN
-    partial = start_cycle("daily-eu", _payload(3))
+    down = http("503 Service Unavailable", f"down for maintenance {text}".encode())
+    sinks["enrichment"].answer = sinks["aurora"].answer = down
+    partial = start_cycle("daily-eu", _payload(3, text))
     cycle = run_cycle(partial)
     assert cycle.status == "partial_success", cycle.status
     sinks["enrichment"].answer = WELL
     return partial
 
 
-def _bury() -> None:
+def _bury(text: str) -> None:
     """Create the other dead letters. Those of aurora are in the partial cycle's group."""
     (example,) = DeadLetterDispatch.objects.filter(endpoint_key="aurora").order_by("id")[:1]
-    create_dead_letters(
-        LETTERS["aurora"] - 2,
-        namespace="eu",
-        key="aurora",
-        reason=example.reason,
-        error=example.last_error,
-        code=example.status_code,
-    )
-    create_dead_letters(
-        LETTERS["archive"],
-        namespace="eu",
-        key="archive",
-        error="No answer within 10 s (timeout)",
-        code=None,
-    )
-    create_dead_letters(
-        LETTERS["reports"],
-        namespace="us",
-        key="reports",
-        reason="gone",
-        error=f"HTTP 410 {HOSTILE}",
-        code=410,
-    )
+    aurora = (example.reason, example.last_error, example.status_code)
+    two_weeks.bury(LETTERS["aurora"] - 2, "aurora", *aurora)
+    late = ("retries_exhausted", "No answer within 10 s (timeout)", None)
+    two_weeks.bury(LETTERS["archive"], "archive", *late)
+    gone = ("gone", f"HTTP 410 {text}".strip(), 410)
+    two_weeks.bury(LETTERS["reports"], "reports", *gone)
 
 
-def _schedule() -> None:
+def _schedule(text: str) -> None:
     sync([Schedule(CYCLES, "30 2 * * *", "Europe/Berlin")])
     sync([Schedule("run-profile:daily-us", "0 */6 * * *", "UTC")], family=OF_RUN_PROFILE)
     now = clock.read().replace(second=0, microsecond=0)
     for hours, outcome, detail in (
         (9, Tick.LATE, {"max_lateness": 3600, "catch_up": True, "late_seconds": 4100}),
         (33, Tick.MISSED, {"on_missed": "skip"}),
-        (57, Tick.REFUSED, {"reason": HOSTILE}),
+        (57, Tick.REFUSED, {"reason": text or "eu was halted"}),
     ):
         due = now - timedelta(hours=hours)
         CronTick.objects.create(
@@ -252,10 +238,11 @@ def _schedule() -> None:
         )
 
 
-def _tell_telemetry() -> None:
+def _tell_telemetry(text: str) -> None:
     """Fill what scripts, callers and visitors can fill."""
-    telemetry_rows.create_one_of_each("eu", f"night {HOSTILE}"[:100])
-    telemetry_rows.create_error_group("eu", FORMULA, clock.read())
+    formula = f'=HYPERLINK("http://192.0.2.1/","click") {text}'.strip()
+    telemetry_rows.create_one_of_each("eu", f"night {text}".strip()[:100])
+    telemetry_rows.create_error_group("eu", formula, clock.read())
     batch.store(
         [
             batch.event(
@@ -263,14 +250,14 @@ def _tell_telemetry() -> None:
                 session_id="ci-17",
                 task_id="build",
                 namespace="eu",
-                metadata={"artifacts_declared": ["out/junit.xml"], "title": HOSTILE},
+                metadata={"artifacts_declared": ["out/junit.xml"], "title": text},
             )
         ]
     )
     conductor.run(
-        {"name": f"t {HOSTILE}"[:100], "input": {"note": HOSTILE}},
+        {"name": f"t {text}".strip()[:100], "input": {"note": text}},
         namespace="eu",
-        name=f"r {HOSTILE}"[:100],
+        name=f"r {text}".strip()[:100],
     )
     advisory_signals.store({("daily", "eu"): ("low_performance", 0.97)})
     for number in range(3):
@@ -279,18 +266,18 @@ def _tell_telemetry() -> None:
             cycle_id=uuid7(),
             namespace="eu",
             kind="value",
-            tag=("kit", FORMULA[:60], HOSTILE[:60])[number],
+            tag=("kit", formula[:60], text[:60] or "night")[number],
             quantity="1.5",
             unit="cycle",
         )
     LoginAttempt.objects.create(
-        name=HOSTILE[:100], address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
+        name=text[:100] or "vic", address="192.0.2.7", failures=5, since=Now(), ends_at=Now()
     )
 
 
-def _propose(reviewer: User, configurator: User) -> tuple[str, str, str]:
+def _propose(reviewer: User, configurator: User, text: str) -> tuple[str, str, str]:
     """Make the proposals; then the profile ``weekly`` moves on, which its file doesn't know."""
-    patch = [{"op": "replace", "path": "/label", "value": f"Weekly, {HOSTILE}"[:90]}]
+    patch = [{"op": "replace", "path": "/label", "value": f"Weekly, {text}".strip()[:90]}]
     stale = advice.propose(profile_id="weekly", namespace="us", patch=patch, title="Rename weekly")
     edit.save(
         PROFILE,
@@ -299,7 +286,7 @@ def _propose(reviewer: User, configurator: User) -> tuple[str, str, str]:
         actor=actor_of(configurator),
         source="admin",
         expected=ANY,
-        reason=f"named by hand {HOSTILE}",
+        reason=f"named by hand {text}".strip(),
     )
     slower = [
         {"op": "replace", "path": "/execution_rules/tiers/3/max_attempts", "value": 6},
@@ -310,7 +297,7 @@ def _propose(reviewer: User, configurator: User) -> tuple[str, str, str]:
         namespace="eu",
         patch=slower,
         title="Retry tier 3 longer",
-        rationale=f"Tier 3 failed in 6 of 85 cycles. {HOSTILE}",
+        rationale=f"Tier 3 failed in 6 of 85 cycles. {text}".strip(),
         evidence={"failed": 6, "cycles": 85},
     )
     own = [{"op": "add", "path": "/value_tags", "value": ["night"]}]
@@ -319,7 +306,7 @@ def _propose(reviewer: User, configurator: User) -> tuple[str, str, str]:
         "daily",
         own,
         actor=actor_of(reviewer),
-        rationale=f"Count the nights {HOSTILE}",
+        rationale=f"Count the nights {text}".strip(),
         title="Count the nights",
     )
     return str(made.proposal.id), str(stale.pk), str(current.pk)
@@ -330,10 +317,14 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, default=0, help="a free one by default")
     parser.add_argument("--cluster", action="store_true", help="with a cluster")
+    parser.add_argument("--plain", action="store_true", help="without hostile texts")
     parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
-        night, name, server = stack.enter_context(_own_database(options.rows))
+        night, name, server = stack.enter_context(
+            _own_database(options.rows, "" if options.plain else HOSTILE)
+        )
         variables = {**os.environ, **database.environment(server, name), **night.variables}
         variables["PORT"] = str(options.port or free_port())
         commands = ["web", *(["cluster"] if options.cluster else [])]
@@ -353,11 +344,11 @@ def main(arguments: list[str]) -> None:
             flush=True,
         )
         with suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            signal.pause()
 
 
 @contextmanager
-def _own_database(rows: int) -> Iterator[tuple[Night, str, Server]]:
+def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
     """Create the night in a new database, dropped at the end."""
     name = f"orbit_night_{os.getpid()}"
     server = database.start_test_server()
@@ -372,7 +363,7 @@ def _own_database(rows: int) -> Iterator[tuple[Night, str, Server]]:
             enlarge(server, name, rows)
         tasks.worker = WorkerProcess()
         with TemporaryDirectory() as folder, receivers() as sinks:
-            yield create(settings, Path(folder), sinks), name, server
+            yield create(settings, Path(folder), sinks, text=text), name, server
     finally:
         tasks.worker = None
         connections.close_all()

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Dialog, Locator, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, sync_playwright
 
 FLAGS = [
     "--no-sandbox",
@@ -19,6 +20,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PASSWORD = "a-long-password-1"  # of the users of tests
 _REPORT = (
     "document.addEventListener('securitypolicyviolation',"
     " e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
@@ -80,14 +82,11 @@ class Visit:
     def violations(self) -> list[str]:
         """Return what axe finds on the page."""
         before = len(self.problems)
-        violations = Axe().run(self.page, options=AXE).response["violations"]
-        # The checker adds styles to the page, which the policy rightly refuses.
-        del self.problems[before:]
-        return [
-            f"{self.page.url}: {violation['id']} {node['target']} {node['failureSummary']}"
-            for violation in violations
-            for node in violation["nodes"]
-        ]
+        try:
+            return violations(self.page)
+        finally:
+            # The checker adds styles to the page, which the policy rightly refuses.
+            del self.problems[before:]
 
     def open(self, path: str) -> Page:
         self.page.goto(self.address + path)
@@ -100,6 +99,15 @@ class Visit:
         self.page.get_by_role("button", name="Log in").click()
         # The whole URL: the login page ends in "?next=/admin/".
         self.page.wait_for_url(f"{self.address}/admin/")
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds on ``page``."""
+    return [
+        f"{page.url}: {violation['id']} {node['target']} {node['failureSummary']}"
+        for violation in Axe().run(page, options=AXE).response["violations"]
+        for node in violation["nodes"]
+    ]
 
 
 def _chromium(playwright: Playwright) -> str:
@@ -116,21 +124,54 @@ def _chromium(playwright: Playwright) -> str:
     return bundled
 
 
+class Chromium:
+    """A running browser. Each of its visits has cookies of its own."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self._browser, self._address = browser, address
+        self.visits: list[Visit] = []
+
+    def visit(
+        self,
+        name: str = "",
+        *,
+        width: int = 1280,
+        dark: bool = False,
+        scripts: bool = True,
+        **more: Any,
+    ) -> Visit:
+        """Open a window, and log in as ``name``. ``more`` are options of the browser's context."""
+        context = self._browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+            ignore_https_errors=True,  # certificates of tests
+            **more,
+        )
+        context.set_default_timeout(60_000)
+        visit = Visit(context.new_page(), self._address)
+        self.visits.append(visit)
+        if name:
+            visit.login(name, PASSWORD)
+        return visit
+
+
+@contextmanager
+def chromium(address: str) -> Iterator[Chromium]:
+    """Run a browser; fail if a page had a problem."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=FLAGS)
+        running = Chromium(browser, address)
+        yield running
+        browser.close()
+    problems = [problem for visit in running.visits for problem in visit.problems]
+    assert not problems, "\n".join(problems)
+
+
 @contextmanager
 def visit(
     address: str, *, width: int = 1280, dark: bool = False, scripts: bool = True
 ) -> Iterator[Visit]:
     """Open ``address`` in a browser; fail if a page had a problem."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=FLAGS)
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=scripts,
-            ignore_https_errors=True,  # certificates of tests
-        )
-        context.set_default_timeout(60_000)
-        page = Visit(context.new_page(), address)
-        yield page
-        browser.close()
-    assert page.problems == []
+    with chromium(address) as running:
+        yield running.visit(width=width, dark=dark, scripts=scripts)

@@ -24,6 +24,7 @@ from orbit.schedules.rows import CYCLES
 from orbit.schedules.sync import sync
 from orbit.states import Tick
 from tests.support import advisory_signals, conductor
+from tests.support.alerts import create_alert
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -59,6 +60,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
         "conductor_run_id": made.id,
         "endpoint_key": "default-endpoint",
         "conductor_task_id": made.tasks[0].id,
+        "alert_id": str(create_alert()),
         "cycle_id": str(start_cycle()),
         "letter_id": str(create_dead_letters(3)[0]),
         "proposal_id": create_proposal(),

@@ -1,3 +1,3 @@
 SELECT parent, made, has_default, default_used
 FROM orbit_partition_states()
-WHERE parent LIKE 'orbit%'
+WHERE starts_with(parent, 'orbit')

@@ -37,12 +37,14 @@ def test_differences_are_shown_with_both_values_in_three_groups(folder: Path) ->
     store_profiles([profile(label="<script>alert(1)</script>"), profile("by-hand")], [])
     write_profiles(folder, [profile(), profile("by-file")], [run_profile()])
     answer = browser.get(PATH)
-    groups = answer.context["groups"]
-    assert [(title.partition(":")[0], [row.id for row in rows]) for title, rows in groups] == [
-        ("Only in the files", ["by-file"]),
-        ("Only in the database", ["by-hand"]),
-        ("In both, but different", ["daily"]),
-    ]
+    report = answer.context["report"]
+    assert [
+        [row.id for row in bucket]
+        for bucket in (report.only_in_files, report.only_in_database, report.different)
+    ] == [["by-file"], ["by-hand"], ["daily"]]
+    page = answer.content.decode()
+    assert "Reload would create 1, change 1 and hide 1 document." in page
+    assert "nothing blocks it" in page
     assert "<script>alert" not in answer.content.decode()
     assert "Reload</button>" not in answer.content.decode()
     assert browser.post(PATH, {"reason": "x", "_reload": "1"}).status_code == 403
@@ -67,12 +69,12 @@ def test_reload_and_export_bring_both_together_with_a_reason(folder: Path) -> No
 
 def test_a_refused_reload_names_the_cycles(folder: Path) -> None:
     cycle = active_cycle("eu")
-    page = (
-        console(create_user("con", "Configurator"))
-        .post(PATH, {"reason": "x", "_reload": "1"})
-        .content.decode()
-    )
-    assert f"/admin/orbit/cyclerun/{cycle.pk}/cancel/" in page
+    browser = console(create_user("con", "Configurator"))
+    # The dry run says so before, and the refusal after.
+    for answer in (browser.get(PATH), browser.post(PATH, {"reason": "x", "_reload": "1"})):
+        page = answer.content.decode()
+        assert "Reload is blocked: 1 cycle is active" in page
+        assert f"/admin/orbit/cyclerun/{cycle.pk}/cancel/" in page
 
 
 def test_errors_of_the_files_are_shown_with_file_and_pointer(folder: Path) -> None:

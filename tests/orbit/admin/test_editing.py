@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from governance.kernel.json_diff import ABSENT
 from governance.models import AuditTrailEntry
 from governance.namespaces import registry
 from orbit.models import Profile, ProfileRevision, RunProfile
+from orbit.schedules import ledger
+from orbit.schedules.sync import RunProfileSchedules
 from tests.support.callers import console, create_user
-from tests.support.configuration import profile, run_profile, store_profiles
+from tests.support.configuration import active_cycle, profile, run_profile, store_profiles
 
 pytestmark = pytest.mark.django_db
 TIERS = {"1": {"transformer": "template", "options": {"template": "x"}}}
@@ -220,8 +223,10 @@ def test_the_second_editor_sees_both_versions_and_loses_nothing(browser: Client)
     assert "bea saved revision 2" in page
     assert "theirs first" in page
     conflict = answer.context["conflict"]
-    assert [change.pointer for change in conflict.changed] == ["/value_tags"]
-    assert [change.pointer for change in conflict.overwritten] == ["/label", "/value_tags"]
+    assert [(place.pointer, place.own, place.clash) for place in conflict.places] == [
+        ("/label", "Mine", False),
+        ("/value_tags", ABSENT, False),
+    ]
     assert 'value="Mine"' in page
     row.refresh_from_db()
     assert (row.revision, row.label) == (2, "Daily")
@@ -346,3 +351,86 @@ def test_a_hidden_profile_is_shown_without_a_form(browser: Client) -> None:
     page = browser.get(path(Profile.objects.get())).content.decode()
     assert 'name="_save"' not in page
     assert "hidden" in page
+
+
+def test_a_check_shows_each_problem_without_a_reason_and_saves_nothing(browser: Client) -> None:
+    store_profiles([profile()], [run_profile()])
+    row = RunProfile.objects.get()
+    answer = send(browser, path(row), "_check", cron="0 0 31 2 *", reason="")
+    assert set(errors(answer)) == {"cron"}
+    assert "Not valid yet." in answer.content.decode()
+    answer = send(browser, path(row), "_check", cron="0 6 * * *", reason="")
+    assert "Valid. Nothing is saved yet." in answer.content.decode()
+    assert not AuditTrailEntry.objects.exists()
+
+
+def test_a_check_while_typing_answers_with_the_errors_alone(browser: Client) -> None:
+    store_profiles([profile()], [run_profile()])
+    row = RunProfile.objects.get()
+    typed = {**fields(browser, path(row)), "_check": "1", "cron": "<b>", "reason": ""}
+    page = browser.post(path(row), typed, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in page
+    assert '<div id="id_cron_at" hx-swap-oob="true"><ul class="errorlist"' in page
+    assert '<div id="id_time_zone_at" hx-swap-oob="true"></div>' in page
+    assert "<b>" not in page
+    viewer = console(create_user("vic", "Viewer"))
+    assert viewer.post(path(row), typed, headers={"HX-Request": "true"}).status_code == 403
+
+
+def test_both_versions_are_combined_and_shown_before_they_are_saved(browser: Client) -> None:
+    store_profiles([profile(style_vector={"tone": 1})], [])
+    row = Profile.objects.get()
+    typed = {**fields(browser, path(row)), "reason": "mine", "label": "Mine"}
+    other = console(create_user("bea", "Configurator"))
+    assert send(other, path(row), value_tags="theirs").status_code == 302
+    answer = browser.post(path(row), {**typed, "_combine": "1"})
+    assert "Your changes are in revision 2 of bea" in answer.content.decode()
+    assert Profile.objects.get().revision == 2
+    combined = {
+        bound.name: bound.value() for bound in answer.context["form"] if bound.value() is not None
+    }
+    assert (combined["label"], combined["value_tags"], combined["reason"]) == (
+        "Mine",
+        "theirs",
+        "mine",
+    )
+    assert browser.post(path(row), {**combined, "_save": "1"}).status_code == 302
+    assert Profile.objects.get().document == profile(
+        label="Mine", style_vector={"tone": 1}, value_tags=["theirs"]
+    )
+
+
+def test_a_preview_shows_what_the_schedules_become(browser: Client) -> None:
+    store_profiles([profile()], [run_profile(execution_policy={"cron": "0 6 * * *"})])
+    RunProfileSchedules("UTC").follow()
+    answer = send(browser, path(RunProfile.objects.get()), "_preview", cron="30 7 * * *")
+    (effect,) = answer.context["effects"]
+    assert (effect.was, effect.words) == ("At 06:00 every day", "At 07:30 every day")
+    assert {(due.hour, due.minute) for due in effect.next_due_at} == {(7, 30)}
+    answer = send(browser, path(Profile.objects.get()), "_preview", label="New")
+    (effect,) = answer.context["effects"]
+    assert (effect.schedule, effect.words) == ("run-profile:daily-eu", "At 06:00 every day")
+
+
+def test_lists_show_the_last_outcome_the_next_run_and_the_switch_in_bulk(
+    browser: Client, django_assert_max_num_queries
+) -> None:
+    store_profiles(
+        [profile()],
+        [
+            run_profile(
+                f"r{number}", namespace=f"n{number}", execution_policy={"cron": "0 6 * * *"}
+            )
+            for number in range(20)
+        ],
+    )
+    RunProfileSchedules("UTC").follow()
+    ledger.enqueue_due()
+    cycle = active_cycle("n1")
+    type(cycle).objects.filter(pk=cycle.pk).update(run_profile_id="r1")
+    for address in ("/admin/orbit/runprofile/", "/admin/orbit/profile/"):
+        with django_assert_max_num_queries(30):
+            page = browser.get(address).content.decode()
+        assert f"/admin/orbit/cyclerun/{cycle.pk}/change/" in page
+        assert ">Disable<" in page
+        assert "06:00" in page or "6 a.m." in page

@@ -1,9 +1,14 @@
 """The value ledger in the console."""
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
 import pytest
 
 from governance.kernel.identifiers import uuid7
 from orbit.models import ValueLedgerEntry
+from orbit.records import value_totals
+from orbit.records.value_totals import Period, Total, Totals
 from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +65,41 @@ def test_an_odd_address_is_no_server_error(query: str) -> None:
         302,
         400,
     }
+
+
+def test_bars_show_each_tag_in_each_day_of_the_range() -> None:
+    entry("kit", "eu", "3")
+    entry("kit", "eu", "4")
+    entry("ad", "eu", "2")
+    answer = console(create_user("vic", "Viewer")).get(PATH)
+    bars = value_totals.bars(answer.context["totals"])
+    assert bars is not None
+    assert (bars.unit, bars.tags, len(bars.periods)) == ("cycle", ["kit", "ad"], 31)
+    assert bars.periods[-1][1] == [7, 2]
+    page = answer.content.decode()
+    assert "cycle per day: 7 kit, 2 ad" in page
+    assert (
+        value_totals.bars(console(create_user("bea", "Viewer", "us")).get(PATH).context["totals"])
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "number"),
+    [
+        (Period.DAY, date(2026, 1, 30), 3),
+        (Period.WEEK, date(2026, 1, 26), 1),
+        (Period.MONTH, date(2026, 1, 1), 2),
+    ],
+)
+def test_periods_without_an_entry_have_a_bar_too(period: Period, first: date, number: int) -> None:
+    totals = Totals(
+        period,
+        datetime(2026, 1, 30, tzinfo=UTC),
+        datetime(2026, 2, 1, tzinfo=UTC),
+        [Total("2026-01-30", "value", "kit", "cycle", Decimal(1), 1)],
+        more=False,
+    )
+    bars = value_totals.bars(totals)
+    assert bars is not None
+    assert (bars.periods[0][0], len(bars.periods)) == (first, number)

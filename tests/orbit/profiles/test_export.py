@@ -133,10 +133,10 @@ def test_an_export_that_is_killed_between_the_files_leaves_a_drift_that_shows(
         "runProfiles.json",
         "/value_tags",
     )
-    assert drift.both_changed()
+    assert drift.both_changed(AppliedFiles.objects.get().sha256)
     export.export(folder, actor=SYSTEM)
     assert drift.differences(actor=SYSTEM) == []
-    assert not drift.both_changed()
+    assert not drift.both_changed(AppliedFiles.objects.get().sha256)
 
 
 def test_an_export_that_a_reload_overtakes_writes_nothing(folder: Path, monkeypatch) -> None:

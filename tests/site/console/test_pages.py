@@ -46,6 +46,9 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
     # The archive's bytes, and the forwarder's books: `telemetry` commands and metrics show them.
     # Shown by the pages of what they belong to.
     inner = {
+        "governance.Alert",
+        "governance.AlertWatch",
+        "governance.Notification",
         "governance.PeriodicWork",
         "orbit.ConductorParent",
         "orbit.ConductorTally",
@@ -86,7 +89,6 @@ def test_every_role_that_reads_has_the_lists_and_adds_nothing(role: str) -> None
 def test_a_confined_user_has_no_page_of_the_whole_workspace_and_administers_no_user() -> None:
     browser = console(create_user("bea", "Administrator", "b"))
     whole = (
-        "orbit.EndpointState",
         "orbit.ClusterNode",
         "orbit.AppliedFiles",
         "governance.AuditHead",

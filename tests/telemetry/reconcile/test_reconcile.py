@@ -15,7 +15,7 @@ from django.db import connections
 from governance.access.actors import SYSTEM
 from governance.kernel import clock
 from governance.models import OperationRun
-from orbit_site.console import banner
+from orbit_site.overview import problems
 from telemetry import database
 from telemetry.events import Name
 from telemetry.ingest import batch
@@ -176,7 +176,7 @@ def test_two_drifting_runs_in_a_row_are_a_warning(
     run()
     assert reconcile.drifting_runs() == 2
     assert "drifted in 2 runs" in caplog.text
-    assert "in 2 runs of telemetry.reconcile in a row" in banner.active(SYSTEM)[-1].text
+    assert "in 2 runs of telemetry.reconcile in a row" in problems.read()[-1]["text"]
     run()
     assert reconcile.drifting_runs() == 0
 

@@ -1,0 +1,1 @@
+"""Alerts: what is wrong now, sent once when it begins and once when it ends."""

@@ -1,0 +1,8 @@
+-- Resolve the open alerts of a condition whose objects were not seen any more.
+-- params: condition text, objects text[]
+UPDATE governance_alert
+SET resolved_at = statement_timestamp()
+WHERE condition = %(condition)s
+  AND resolved_at IS NULL
+  AND object <> ALL (%(objects)s::text[])
+RETURNING id

@@ -1,0 +1,1 @@
+"""The pipeline's alerts, and how messages about alerts are sent."""

@@ -1,0 +1,133 @@
+"""The banners on every page: stops, and what is missing or down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+
+from governance.access.actors import Actor
+from governance.access.roles import Scope
+from governance.kernel import reasons
+from governance.models import GovernanceSetting
+from governance.namespaces import gate, pauses
+from governance.states import Mode
+from orbit.dispatch import endpoints
+from orbit_site.overview.facts import Facts, listed
+from orbit_site.overview.problems import Problem
+
+_LISTED = 5
+_MODES = {
+    Mode.HALTING: "halting: halted, and what is in flight is ending,",
+    Mode.QUIET: "halted and quiet: nothing is in flight,",
+    Mode.DRAINING: "draining",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """One sentence; ``link`` and ``action`` lead to what ends it."""
+
+    style: str
+    text: str
+    link: str = ""
+    action: str = ""
+
+    @property
+    def icon(self) -> str:
+        """The name of its icon."""
+        return "halt" if self.action in {"Resume", "End pause"} else self.style
+
+
+def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Banner]:
+    """Return the banners for ``actor``, the most severe first. Two queries.
+
+    Stops are read now: who halts must see it on the very next page.
+    """
+    banners = [*_paused(actor), *_stopped(actor)]
+    if not facts["clusters"]["count"]:
+        banners.append(
+            Banner(
+                "bad",
+                "No cluster is running: cycles are accepted, but don't start. "
+                "Run `manage.py cluster`.",
+            )
+        )
+    if not endpoints.configured():
+        banners.append(
+            Banner(
+                "part",
+                "No endpoint is configured: nothing can be delivered. "
+                "Set ORBIT_DISPATCH_ENDPOINTS.",
+            )
+        )
+    if actor.namespaces is not None:
+        return banners
+    banners += [
+        Banner(problem.style, problem.text, problem.link, problem.action) for problem in problems
+    ]
+    down = list(listed(facts, "circuits"))
+    banners += [Banner("part", _down(circuit)) for circuit in down[:_LISTED]]
+    if len(down) > _LISTED:
+        banners.append(Banner("part", "More endpoints are down: see Endpoints."))
+    return banners
+
+
+def _paused(actor: Actor) -> list[Banner]:
+    banners = []
+    if gate.paused_here():
+        banners.append(
+            Banner(
+                "bad",
+                "Everything is paused by ORBIT_GLOBAL_PAUSE in this process's environment: "
+                "no cycle starts or goes on.",
+            )
+        )
+    console = pauses.read()
+    if console.since is not None:
+        link = (
+            reverse("admin:pause") if actor.may(Scope.OPERATE) and actor.namespaces is None else ""
+        )
+        period = _period(console.since, console.until)
+        text = f"Everything is paused {period} by {console.by}: {console.reason}"
+        banners.append(Banner("bad", text, link, "End pause" if link else ""))
+    return banners
+
+
+def _stopped(actor: Actor) -> list[Banner]:
+    in_force = Q(until__isnull=True) | Q(until__gt=Now())
+    rows = GovernanceSetting.objects.filter(
+        in_force, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)
+    ).select_related("namespace")
+    stopped = list(rows.order_by("-halt", "-since")[: _LISTED + 1])
+    banners = []
+    for row in stopped[:_LISTED]:
+        link = (
+            reverse("admin:governance_namespace_resume", args=[row.namespace_id])
+            if actor.may(Scope.OPERATE)
+            else ""
+        )
+        by, reason = row.changed_by or "unknown", row.reason or reasons.NO_REASON
+        period = _period(row.since, row.until)
+        text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {period} by {by}: {reason}"
+        banners.append(Banner("part", text, link, "Resume" if link else ""))
+    if len(stopped) > _LISTED:
+        banners.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
+    return banners
+
+
+def _period(since: datetime, until: datetime | None) -> str:
+    ends = "" if until is None else f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}"
+    return f"since {timezone.localtime(since):%Y-%m-%d %H:%M:%S %Z}{ends}"
+
+
+def _down(circuit: dict[str, str]) -> str:
+    since = datetime.fromisoformat(circuit["opened_at"])
+    probe = datetime.fromisoformat(circuit["probe_at"])
+    return (
+        f"{circuit['endpoint_key']} is down since {since:%Y-%m-%d %H:%M} UTC: "
+        f"its deliveries wait. The next probe: {probe:%H:%M:%S}."
+    )

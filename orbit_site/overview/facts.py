@@ -1,0 +1,125 @@
+"""What the overview reads, shared by all readers of a scope for a second.
+
+The first reader after that second claims the scope's row and reads; the others get what there is.
+So ten open dashboards cost as much as one, and nothing is read while no page is open.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import psycopg
+from django.db import InternalError
+
+from governance.access.actors import Actor
+from governance.audit.actions import Action
+from governance.kernel import sql
+from governance.namespaces import gate
+from orbit import queue
+from orbit.rollup import counts
+from orbit.schedules import rows
+from orbit_site.overview import problems
+
+Facts = Mapping[str, Any]
+
+#: No number on a page is larger; then it says "10,000+".
+COUNTED = 10_001
+#: Things, runs and entries that a tile lists.
+MOST_THINGS = 5
+MOST_LISTED = 50
+NAMESPACES_IN_STRIP, DAYS = 12, 14
+
+SECONDS, PROBLEM_SECONDS = 1.0, 15.0
+_ALL, _PROBLEMS = "all", "problems"
+
+CLAIM = sql.load(__name__, "claim_facts")
+STORE = sql.load(__name__, "store_facts")
+
+
+def _part(statement: sql.Statement) -> sql.Fragment:
+    return sql.Fragment(statement.text, params=statement.params)
+
+
+FACTS = sql.load(
+    __name__,
+    "facts",
+    per_hour=_part(counts.PER_HOUR),
+    per_day=_part(counts.PER_DAY),
+    pause=gate.PAUSE,
+    tick=queue.TICK,
+    of_run_profile=rows.OF_RUN_PROFILE,
+    backup_made=Action.BACKUP_MADE.value,
+    counted=COUNTED,
+    most_things=MOST_THINGS,
+    most_listed=MOST_LISTED,
+    most_notable=200,
+    notable_days=7,
+    growing_minutes=10,
+    most_cells=NAMESPACES_IN_STRIP * DAYS,
+    most_run_profiles=1_000,
+    most_namespaces=200,
+)
+
+
+def scope_of(actor: Actor, namespace: str = "") -> list[str] | None:
+    """Return the namespaces that ``actor`` looks at; None: all. ``namespace`` narrows it."""
+    if namespace:
+        return [namespace] if actor.sees(namespace) else []
+    return None if actor.namespaces is None else sorted(actor.namespaces)
+
+
+def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, list[Any]]:
+    """Return the facts of ``scope`` and the problems of the installation.
+
+    They are at most ``seconds`` old; the problems, which change rarely, ``PROBLEM_SECONDS``.
+    """
+    key = _key(scope)
+    readers: dict[str, Callable[[], Any]] = {key: lambda: _take(scope), _PROBLEMS: problems.read}
+    ages = {key: seconds, _PROBLEMS: min(seconds * 15, PROBLEM_SECONDS)}
+    stored, mine = _claim(ages)
+    taken = {
+        name: reader()
+        for name, reader in readers.items()
+        # Another reader has claimed it, but not read it yet.
+        if name in mine or stored.get(name) is None
+    }
+    _store({name: value for name, value in taken.items() if name in mine})
+    answer = {**stored, **taken}
+    return answer[key], answer[_PROBLEMS]
+
+
+def _key(scope: list[str] | None) -> str:
+    if scope is None:
+        return _ALL
+    return hashlib.sha256(json.dumps(scope).encode()).hexdigest()
+
+
+def _take(scope: list[str] | None) -> Facts:
+    counts.refresh()
+    row = FACTS.one(scope=scope)
+    assert row is not None  # noqa: S101 - one row, always
+    facts: Facts = json.loads(row[0])
+    return facts
+
+
+def _claim(ages: Mapping[str, float]) -> tuple[dict[str, Any], set[str]]:
+    try:
+        claimed = CLAIM.rows(scopes=list(ages), seconds=list(ages.values()))
+    except InternalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction):
+            raise
+        return {}, set()  # a standby: read, and keep nothing
+    stored = {scope: facts and json.loads(facts) for scope, facts, _ in claimed}
+    return stored, {scope for scope, _, is_mine in claimed if is_mine}
+
+
+def _store(taken: Mapping[str, Any]) -> None:
+    if taken:
+        STORE.execute(scopes=list(taken), facts=[json.dumps(value) for value in taken.values()])
+
+
+def listed(facts: Facts, name: str) -> Iterable[dict[str, Any]]:
+    """Return the rows of a part; SQL has null for none."""
+    rows_: list[dict[str, Any]] | None = facts[name]
+    return rows_ or []

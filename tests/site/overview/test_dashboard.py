@@ -1,0 +1,113 @@
+"""The dashboard: the sentence, the tiles, the first steps, and what they cost."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+
+from governance import audit
+from governance.access.actors import operator
+from governance.audit.actions import Action
+from governance.kernel.identifiers import uuid7
+from governance.namespaces import halts
+from orbit.models import ClusterNode, CycleDay, OverviewFacts
+from orbit.schedules import ledger
+from orbit.schedules.sync import RunProfileSchedules
+from tests.support.callers import console, create_user
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints, configure_profiles, rows, start_cycle
+
+pytestmark = pytest.mark.django_db
+MOST_QUERIES = 15
+
+
+@pytest.fixture
+def browser(settings: Any) -> Client:
+    configure_endpoints(
+        settings, default_endpoint="http://127.0.0.1:9", aurora="http://127.0.0.1:9"
+    )
+    configure_profiles(
+        r1={"namespace": "a", "execution_policy": {"cron": "0 3 * * *"}},
+        r2={"namespace": "b", "execution_policy": {"cron": "0 4 * * *"}},
+    )
+    ClusterNode.objects.create(id=uuid7(), host="h", pid=1, release="1", workers=4)
+    return console(create_user("adm", "Administrator"))
+
+
+def page(browser: Client, address: str = "/admin/") -> str:
+    OverviewFacts.objects.all().delete()
+    answer = browser.get(address)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_the_sentence_is_the_heading_and_each_thing_a_link(browser: Client) -> None:
+    [letter] = create_dead_letters(1)
+    rows("UPDATE orbit_cyclerun SET status = 'success' RETURNING id")
+    text = page(browser)
+    assert "<h1>1 thing needs you</h1>" in text
+    assert '<a href="/admin/orbit/deadletterdispatch/?group=' in text
+    assert "<b>1 delivery is dead</b>" in text
+    rows("DELETE FROM orbit_deadletterdispatch WHERE id = %s RETURNING id", letter)
+    assert "<h1>All well</h1>" in page(browser)
+
+
+def test_it_costs_few_queries_cold_and_warm(
+    browser: Client, django_assert_max_num_queries: Any
+) -> None:
+    create_dead_letters(3)
+    start_cycle("r1")
+    halts.halt("b", actor=operator(), reason="receiver doubles orders")
+    page(browser)
+    OverviewFacts.objects.all().delete()
+    with django_assert_max_num_queries(MOST_QUERIES):
+        assert browser.get("/admin/").status_code == 200
+    with django_assert_max_num_queries(MOST_QUERIES - 5):
+        assert browser.get("/admin/").status_code == 200
+
+
+def test_first_steps_are_ticked_from_data(browser: Client) -> None:
+    text = page(browser)
+    assert "First steps" in text
+    assert text.count("to do</span>") == 4
+    create_user("second", "Administrator")
+    with audit.transaction():
+        audit.record(Action.BACKUP_MADE, actor="ann", object_id="f")
+    RunProfileSchedules("UTC").follow()
+    ledger.enqueue_due()
+    assert page(browser).count("to do</span>") == 1
+    CycleDay.objects.create(namespace="a", day="2026-01-01", success=1)
+    start_cycle("r1")
+    assert "First steps" not in page(browser)
+
+
+def test_the_next_run_of_a_halted_namespace_is_struck_out(browser: Client) -> None:
+    RunProfileSchedules("UTC").follow()
+    ledger.enqueue_due()
+    assert "<s>" not in page(browser)
+    halts.halt("b", actor=operator(), reason="receiver doubles orders")
+    text = page(browser)
+    assert text.count("<s>") == 1
+    assert "r2 (stopped)" in text
+
+
+def test_a_confined_user_sees_no_endpoint_and_only_their_namespaces(browser: Client) -> None:
+    create_dead_letters(2, namespace="b")
+    rows("UPDATE orbit_cyclerun SET status = 'failed' RETURNING id")
+    confined = console(create_user("bea", "Viewer", "a"))
+    text = page(confined)
+    assert "aurora" not in text
+    assert "<h1>All well</h1>" in text
+    assert "<h1>2 things need you</h1>" in page(browser)
+    assert "<h1>All well</h1>" in page(browser, "/admin/?namespace=a")
+
+
+def test_hostile_texts_stay_texts(browser: Client) -> None:
+    hostile = "<script>alert(1)</script>"
+    create_dead_letters(1, error=hostile, code=None)
+    rows("UPDATE orbit_cyclerun SET reason = %s RETURNING id", hostile)
+    halts.halt("a", actor=operator(), reason=hostile)
+    text = page(browser)
+    assert hostile not in text
+    assert escape(hostile) in text
