@@ -7,7 +7,6 @@ from advisory.autonomy import revert as reverting
 from advisory.autonomy.revert import AutonomyOff
 from advisory.models import AutonomyAction
 from governance.access.roles import Scope
-from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 
@@ -27,7 +26,6 @@ class AutonomyActionAdmin(ReasonedAdmin):
         "reverted_at",
         "reverted_by",
     )
-    list_filter = (filters.NamespaceFilter,)
     search_fields = ("id", "profile_id", "policy")
 
     @reasoned_action(

@@ -42,7 +42,7 @@ class StrategyProposalAdmin(PageAdmin):
         "expires",
     )
     list_display_links = ("title",)
-    list_filter = (StateFilter, filters.NamespaceFilter)
+    list_filter = (StateFilter,)
     search_fields = ("id", "profile_id", "run_profile_id")
     search_help_text = "The id of a proposal, a profile or a run profile"
     change_list_template = "admin/advisory/inbox.html"

@@ -30,7 +30,6 @@ class AdvisorySignalAdmin(PageAdmin):
     )
     list_filter = (
         filters.choice("signal", SignalKind),
-        filters.NamespaceFilter,
         filters.typed("profile_id"),
     )
     search_fields = ("profile_id",)

@@ -123,7 +123,7 @@ def rows(evidence: Mapping[str, Any]) -> list[Row]:
         number = others["profiles"]
         name = f"{number} other profile{'' if number == 1 else 's'} here"
         measures.append(Row(name, _rate(others), "-"))
-    return measures
+    return [row for row in measures if {row.now, row.before} != {"-"}]
 
 
 def cycles(evidence: Mapping[str, Any], *, actor: Actor) -> list[tuple[str, list[CycleRun]]]:

@@ -3,18 +3,17 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import display, export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.models import OperationRun, OperationRunItem
 from governance.operations import cancel, ledger, periodic_listing
+from governance.operations import page as reading
 from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 
 
@@ -22,84 +21,46 @@ from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
-    namespace_path = "scope"
-    exported = (
-        "id",
-        "type",
-        "scope",
-        "status",
-        "outcome",
-        "summary_counts",
-        "initiator",
-        "reason",
-        "created_at",
-        "started_at",
-        "finished_at",
-        "next_due_at",
-    )
-    list_display = (
-        "type",
-        "state_shown",
-        "how_far",
-        "note",
-        "created_at",
-        "finished_at",
-        "initiator",
-        "id",
-    )
+    namespace_path, narrow_path = "scope", "namespace__name"
+    exported = export.columns(OperationRun)
+    list_title = "Operations"
+    list_display = ("type", "state", "how_far", "note", "created_at", "initiator", "id")
     list_display_links = ("type", "id")
-    list_filter = (filters.choice("status", Operation), filters.choice("outcome", Outcome))
+    list_filter = (
+        filters.choice("status", Operation),
+        filters.choice("outcome", Outcome),
+    )
     search_fields = ("id",)
     links = ("type", "type__exact")
-    readonly_fields = ("how_far", "items_link")
     change_list_template = "console/operations.html"
+    change_form_template = "console/operation.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return (
-            OperationRun.objects.filter(ledger.visible(actor_of(request)))
-            .select_related("namespace")
-            .order_by("-id")
-        )
+        visible = OperationRun.objects.filter(ledger.visible(actor_of(request)))
+        at = request.resolver_match
+        is_list = at is not None and str(at.url_name).endswith("_changelist")
+        # Runs that were one too many are folded: the list's head leads to them.
+        if is_list and not {"outcome", "q"} & request.GET.keys():
+            visible = visible.exclude(outcome=Outcome.SKIPPED)
+        return visible.select_related("namespace").order_by("-id")
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        periodic = [
-            {"work": work, "progress": self.how_far(work.last_run) if work.last_run else ""}
-            for work in periodic_listing.read(actor_of(request))
-        ]
-        return super().changelist_view(
-            request, {"title": "Operations", "periodic": periodic, **(extra_context or {})}
-        )
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {"periodic": periodic_listing.read(actor_of(request))}
+
+    def object_context(self, request: HttpRequest, obj: OperationRun) -> dict[str, Any]:
+        return {"page": reading.read(obj)}
 
     @admin.display(description="outcome")
-    def state_shown(self, run: OperationRun) -> str:
+    def state(self, run: OperationRun) -> str:
         return display.badge(run.outcome or run.status)
 
     @admin.display(description="progress")
-    def how_far(self, run: OperationRun) -> SafeString:
-        total, processed = int(run.progress.get("total", 0)), int(run.progress.get("processed", 0))
-        if not total:
-            return display.badge(None)
-        return format_html(
-            '<progress max="{}" value="{}" aria-label="progress"></progress> {} of {}',
-            total,
-            processed,
-            f"{processed:,}",
-            f"{total:,}",
-        )
+    def how_far(self, run: OperationRun) -> str:
+        return render_to_string("console/_progress.html", {"progress": run.progress})
 
     @admin.display(description="note")
     def note(self, run: OperationRun) -> str:
         return str(run.progress.get("note", "-"))
-
-    @admin.display(description="items")
-    def items_link(self, run: OperationRun) -> SafeString:
-        return format_html(
-            '<a href="{}?run__id__exact={}">items with their outcomes</a>',
-            reverse("admin:governance_operationrunitem_changelist"),
-            run.pk,
-        )
 
     @reasoned_action(
         label="Cancel",
@@ -116,8 +77,9 @@ class OperationRunAdmin(ReasonedAdmin):
 class OperationRunItemAdmin(ReadOnlyAdmin):
     """The outcome of each object of an operation run."""
 
-    namespace_path = "run__scope"
-    list_display = ("object_id", "outcome_shown", "detail", "run")
+    namespace_path, narrow_path = "run__scope", "run__namespace__name"
+    exported = ("object_id", "outcome", "detail", "run_id")
+    list_display = ("object_id", "state", "detail", "run")
     list_select_related = ("run",)
     list_filter = (filters.choice("outcome", ItemOutcome),)
     search_fields = ("object_id",)
@@ -125,19 +87,9 @@ class OperationRunItemAdmin(ReadOnlyAdmin):
     links = ("run", "run__id__exact")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        # As `ledger.visible`, seen from the item.
-        actor = actor_of(request)
-        visible = (
-            Q()
-            if actor.namespaces is None
-            else Q(run__scope__contained_by=sorted(actor.namespaces))
-        )
-        return (
-            OperationRunItem.objects.filter(visible)
-            .select_related("run")
-            .order_by("-run_id", "-object_id")
-        )
+        visible = ledger.visible(actor_of(request), of="run__")
+        return OperationRunItem.objects.filter(visible).order_by(*self.ordering)
 
     @admin.display(description="outcome")
-    def outcome_shown(self, item: OperationRunItem) -> str:
+    def state(self, item: OperationRunItem) -> str:
         return display.badge(item.outcome or "not_reached")

@@ -73,7 +73,7 @@ class Condition(StrEnum):
     AUDIT_BROKEN = (
         "audit_broken",
         "The audit trail is broken",
-        "The database was changed by other means. Verify the chain, and keep the newest export safe.",
+        "The database was changed by hand. Verify the chain, and keep the newest export safe.",
     )
     NO_CLUSTER = (
         "no_cluster",

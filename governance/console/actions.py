@@ -143,6 +143,10 @@ class ReasonedAdmin(ReadOnlyAdmin):
             if action.when(obj)
         ]
 
+    def object_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return what the template of ``obj`` shows beside its fields."""
+        return {}
+
     def change_view(
         self,
         request: HttpRequest,
@@ -153,6 +157,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
         obj = self.get_object(request, object_id)
         context = {
             "buttons": [] if obj is None else self.buttons(request, obj),
+            **({} if obj is None else self.object_context(request, obj)),
             **(extra_context or {}),
         }
         return super().change_view(request, object_id, form_url, context)

@@ -4,7 +4,9 @@ Permissions come from the user's roles. Django's own permissions are not used.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, ClassVar, cast
+from urllib.parse import parse_qs
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
@@ -15,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from governance.access import actors
 from governance.access.actors import Actor
@@ -32,6 +35,29 @@ def actor_of(request: HttpRequest) -> Actor:
         actor = actors.of_user(request.user)
         request.console_actor = actor  # type: ignore[attr-defined]
     return actor
+
+
+def namespace_of(request: HttpRequest) -> str:
+    """Return the namespace that the page is for, by its address; "" for all."""
+    query = request.GET
+    if "namespace" in query:
+        return query["namespace"]
+    # A page of an object, opened from a list: Django keeps the list's filters there.
+    return parse_qs(query.get("_changelist_filters", "")).get("namespace", [""])[0]
+
+
+def narrowed(request: HttpRequest) -> Actor:
+    """Return the user's actor, confined to the namespace that the page is for, if any."""
+    actor, namespace = actor_of(request), namespace_of(request)
+    if not namespace:
+        return actor
+    sees_it = actor.namespaces is None or namespace in actor.namespaces
+    return replace(actor, namespaces=frozenset({namespace} if sees_it else ()))
+
+
+def suggest_halt(request: HttpRequest, namespace: str) -> None:
+    """Fill in ``namespace`` if the user opens Halt on this page."""
+    request.object_namespace = namespace  # type: ignore[attr-defined]
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -53,6 +79,18 @@ class BoundedChangeList(ChangeList):
             return ""
         return self.get_query_string({export.PARAMETER: "csv"})
 
+    def get_filters_params(self, params: Any = None) -> Any:
+        filters = super().get_filters_params(params)
+        if getattr(self.model_admin, "namespace_path", None) is None:
+            # The switcher keeps it in every address; this table is the whole workspace's.
+            filters.pop("namespace", None)
+        return filters
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        *others, is_active = super().get_filters(request)
+        # The namespace is the header's, and stays when filters are cleared.
+        return *others, is_active and bool(self.get_filters_params().keys() - {"namespace"})
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self.sortable_by:
             self.params.pop(ORDER_VAR, None)
@@ -72,11 +110,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     #: The lookup of a row's namespace. A table without one concerns the whole workspace:
     #: users who are confined to namespaces don't see it.
     namespace_path: ClassVar[str | None] = None
+    #: The lookup of the namespace in the address, if it is another one; "" if the rows of
+    #: ``get_queryset`` are those of ``narrowed(request)`` already.
+    narrow_path: ClassVar[str | None] = None
     view_scope: ClassVar[Scope] = Scope.READ
     #: Lookups that addresses may use beside the filters.
     links: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
-    #: The heading of the list; without one Django's "Select ... to view".
+    #: The heading of the list; without one the plural of its rows.
     list_title: ClassVar[str] = ""
     #: Further pages: their route below the list's -> the method that shows them. The name for
     #: ``reverse`` ends with the route's last word.
@@ -104,10 +145,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
         if self.exported and request.GET.get(export.PARAMETER) == "csv":
             return cast(HttpResponse, export.respond(self, request))
-        title = {"title": self.list_title} if self.list_title else {}
-        response: HttpResponse = super().changelist_view(
-            request, {**title, **self.list_context(request), **(extra_context or {})}
-        )
+        title = self.list_title or capfirst(str(self.opts.verbose_name_plural))
+        context = {"title": title, **self.list_context(request), **(extra_context or {})}
+        response: HttpResponse = super().changelist_view(request, context)
         return response
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -132,6 +172,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = super().get_list_filter(request)
+        # By the switcher in the header.
+        has_one = any(getattr(each, "parameter_name", "") == "namespace" for each in filters)
+        return filters if self.namespace_path is None or has_one else (NamespaceFilter, *filters)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        obj = super().get_object(request, object_id, from_field)
+        if obj is not None and self.namespace_path is not None:
+            suggest_halt(request, _loaded(obj, self.namespace_path))
+        return obj
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -181,7 +233,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         # Any other lookup would let a user guess at columns that aren't shown.
-        return lookup in self.links or any(
+        return lookup in {"namespace", *self.links} or any(
             lookup == getattr(offered, "parameter_name", None) for offered in self.list_filter
         )
 
@@ -203,6 +255,42 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 continue
             condition |= Q(**{name: value})
         return condition
+
+
+class NamespaceFilter(admin.SimpleListFilter):
+    """By the namespace in the address; the header's switcher sets it."""
+
+    title, parameter_name, template = "namespace", "namespace", "console/_nothing.html"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        path: str | None = model_admin.narrow_path
+        self.path: str = model_admin.namespace_path if path is None else path
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return []
+
+    def has_output(self) -> bool:
+        # Django ignores the value of a filter that says no.
+        return True
+
+    def choices(self, changelist: Any) -> Any:
+        return iter(())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        narrows = self.value() and self.path
+        return queryset.filter(**{self.path: self.value()}) if narrows else queryset
+
+
+def _loaded(obj: Any, lookup: str) -> str:
+    """Return the value of ``lookup`` if it takes no query, else ""."""
+    *relations, name = lookup.split("__")
+    for relation in relations:
+        if relation not in obj._state.fields_cache:
+            return ""
+        obj = getattr(obj, relation)
+    # A foreign key to a namespace holds its name.
+    return str(obj.__dict__.get(name) or obj.__dict__.get(f"{name}_id") or "")
 
 
 class PageAdmin(ReadOnlyAdmin):

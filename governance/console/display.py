@@ -1,8 +1,10 @@
 """How the console shows states, JSON and bytes, all of it escaped."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -85,6 +87,8 @@ def look(state: str | None) -> tuple[str, str]:
 
 def duration(seconds: float) -> str:
     """Return a duration with its units: "41 ms", "8.2 s", "2 min 31 s", "3 h 5 min"."""
+    if 0 < seconds < 0.0005:
+        return "< 1 ms"
     if seconds < 0.9995:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 9.95:
@@ -99,6 +103,22 @@ def duration(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {name}" + (f" {rest} {small_name}" if rest else "")
     return f"{whole} s"
+
+
+def utc(value: datetime) -> str:
+    """Return a time for the attribute ``datetime``."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+def moment(value: datetime) -> SafeString:
+    """Return a time to the second in the user's zone, which it names."""
+    return time(value, "%Y-%m-%d %H:%M:%S %Z")
+
+
+def time(value: datetime, layout: str, *, cut: int = 0) -> SafeString:
+    """Return a time in the user's zone, without the last ``cut`` characters."""
+    text = f"{timezone.localtime(value):{layout}}"
+    return format_html('<time datetime="{}">{}</time>', utc(value), text[: len(text) - cut])
 
 
 def badge(state: str | None) -> SafeString:

@@ -9,32 +9,8 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from governance.console.base import actor_of
-from governance.models import Namespace
+from governance.console.base import NamespaceFilter as NamespaceFilter
 from governance.rest import queries
-
-_NAMESPACES = 200
-
-
-class NamespaceFilter(SimpleListFilter):
-    """By namespace, of those that the user sees."""
-
-    title, parameter_name = "namespace", "namespace"
-
-    def lookups(
-        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-    ) -> list[tuple[str, str]]:
-        self.path: str = getattr(model_admin, "namespace_path", None) or "namespace"
-        names = (
-            Namespace.objects.filter(actor_of(request).filter("name"))
-            .order_by("name")
-            # The address can name any other.
-            .values_list("name", flat=True)[:_NAMESPACES]
-        )
-        return [(name, name) for name in names]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset if self.value() is None else queryset.filter(**{self.path: self.value()})
 
 
 def choice(

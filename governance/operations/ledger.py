@@ -142,10 +142,15 @@ def _ensure(
     raise LedgerBusy
 
 
-def visible(actor: Actor) -> Q:
-    """Return the condition for runs whose namespaces ``actor`` sees, all of them."""
+def visible(actor: Actor, *, of: str = "") -> Q:
+    """Return the condition for runs whose namespaces ``actor`` sees, all of them.
+
+    ``of`` is the lookup of the run, such as ``run__``.
+    """
+    if actor.namespaces is None:
+        return Q()
     # A scope of null means all namespaces and is contained in no list.
-    return Q() if actor.namespaces is None else Q(scope__contained_by=sorted(actor.namespaces))
+    return Q(**{f"{of}scope__contained_by": sorted(actor.namespaces)})
 
 
 def find(run_id: UUID, *, actor: Actor) -> OperationRun:

@@ -1,12 +1,13 @@
 """Template tags and filters of the console."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 
 from governance.console import display
@@ -72,13 +73,13 @@ def plain(value: Decimal) -> str:
 @register.filter
 def moment(value: datetime | None) -> str:
     """Show a time to the second, with its zone."""
-    return "-" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
+    return "-" if value is None else display.moment(value)
 
 
 @register.filter
 def utc(value: datetime) -> str:
     """Return a time for the attribute ``datetime``."""
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return display.utc(value)
 
 
 @register.filter
@@ -90,7 +91,7 @@ def time_of_day(value: datetime) -> str:
 @register.filter
 def clock(value: datetime | None) -> str:
     """Show a time of day to the millisecond."""
-    return "-" if value is None else f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
+    return "-" if value is None else display.time(value, "%H:%M:%S.%f", cut=3)
 
 
 @register.filter
@@ -103,6 +104,12 @@ def until(value: datetime, now: datetime) -> str:
 def item(values: Mapping[Any, Any], key: Any) -> Any:
     """Return the value of ``key``; None without one."""
     return values.get(key)
+
+
+@register.filter
+def pairs(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return names and values; of JSON, which may have an "items" of its own."""
+    return list(values.items())
 
 
 @register.filter
@@ -121,6 +128,17 @@ def ago(value: datetime, now: datetime) -> str:
 def time_of(value: str | None) -> datetime | None:
     """Parse a time from JSON."""
     return datetime.fromisoformat(value) if value else None
+
+
+@register.filter
+def labelled(cells: list[str], headers: list[dict[str, Any]]) -> list[SafeString]:
+    """Give each cell of a list's row its column's title, which it shows as a card on a phone."""
+    titles = [strip_tags(header["text"]).strip() for header in headers]
+    return [
+        # Django's cells begin with "<td" or "<th".
+        SafeString(cell[:3] + format_html(' data-l="{}"', title[:1].upper() + title[1:]) + cell[3:])
+        for cell, title in zip(cells, titles, strict=True)
+    ]
 
 
 @register.filter

@@ -135,7 +135,6 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         "resolved_reason",
     )
     list_filter = (
-        filters.NamespaceFilter,
         filters.choice("status", Letter),
         filters.typed("error_group", parameter="group", every=letter_choice.ALL),
     )

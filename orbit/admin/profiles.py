@@ -177,11 +177,10 @@ class RunProfileAdmin(_Configured):
         "last_outcome",
         "next_run",
         "revision",
-        "updated_at",
         "why",
     )
     list_select_related = ("profile",)
-    list_filter = (filters.NamespaceFilter, filters.choice("state", ProfileState))
+    list_filter = (filters.choice("state", ProfileState),)
     search_fields = ("run_profile_id",)
     ordering = ("run_profile_id",)
 

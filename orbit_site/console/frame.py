@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import parse_qs
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from advisory.proposals.waiting import Waiting
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import actor_of, namespace_of
 from governance.kernel import clock
-from governance.models import Namespace
-from orbit_site.console import counts, menu
+from governance.models import Namespace, OperationRun
+from governance.operations import finished
+from orbit_site.console import counts, menu, preferences
 from orbit_site.overview import banners as overview_banners
 from orbit_site.overview.banners import Banner
 from orbit_site.overview.summary import Summary
@@ -34,12 +35,7 @@ class Frame:
     @cached_property
     def namespace(self) -> str:
         """The namespace that the address names, "" for all."""
-        query = self.request.GET
-        if "namespace" in query:
-            return query["namespace"]
-        # A page of an object, opened from a list: Django keeps the list's filters there.
-        filters = parse_qs(query.get("_changelist_filters", ""))
-        return filters.get("namespace", [""])[0]
+        return namespace_of(self.request)
 
     @cached_property
     def overview(self) -> Summary:
@@ -89,7 +85,9 @@ class Frame:
     @property
     def to_halt(self) -> str:
         """The namespace that the Halt form suggests."""
-        return self.namespace or (self.namespaces[0] if len(self.namespaces) == 1 else "")
+        of_object: str = getattr(self.request, "object_namespace", "")
+        only = self.namespaces[0] if len(self.namespaces) == 1 else ""
+        return self.namespace or of_object or only
 
     @property
     def may_halt(self) -> bool:
@@ -110,6 +108,32 @@ class Frame:
     def zone(self) -> str:
         """The zone of the times on the page."""
         return timezone.get_current_timezone_name()
+
+    @property
+    def keys(self) -> bool:
+        """Whether single keys are commands."""
+        return preferences.keys(self.request)
+
+    @cached_property
+    def finished(self) -> list[OperationRun]:
+        """The user's operations that ended since they last looked."""
+        since = self.request.COOKIES.get(preferences.READ, "")
+        return [
+            run
+            for run in finished.of(actor_of(self.request))
+            if run.finished_at and f"{run.finished_at:%Y-%m-%dT%H:%M:%SZ}" > since
+        ]
+
+    @property
+    def waiting(self) -> Waiting:
+        """The proposals that wait for the user."""
+        return counts.waiting(self.request)
+
+    @property
+    def news(self) -> str:
+        """How many there are of both, "" for none."""
+        number = len(self.finished) + self.waiting.count
+        return f"{number}" if number else ""
 
     def _link(self, namespace: str) -> str:
         query = QueryDict(mutable=True)

@@ -5,8 +5,9 @@ from contextlib import nullcontext
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.exceptions import (
     DisallowedModelAdminLookup,
@@ -20,6 +21,7 @@ from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from governance import audit
 from governance.access import actors, devices, lockout
@@ -27,11 +29,11 @@ from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import actor_of, namespace_of
 from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
 from orbit_site import error_pages
-from orbit_site.console import counts, destination
+from orbit_site.console import counts, destination, preferences
 from orbit_site.console.frame import Frame
 from orbit_site.overview import dashboard
 
@@ -40,6 +42,10 @@ _REMOVED_URLS = {"view_on_site"}
 #: No statement of a page that only shows something may take longer, so that pages can't hold the
 #: web server's threads.
 READ_SECONDS = 3.0
+_LOGGED_OUT = (
+    "You were logged out, so nothing was saved. Log in: the form comes back with your text. "
+    "Without scripts, go back in your browser instead."
+)
 _CHANGE_TEMPLATE = "registration/password_change_form.html"
 
 
@@ -116,7 +122,8 @@ class OrbitAdminSite(AdminSite):
 
     def each_context(self, request: HttpRequest) -> Any:
         context = super().each_context(request)
-        if not context["has_permission"]:
+        if not context["has_permission"] or "HX-Request" in request.headers:
+            # An open page that polls has its frame already.
             return context
         frame = Frame(request)
         return {
@@ -162,7 +169,10 @@ class OrbitAdminSite(AdminSite):
                 return error_pages.bad_request(request)
             reads = request.method in {"GET", "HEAD"}
             try:
-                with statement_limit(READ_SECONDS) if reads else nullcontext():
+                with (
+                    timezone.override(preferences.zone(request)),
+                    statement_limit(READ_SECONDS) if reads else nullcontext(),
+                ):
                     response = inner(request, *args, **kwargs)
                     # Render here: change lists run their queries only now.
                     if hasattr(response, "render") and not getattr(response, "is_rendered", True):
@@ -174,6 +184,17 @@ class OrbitAdminSite(AdminSite):
             except (DisallowedModelAdminLookup, DisallowedModelAdminToField) as error:
                 # Django would log a traceback for every mistyped address.
                 return error_pages.unknown_filter(request, error)
-            return response
+            if request.method == "POST" and not request.user.is_authenticated:
+                messages.warning(request, _LOGGED_OUT)
+            return _keep_namespace(request, response)
 
         return guarded
+
+
+def _keep_namespace(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """Carry the page's namespace over a redirect."""
+    target, namespace = answer.get("Location", ""), namespace_of(request)
+    if namespace and target.startswith(reverse("admin:index")) and "namespace=" not in target:
+        query = urlencode({"namespace": namespace})
+        answer["Location"] = f"{target}{'&' if '?' in target else '?'}{query}"
+    return answer

@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from governance.access.roles import Scope
-from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from telemetry.models import TelemetryArchive, TelemetryDay
@@ -25,7 +24,6 @@ class TelemetryArchiveAdmin(ReasonedAdmin):
         "created_at",
         "verified_at",
     )
-    list_filter = (filters.NamespaceFilter,)
     search_fields = ("day",)
     search_help_text = "A day of UTC, such as 2026-01-31"
     links = ("day__exact",)

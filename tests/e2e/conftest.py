@@ -107,8 +107,16 @@ class NightSite:
 
 
 @pytest.fixture
-def night(server: Server, committed: str, settings: Any, tmp_path: Path) -> Iterator[NightSite]:
+def night(
+    server: Server,
+    committed: str,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[NightSite]:
     """Serve the bad night. No cluster runs."""
+    # While the browser's loop runs in this thread, tests read the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     with bad_night.receivers() as sinks:
         made = bad_night.create(settings, tmp_path, sinks)
         connection.close()

@@ -66,7 +66,6 @@ from tests.support import (
 )
 from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
-from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
 from tests.support.ports import free_port
 from tests.support.receiver import http
@@ -209,29 +208,12 @@ def _fail(sinks: dict[str, Sink], text: str) -> Any:
 def _bury(text: str) -> None:
     """Create the other dead letters. Those of aurora are in the partial cycle's group."""
     (example,) = DeadLetterDispatch.objects.filter(endpoint_key="aurora").order_by("id")[:1]
-    create_dead_letters(
-        LETTERS["aurora"] - 2,
-        namespace="eu",
-        key="aurora",
-        reason=example.reason,
-        error=example.last_error,
-        code=example.status_code,
-    )
-    create_dead_letters(
-        LETTERS["archive"],
-        namespace="eu",
-        key="archive",
-        error="No answer within 10 s (timeout)",
-        code=None,
-    )
-    create_dead_letters(
-        LETTERS["reports"],
-        namespace="us",
-        key="reports",
-        reason="gone",
-        error=f"HTTP 410 {text}".strip(),
-        code=410,
-    )
+    aurora = (example.reason, example.last_error, example.status_code)
+    two_weeks.bury(LETTERS["aurora"] - 2, "aurora", *aurora)
+    late = ("retries_exhausted", "No answer within 10 s (timeout)", None)
+    two_weeks.bury(LETTERS["archive"], "archive", *late)
+    gone = ("gone", f"HTTP 410 {text}".strip(), 410)
+    two_weeks.bury(LETTERS["reports"], "reports", *gone)
 
 
 def _schedule(text: str) -> None:
@@ -338,6 +320,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--plain", action="store_true", help="without hostile texts")
     parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         night, name, server = stack.enter_context(
             _own_database(options.rows, "" if options.plain else HOSTILE)
@@ -361,7 +344,7 @@ def main(arguments: list[str]) -> None:
             flush=True,
         )
         with suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            signal.pause()
 
 
 @contextmanager

@@ -164,7 +164,8 @@ def chromium(address: str) -> Iterator[Chromium]:
         running = Chromium(browser, address)
         yield running
         browser.close()
-    assert [problem for visit in running.visits for problem in visit.problems] == []
+    problems = [problem for visit in running.visits for problem in visit.problems]
+    assert not problems, "\n".join(problems)
 
 
 @contextmanager

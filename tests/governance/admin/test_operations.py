@@ -1,12 +1,15 @@
 """Operation runs in the console."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from governance.kernel import clock
 from governance.models import OperationRun, OperationRunItem
 from governance.namespaces import registry
 from governance.operations import ledger, periodic
+from governance.operations import page as reading
 from governance.operations.periodic import Work
 from governance.states import Every, Outcome
 from tests.support.callers import console, create_user
@@ -40,6 +43,7 @@ def test_a_run_shows_its_progress_and_the_outcome_of_its_objects() -> None:
         )
         assert "waiting for halted namespaces: a" in text
         assert "/cancel/" not in text
+    assert f"?run__id__exact={operation.pk}&amp;_export=csv" in text
     items = browser.get(
         f"/admin/governance/operationrunitem/?run__id__exact={operation.pk}"
     ).content.decode()
@@ -88,9 +92,9 @@ def test_periodic_work_is_above_the_runs_and_skipped_ones_are_found() -> None:
     top = top[: top.index("</table>")]
     for shown in ("ops.test", "hour", "4 of 9", "skipped", f"{LIST}{run}/change/"):
         assert shown in top
-    for outcome, count in (("skipped", 1), ("failed", 0)):
-        runs = browser.get(f"{LIST}?outcome={outcome}").context["cl"].result_list
-        assert len(runs) == count, outcome
+    for query, count in (("outcome=skipped", 1), ("outcome=failed", 0), ("", 0), (f"q={run}", 1)):
+        runs = browser.get(f"{LIST}?{query}").context["cl"].result_list
+        assert len(runs) == count, query
     confined = console(create_user("bea", "Operator", "b"))
     assert "Periodic work" not in confined.get(LIST).content.decode()
 
@@ -100,10 +104,41 @@ def test_operations_are_in_the_menu_under_monitoring_also_for_confined_users() -
         console(create_user("vic", "Viewer")),
         console(create_user("bea", "Viewer", "b")),
     ):
-        groups = browser.get("/admin/").context["app_list"]
-        menu = {str(group["name"]): group["models"] for group in groups}
-        monitoring = {str(entry["name"]): entry["admin_url"] for entry in menu["Monitoring"]}
-        assert monitoring["Operations"] == LIST
-        assert monitoring["Conductor"] == "/admin/orbit/conductorrun/"
-        names = {entry["object_name"] for group in ("Governance", "Orbit") for entry in menu[group]}
-        assert not names & {"OperationRun", "ConductorRun"}
+        places = {
+            place.title: place.url
+            for group in browser.get("/admin/").context["frame"].places
+            if group.name == "Monitoring"
+            for place in group.places
+        }
+        assert places["Operations"] == LIST
+        assert places["Conductor"] == "/admin/orbit/conductorrun/"
+
+
+def test_the_page_of_a_run_has_its_counts_its_pace_and_what_failed() -> None:
+    operation = create_run()
+    OperationRun.objects.filter(pk=operation.pk).update(
+        status="running", started_at=clock.read() - timedelta(seconds=100)
+    )
+    for number in range(25):
+        OperationRunItem.objects.create(
+            run=operation,
+            object_id=UUID(int=100 + number),
+            outcome="failed",
+            detail="endpoint gone",
+        )
+    operation.refresh_from_db()
+    page = reading.read(operation)
+    assert dict(page.counts)["total"] == 1200
+    assert page.rate == pytest.approx(3, rel=0.1)
+    assert page.seconds_left == pytest.approx(300, rel=0.1)
+    assert len(page.failures) == 20
+    text = console(create_user("vic", "Viewer")).get(f"{LIST}{operation.pk}/change/")
+    assert "endpoint gone" in text.content.decode()
+    assert "&amp;outcome=failed&amp;_export=csv" in text.content.decode()
+
+
+def test_runs_are_narrowed_to_those_that_touch_a_namespace() -> None:
+    operation = create_run()
+    browser = console(create_user("vic", "Viewer"))
+    assert str(operation.pk) in browser.get(f"{LIST}?namespace=a").content.decode()
+    assert str(operation.pk) not in browser.get(f"{LIST}?namespace=b").content.decode()

@@ -32,6 +32,7 @@ admin.autodiscover()
 EXPORTED = {
     "governance.AuditTrailEntry",
     "governance.OperationRun",
+    "governance.OperationRunItem",
     "orbit.CycleRun",
     "orbit.DeadLetterDispatch",
     "orbit.DispatchJob",

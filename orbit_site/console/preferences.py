@@ -1,0 +1,82 @@
+"""What a user prefers: time zone, single keys. It is kept in cookies of the browser."""
+
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from governance.access.roles import Scope
+from governance.console import pages
+
+ZONE, KEYS, READ = "orbit_zone", "orbit_keys", "orbit_read"
+_A_YEAR = 365 * 86_400
+
+
+def zone(request: HttpRequest) -> ZoneInfo:
+    """Return the zone of the times on the user's pages."""
+    name = request.COOKIES.get(ZONE, "")
+    return ZoneInfo(name if name in available_timezones() else settings.TIME_ZONE)
+
+
+def keys(request: HttpRequest) -> bool:
+    """Return whether single keys are commands."""
+    return request.COOKIES.get(KEYS) != "off"
+
+
+def remember(answer: HttpResponse, name: str, value: str) -> None:
+    """Store a preference; "" removes it."""
+    if not value:
+        answer.delete_cookie(name, path=reverse("admin:index"), samesite="Lax")
+        return
+    answer.set_cookie(
+        name,
+        value,
+        max_age=_A_YEAR,
+        path=reverse("admin:index"),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+class _PreferencesForm(forms.Form):
+    zone = forms.ChoiceField(label="Time zone", required=False)
+    keys = forms.BooleanField(label="Single keys are commands (? lists them)", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = sorted(available_timezones())
+        self.fields["zone"].choices = [  # type: ignore[attr-defined]
+            ("", f"{settings.TIME_ZONE} (the installation's)"),
+            *((name, name) for name in names),
+        ]
+
+
+@pages.page("preferences/", name="preferences", title="Preferences", sends=Scope.READ)
+def preferences(request: HttpRequest) -> HttpResponse:
+    """Show the form and store what it says."""
+    form = _PreferencesForm(
+        request.POST if request.method == "POST" else None,
+        initial={"zone": request.COOKIES.get(ZONE, ""), "keys": keys(request)},
+    )
+    if not form.is_valid():
+        return pages.draw(request, "console/preferences.html", title="Preferences", form=form)
+    answer = HttpResponseRedirect(request.get_full_path())
+    remember(answer, ZONE, form.cleaned_data["zone"])
+    remember(answer, KEYS, "" if form.cleaned_data["keys"] else "off")
+    messages.success(request, "Saved in this browser.")
+    return answer
+
+
+@pages.page("news/read/", name="news_read", title="News", sends=Scope.READ)
+def news_read(request: HttpRequest) -> HttpResponse:
+    """Mark the user's finished operations as read."""
+    answer = HttpResponseRedirect(reverse("admin:governance_operationrun_changelist"))
+    if request.method == "POST":
+        remember(answer, READ, f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}")
+    return answer

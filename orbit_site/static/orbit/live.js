@@ -1,0 +1,135 @@
+// Live parts, by htmx's polling. Rows never move under the reader: new ones wait behind a button.
+
+const SPEAK_EVERY = 10_000;
+const OPEN = "dialog[open], :popover-open, nav.filters details[open]";
+const CHOSEN = "tr input[type=checkbox]:checked";
+let spokeAt = 0;
+
+const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+const isElsewhere = (xhr) => xhr.status !== 200 || xhr.responseURL.includes("/login/");
+
+// What says the same stays: a screen reader would say it again. Others speak every ten seconds at most.
+export function keepBannersFresh() {
+  const place = document.querySelector("#banners");
+  if (!place) return;
+  place.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target === place && (document.hidden || place.contains(document.activeElement))) event.preventDefault();
+  });
+  place.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+    if (isElsewhere(xhr)) return;
+    const fresh = parse(xhr.responseText).querySelector("aside");
+    const old = place.querySelector("aside");
+    if (!fresh || !old) {
+      if (fresh || old) place.replaceChildren(...(fresh ? [quieten(fresh)] : []));
+      return;
+    }
+    const kept = [...old.children];
+    for (const banner of [...fresh.children]) {
+      const same = kept.find((each) => each.textContent === banner.textContent);
+      if (same) banner.replaceWith(same);
+      else quieten(banner);
+    }
+    old.replaceChildren(...fresh.children);
+  });
+}
+
+function quieten(node) {
+  if (Date.now() - spokeAt < SPEAK_EVERY) {
+    for (const each of [node, ...node.querySelectorAll("[role=status]")]) each.setAttribute("aria-live", "off");
+  } else {
+    spokeAt = Date.now();
+  }
+  return node;
+}
+
+function isInUse(place) {
+  const typed = [...place.querySelectorAll("input:not([type=checkbox]), textarea")].some((input) => input.value !== input.defaultValue);
+  const scrolled = [...place.querySelectorAll(".scroll, pre")].some((box) => box.scrollLeft || box.scrollTop);
+  const isFocused = place !== document.body && place.contains(document.activeElement);
+  return typed || scrolled || isFocused || place.querySelector("tr:hover, a:hover, button:hover") || !document.getSelection().isCollapsed;
+}
+
+// Shows how old the page is, and lets the reader stop it.
+class Freshness {
+  constructor(control, every) {
+    this.box = control.querySelector("input");
+    this.words = control.querySelector("span");
+    this.button = control.querySelector("button");
+    this.control = control;
+    this.every = every;
+    this.button.addEventListener("click", () => location.reload());
+    control.hidden = false;
+    this.mark();
+    setInterval(() => this.say(), 1000);
+  }
+
+  mark() { this.at = Date.now(); this.say(); }
+
+  say() {
+    const seconds = Math.round((Date.now() - this.at) / 1000);
+    this.words.textContent = `updated ${seconds} s ago`;
+    this.words.className = this.box.checked && seconds > 3 * this.every ? "late" : "";
+  }
+
+  offer(number) {
+    this.button.hidden = number === 0;
+    this.button.textContent = `${number} new, show`;
+  }
+
+  end() { this.control.hidden = true; }
+}
+
+function poll(place, every, isFree, use) {
+  const control = document.querySelector("#fresh");
+  if (!control) return;
+  const freshness = new Freshness(control, every);
+  let ended = false;
+  const attributes = { "hx-get": location.pathname + location.search, "hx-trigger": `every ${every}s`, "hx-swap": "none", "hx-sync": "this:drop" };
+  for (const [name, value] of Object.entries(attributes)) place.setAttribute(name, value);
+  place.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target !== place) return;
+    if (ended || document.hidden || !freshness.box.checked || document.querySelector(OPEN) || !isFree()) event.preventDefault();
+  });
+  place.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target !== place || isElsewhere(event.detail.xhr) || !isFree()) return;
+    freshness.mark();
+    if (!use(parse(event.detail.xhr.responseText), freshness)) {
+      ended = true;
+      freshness.end();
+    }
+  });
+}
+
+// A page's parts with "data-live", as often as "data-every" says, until the page has none any more.
+function keepPartsFresh(place) {
+  const isFree = () => !isInUse(place) && !document.querySelector(CHOSEN);
+  poll(place, Number(place.dataset.every), isFree, (page) => {
+    for (const old of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(old.id);
+      if (fresh && fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
+    }
+    return page.querySelector("#live[data-every]") !== null;
+  });
+}
+
+// A list: its rows change in place; new ones are counted.
+function keepListFresh(form) {
+  const rowsOf = (page) => new Map([...page.querySelectorAll("#result_list tbody tr")].map((row) => [row.querySelector("th a, td a")?.getAttribute("href") ?? row.textContent, row]));
+  const isFree = () => !isInUse(form) && !form.querySelector(CHOSEN);
+  poll(form, 15, isFree, (page, freshness) => {
+    const [old, fresh] = [rowsOf(document), rowsOf(page)];
+    for (const [key, row] of fresh) {
+      const same = old.get(key);
+      if (same && same.innerHTML !== row.innerHTML) same.replaceChildren(...row.childNodes);
+    }
+    freshness.offer([...fresh.keys()].filter((key) => !old.has(key)).length);
+    return true;
+  });
+}
+
+export function keepPageFresh() {
+  const place = document.querySelector("#live[data-every]");
+  const list = document.querySelector("#changelist-form");
+  if (place) keepPartsFresh(place);
+  else if (list && !new URLSearchParams(location.search).has("p")) keepListFresh(list);
+}
