@@ -41,7 +41,12 @@ def refused_host(request: HttpRequest, host: str) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403."""
-    return _answer(request, 403, "forbidden", "You don't have the permission for this.")
+    return _answer(
+        request,
+        403,
+        "forbidden",
+        "You don't have the permission for this. An administrator can give you a role that has it.",
+    )
 
 
 def locked_out(request: HttpRequest, locked: LockedOut) -> HttpResponse:

@@ -67,6 +67,17 @@ class SessionCoverage:
         """Its place among all sessions."""
         return list(Status).index(self.status), self.session_id
 
+    @property
+    def cells(self) -> list[bool]:
+        """For each core event whether it was reported."""
+        return [name not in self.missing for name in CORE]
+
+    @property
+    def artifacts(self) -> list[str]:
+        """The paths of missing artifacts, those that have a name."""
+        prefix = "artifact_emit:"
+        return [name.removeprefix(prefix) for name in self.missing if name.startswith(prefix)]
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -84,6 +95,23 @@ class Coverage:
     def has_next(self) -> bool:
         """Whether sessions follow the page."""
         return self.start + len(self.sessions) < self.sessions_total
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        if not self.sessions_total:
+            return "No session reported in this range."
+        sessions = f"{self.sessions_total:,} session{'' if self.sessions_total == 1 else 's'}"
+        if not self.sessions_with_gaps:
+            return f"Pass: {sessions}, no gap."
+        word = "Fail" if self.overall is Status.FAIL else "Warning"
+        core = (
+            f"{self.sessions_failed} of them didn't report a core event."
+            if self.sessions_failed
+            else "All core events are there."
+        )
+        has = "has" if self.sessions_with_gaps == 1 else "have"
+        return f"{word}: {self.sessions_with_gaps} of {sessions} {has} gaps. {core}"
 
 
 #: The rank and id of a session: where a page begins or ends.

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
 from governance.access.actors import Actor
+from governance.kernel import identifiers
+from governance.rest import queries
 from telemetry.models import (
     Artifact,
     ErrorGroup,
@@ -15,6 +19,10 @@ from telemetry.models import (
     TaskProjection,
     TelemetryEvent,
 )
+
+# The table has no index on ids alone. A runner's clock may differ from the one that made the id.
+_AROUND = timedelta(days=1)
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +64,21 @@ METRICS = Source(Metric, ("occurred_at", "id"), frozenset({"name"}))
 VIOLATIONS = Source(PolicyViolation, ("occurred_at", "id"), frozenset())
 ERROR_GROUPS = Source(ErrorGroup, ("last_seen", "id"), frozenset({"day"}))
 TASKS = Source(TaskProjection, ("last_event_ts", "task_id"), frozenset({"task_id"}))
+
+
+def near(
+    rows: "QuerySet[TelemetryEvent]", event_id: UUID, *, at: str | None = None
+) -> TelemetryEvent | None:
+    """Return the event among ``rows``: at the time ``at``, near that of its id, or of any time."""
+    rows = rows.filter(id=event_id)
+    try:
+        if at and (event := rows.filter(occurred_at=queries.moment(at)).first()):
+            return event
+    except ValueError:
+        pass
+    made_at = identifiers.moment_of(event_id)
+    if made_at is not None and _EARLIEST < made_at < _LATEST:
+        span = (made_at - _AROUND, made_at + _AROUND)
+        if event := rows.filter(occurred_at__range=span).first():
+            return event
+    return rows.first()

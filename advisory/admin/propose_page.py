@@ -12,8 +12,9 @@ from django.urls import reverse
 from advisory.models import StrategyProposal
 from advisory.proposals import create, forbidden, patches
 from governance.access.actors import Actor
-from governance.console import line_diff, pages
+from governance.console import pages
 from governance.console.base import actor_of
+from governance.kernel import line_diff
 from governance.kernel.errors import OrbitError
 from orbit.admin.document_form import DocumentForm
 from orbit.errors import RevisionUnknown

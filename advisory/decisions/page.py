@@ -13,9 +13,9 @@ from advisory.proposals.checks import Check, Examined
 from advisory.states import Proposal
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console import line_diff
-from governance.console.line_diff import LineDiff
+from governance.kernel import line_diff
 from governance.kernel.errors import OrbitError
+from governance.kernel.line_diff import LineDiff
 from orbit.profiles import history
 from orbit.profiles.kinds import AnyKind, AnyRow
 

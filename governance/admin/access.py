@@ -33,25 +33,23 @@ def _superuser(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.is_superuser
 
 
-class _Grants(admin.StackedInline):  # type: ignore[type-arg]
+class _ForAdministrators(admin.options.BaseModelAdmin):  # type: ignore[type-arg]
+    """Only administrators of the whole workspace may see and do anything."""
+
+    def _may(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _administers(request)
+
+    has_view_permission = has_add_permission = has_change_permission = _may
+    has_module_permission = has_delete_permission = _may
+
+
+class _Grants(_ForAdministrators, admin.StackedInline):  # type: ignore[type-arg]
     """The namespaces that the user sees."""
 
     model = NamespaceGrant
     extra = 1
     verbose_name = "namespace"
     verbose_name_plural = "sees these namespaces"
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _administers(request)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _administers(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _administers(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _administers(request)
 
 
 class _UserForm(UserChangeForm):  # type: ignore[type-arg]
@@ -69,7 +67,7 @@ class _UserForm(UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
+class UserAdmin(_ForAdministrators, auth_admin.UserAdmin):  # type: ignore[type-arg]
     """Users: created, changed, deactivated. Each change is audited."""
 
     list_display = ("username", "roles", "is_active", "is_superuser", "last_login")
@@ -93,15 +91,6 @@ class UserAdmin(auth_admin.UserAdmin):  # type: ignore[type-arg]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _administers(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _administers(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return _administers(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Who sets a superuser's password can log in as one: only superusers change superusers.

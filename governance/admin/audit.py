@@ -8,10 +8,11 @@ from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 
-from governance.audit import export, head, neighbours, search, verify
+from governance.audit import export as audit_export
+from governance.audit import head, neighbours, search, verify
 from governance.audit.actions import Action
 from governance.audit.verify import Position, PositionInvalid
-from governance.console import filters, pages
+from governance.console import export, filters, pages
 from governance.console.base import PageAdmin, actor_of
 from governance.kernel import json_diff
 from governance.models import AuditTrailEntry
@@ -25,21 +26,7 @@ class AuditTrailEntryAdmin(PageAdmin):
     """Who did what, when and why."""
 
     namespace_path = "namespace"
-    exported = (
-        "id",
-        "at",
-        "actor",
-        "action",
-        "object_type",
-        "object_id",
-        "namespace",
-        "reason",
-        "request_id",
-        "before",
-        "after",
-        "hash",
-        "previous_hash",
-    )
+    exported = export.columns(AuditTrailEntry)
     list_title = "Audit trail"
     list_display = ("id", "at", "actor", "action", "object", "namespace", "reason")
     list_filter = (
@@ -103,8 +90,8 @@ class AuditTrailEntryAdmin(PageAdmin):
             rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
             raise BadRequest("The search can't be read") from None
-        lines = export.lines(
-            rows, with_head=actor_of(request).namespaces is None, limit=export.MAX_DOWNLOAD
+        lines = audit_export.lines(
+            rows, with_head=actor_of(request).namespaces is None, limit=audit_export.MAX_DOWNLOAD
         )
         response = StreamingHttpResponse(lines, content_type="application/jsonl; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="audit-trail.jsonl"'

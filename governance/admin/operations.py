@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import display, export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.models import OperationRun, OperationRunItem
@@ -17,39 +17,18 @@ from governance.operations import page as reading
 from governance.states import OPERATION_ACTIVE, ItemOutcome, Operation, Outcome
 
 
-class ScopeFilter(filters.NamespaceFilter):
-    """By a namespace that a run touches."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(scope__contains=[self.value()]) if self.value() else queryset
-
-
 @admin.register(OperationRun)
 class OperationRunAdmin(ReasonedAdmin):
     """Bulk operations and other background work."""
 
     namespace_path, narrow_path = "scope", "namespace__name"
-    exported = (
-        "id",
-        "type",
-        "scope",
-        "status",
-        "outcome",
-        "summary_counts",
-        "initiator",
-        "reason",
-        "created_at",
-        "started_at",
-        "finished_at",
-        "next_due_at",
-    )
+    exported = export.columns(OperationRun)
     list_title = "Operations"
     list_display = ("type", "state", "how_far", "note", "created_at", "initiator", "id")
     list_display_links = ("type", "id")
     list_filter = (
         filters.choice("status", Operation),
         filters.choice("outcome", Outcome),
-        ScopeFilter,
     )
     search_fields = ("id",)
     links = ("type", "type__exact")

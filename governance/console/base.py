@@ -55,6 +55,11 @@ def narrowed(request: HttpRequest) -> Actor:
     return replace(actor, namespaces=frozenset({namespace} if sees_it else ()))
 
 
+def suggest_halt(request: HttpRequest, namespace: str) -> None:
+    """Fill in ``namespace`` if the user opens Halt on this page."""
+    request.object_namespace = namespace  # type: ignore[attr-defined]
+
+
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts up to ``COUNTED``."""
 
@@ -80,6 +85,11 @@ class BoundedChangeList(ChangeList):
             # The switcher keeps it in every address; this table is the whole workspace's.
             filters.pop("namespace", None)
         return filters
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        *others, is_active = super().get_filters(request)
+        # The namespace is the header's, and stays when filters are cleared.
+        return *others, is_active and bool(self.get_filters_params().keys() - {"namespace"})
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         if not self.sortable_by:
@@ -172,8 +182,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         obj = super().get_object(request, object_id, from_field)
         if obj is not None and self.namespace_path is not None:
-            # Halt in the header suggests it.
-            request.object_namespace = _loaded(obj, self.namespace_path)  # type: ignore[attr-defined]
+            suggest_halt(request, _loaded(obj, self.namespace_path))
         return obj
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -280,7 +289,8 @@ def _loaded(obj: Any, lookup: str) -> str:
         if relation not in obj._state.fields_cache:
             return ""
         obj = getattr(obj, relation)
-    return str(getattr(obj, name, None) or "") if name in obj.__dict__ else ""
+    # A foreign key to a namespace holds its name.
+    return str(obj.__dict__.get(name) or obj.__dict__.get(f"{name}_id") or "")
 
 
 class PageAdmin(ReadOnlyAdmin):

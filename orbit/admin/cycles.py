@@ -15,7 +15,7 @@ from django.urls import reverse
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import ReadOnlyAdmin, actor_of, suggest_halt
 from governance.console.keyset import KeysetChangeList
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
@@ -50,6 +50,21 @@ class CycleRunAdmin(ReasonedAdmin):
     """Runs of the pipeline."""
 
     namespace_path = "namespace"
+    exported = (
+        "id",
+        "status",
+        "namespace",
+        "run_profile_id",
+        "profile_id",
+        "trigger",
+        "triggered_by",
+        "reason",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "resumes",
+        "rerun_of",
+    )
     list_display = ("id",)
     list_filter = (
         filters.choice("status", Cycle, title="outcome"),
@@ -109,6 +124,7 @@ class CycleRunAdmin(ReasonedAdmin):
                 f"{object_id[:_SHORT_ID]} is not the id of a cycle. Look for it in the list of "
                 "cycles, or search for it."
             ) from None
+        suggest_halt(request, cycle_page.cycle.namespace_id)
         return pages.draw(
             request,
             "console/cycle.html",

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from governance.console import filters, plots
+from governance.console import export, filters, plots
 from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
@@ -36,18 +36,7 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     """Usage and value of cycles."""
 
     namespace_path = "namespace"
-    exported = (
-        "id",
-        "created_at",
-        "cycle_id",
-        "namespace",
-        "profile_id",
-        "run_profile_id",
-        "kind",
-        "tag",
-        "quantity",
-        "unit",
-    )
+    exported = export.columns(ValueLedgerEntry)
     list_display = (
         "created_at",
         "cycle_id",

@@ -1,5 +1,8 @@
 """Keep cycles going and tables small. Two clusters at once do no harm."""
 
+import hashlib
+import hmac
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -25,6 +28,23 @@ SILENT_AFTER = timedelta(seconds=15)
 _MOST_OPERATIONS = 100
 _MOST_HOSTS = 20
 _MOST_CLUSTERS = 1_000
+
+#: What decides the same thing in all processes.
+SHARED_SETTINGS = (
+    "ORBIT_DISPATCH_ENDPOINTS",
+    "ORBIT_DISPATCH_ALLOWED_HOSTS",
+    "ORBIT_MAX_DISPATCH_RETRIES",
+    "ORBIT_DISPATCH_BACKOFF_BASE",
+    "ORBIT_DISPATCH_BACKOFF_CAP",
+    "ORBIT_ENCRYPTION_KEYS",
+    "ORBIT_CRON_SCHEDULE",
+    "ORBIT_RUN_PROFILE_CRON_SCHEDULE",
+    "ORBIT_TIME_ZONE",
+    "ORBIT_RETENTION_DAYS",
+    "ORBIT_TELEMETRY_RETENTION_DAYS",
+    "ORBIT_ALERT_EMAILS",
+    "ORBIT_HEARTBEAT_URL",
+)
 
 COUNT_FORGOTTEN = sql.load(
     __name__,
@@ -91,12 +111,20 @@ def heartbeat(
         "draining": draining,
         "seen_at": Now(),
         "clock_ahead_seconds": clock.host_ahead(),
+        "settings_sha256": settings_hash(),
     }
     ClusterNode.objects.update_or_create(
         id=node,
         defaults=state,
         create_defaults={**state, "host": host[:255], "pid": pid, "release": release},
     )
+
+
+def settings_hash() -> str:
+    """Return a hash of this process's settings that all processes must share."""
+    values = json.dumps({name: getattr(settings, name) for name in SHARED_SETTINGS}, default=str)
+    # Keyed, since endpoints hold secrets: the hash is shown.
+    return hmac.new(settings.SECRET_KEY.encode(), values.encode(), hashlib.sha256).hexdigest()
 
 
 def deregister(node: UUID) -> None:

@@ -63,6 +63,8 @@ class ClusterNode(models.Model):
     seen_at = models.DateTimeField(db_default=Now())
     #: By which its host's clock is ahead of the database's; negative: behind.
     clock_ahead_seconds = models.FloatField(default=0.0, db_default=0.0)
+    #: A keyed hash of the settings that all processes must share.
+    settings_sha256 = models.CharField(max_length=64, default="", db_default="")
 
     class Meta:
         ordering = ["-seen_at"]

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.admin.exceptions import (
     DisallowedModelAdminLookup,
@@ -41,6 +42,10 @@ _REMOVED_URLS = {"view_on_site"}
 #: No statement of a page that only shows something may take longer, so that pages can't hold the
 #: web server's threads.
 READ_SECONDS = 3.0
+_LOGGED_OUT = (
+    "You were logged out, so nothing was saved. Log in: the form comes back with your text. "
+    "Without scripts, go back in your browser instead."
+)
 _CHANGE_TEMPLATE = "registration/password_change_form.html"
 
 
@@ -179,6 +184,8 @@ class OrbitAdminSite(AdminSite):
             except (DisallowedModelAdminLookup, DisallowedModelAdminToField) as error:
                 # Django would log a traceback for every mistyped address.
                 return error_pages.unknown_filter(request, error)
+            if request.method == "POST" and not request.user.is_authenticated:
+                messages.warning(request, _LOGGED_OUT)
             return _keep_namespace(request, response)
 
         return guarded

@@ -11,16 +11,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from governance.console import display, filters
+from governance.console import display, export, filters
 from governance.console.base import BoundedChangeList, ReadOnlyAdmin
-from governance.kernel import identifiers
-from governance.rest import queries
+from governance.kernel import clock
+from telemetry import reading
 from telemetry.admin import links
 from telemetry.events import Level
 from telemetry.models import TelemetryEvent
 
-# A runner's clock may differ from the one that made the id.
-_AROUND = timedelta(days=1)
+#: Ranges of the list, by their hours.
+_RANGES = {1: "1 hour", 24: "24 hours", 168: "7 days", 720: "30 days"}
+_USUAL = 24
 
 
 class _Events(BoundedChangeList):
@@ -31,44 +32,55 @@ class _Events(BoundedChangeList):
         return f"{super().url_for_result(result)}?{at}"
 
 
+class HoursFilter(filters.TypedFilter):
+    """The events of the last hours, a day unless chosen, or those of one run, session or task."""
+
+    title, parameter_name = "hours", "hours"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if _names_one(request):
+            return queryset
+        since = clock.now() - timedelta(hours=_hours(request))
+        return queryset.filter(occurred_at__gte=since)
+
+
 @admin.register(TelemetryEvent)
 class TelemetryEventAdmin(ReadOnlyAdmin):
     """What happened."""
 
     namespace_path = "namespace"
-    exported = (
-        "id",
-        "occurred_at",
-        "recorded_at",
-        "name",
-        "level",
-        "namespace",
-        "profile_id",
-        "run_id",
-        "session_id",
-        "task_id",
-        "stage",
-        "duration_ms",
-        "metadata",
-    )
+    exported = export.columns(TelemetryEvent)
     list_display = (
         "occurred_at",
         "name",
-        "level_shown",
+        "level_badge",
         "namespace",
         "session",
         "task",
         "run",
         "stage",
-        "duration_ms",
+        "took",
     )
-    list_filter = (filters.choice("level", Level),)
+    list_title = "Telemetry events"
+    list_filter = (HoursFilter, filters.choice("level", Level))
+    change_list_template = "console/events.html"
     search_fields = ("run_id", "session_id", "task_id")
     search_help_text = "The id of a cycle, a session or a task"
     links = ("run_id", "run_id__exact", "session_id__exact", "task_id__exact")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return _Events
+
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        if _names_one(request):
+            return {}
+        query = request.GET.copy()
+        ranges = []
+        for hours, words in _RANGES.items():
+            query["hours"] = str(hours)
+            is_here = hours == _hours(request)
+            ranges.append({"words": words, "query": f"?{query.urlencode()}", "is_here": is_here})
+        return {"ranges": ranges}
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -78,12 +90,15 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
         except ValueError:
             return None
         rows: QuerySet[Any] = self.get_queryset(request).filter(id=event_id)
-        event: TelemetryEvent | None = _near(rows, request.GET.get("at"), event_id) or rows.first()
-        return event
+        return reading.near(rows, event_id, at=request.GET.get("at"))
 
     @admin.display(description="level")
-    def level_shown(self, event: TelemetryEvent) -> SafeString:
+    def level_badge(self, event: TelemetryEvent) -> SafeString:
         return display.badge(event.level)
+
+    @admin.display(description="took")
+    def took(self, event: TelemetryEvent) -> str:
+        return "-" if event.duration_ms is None else display.duration(event.duration_ms / 1000)
 
     @admin.display(description="session")
     def session(self, event: TelemetryEvent) -> SafeString:
@@ -98,14 +113,13 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
         return links.events("run_id", event.run_id)
 
 
-def _near(rows: "QuerySet[Any]", at: str | None, event_id: UUID) -> Any:
-    """Return the event at the time ``at``, or near the one that its id names."""
-    try:
-        if at:
-            return rows.filter(occurred_at=queries.moment(at)).first()
-        made_at = identifiers.moment_of(event_id)
-        if made_at is None:
-            return None
-        return rows.filter(occurred_at__range=(made_at - _AROUND, made_at + _AROUND)).first()
-    except (ValueError, OverflowError):
-        return None
+def _names_one(request: HttpRequest) -> bool:
+    """Return whether the address names a run, session or task: they have an index."""
+    return bool(
+        {"q", *TelemetryEventAdmin.links} & {name for name, value in request.GET.items() if value}
+    )
+
+
+def _hours(request: HttpRequest) -> int:
+    text = request.GET.get("hours", "")
+    return int(text) if text in map(str, _RANGES) else _USUAL

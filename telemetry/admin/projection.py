@@ -1,15 +1,17 @@
-"""The read model of tasks."""
+"""The read model of tasks, and how far it drifted from their events."""
+
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 
-from governance.console import display, filters, pages
-from governance.console.base import ReadOnlyAdmin
+from governance.console import display, filters, pages, plots
+from governance.console.base import ReadOnlyAdmin, actor_of
 from telemetry.admin import links
 from telemetry.events import TaskStatus
 from telemetry.models import TaskProjection
+from telemetry.reconcile import run as reconcile
 
 
 @admin.register(TaskProjection)
@@ -17,10 +19,11 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
     """Tasks as their events tell them."""
 
     namespace_path = "namespace"
+    list_title = "Task projection"
     list_display = (
         "task_id",
         "title",
-        "status_shown",
+        "status_badge",
         "last_status_ts",
         "priority",
         "namespace",
@@ -32,9 +35,18 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
     search_help_text = "The id of a task"
     readonly_fields = ("events",)
     hidden = ("status_rank", "status_event_id", "start_event_id")
+    change_list_template = "console/projection.html"
+
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        # A reconcile runs over all namespaces.
+        if actor_of(request).namespaces is not None:
+            return {}
+        runs = reconcile.drift_history()
+        points = [plots.Point(f"{at:%d %b %H:%M}", number) for at, number in runs]
+        return {"drift": plots.line(points, title="Tasks that had drifted") if runs else "none"}
 
     @admin.display(description="status")
-    def status_shown(self, task: TaskProjection) -> SafeString:
+    def status_badge(self, task: TaskProjection) -> SafeString:
         return display.badge(task.status)
 
     @admin.display(description="events")
@@ -44,8 +56,6 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
 
 @pages.page("telemetry/projection/", name="telemetry_projection", title="Task projection")
 def projection(request: HttpRequest) -> HttpResponse:
-    """Go to the list of projected tasks."""
-    answer: HttpResponse = redirect("admin:telemetry_taskprojection_changelist")
-    if request.GET:
-        answer["Location"] += f"?{request.GET.urlencode()}"
-    return answer
+    """Show the list of projected tasks."""
+    table: TaskProjectionAdmin = admin.site.get_model_admin(TaskProjection)
+    return table.changelist_view(request)

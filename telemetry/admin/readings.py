@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
+from governance.console import export
 from governance.console.base import ReadOnlyAdmin
 from telemetry.admin import links
 from telemetry.models import Artifact, ErrorGroup, Metric, PolicyViolation
@@ -78,20 +79,12 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     """Equal errors of one stage, namespace and day."""
 
     namespace_path = "namespace"
-    exported = (
-        "day",
-        "namespace",
-        "stage",
-        "message",
-        "count",
-        "first_seen",
-        "last_seen",
-    )
-    list_display = ("last_seen", "count", "message_shown", "stage", "namespace", "first_seen")
+    exported = export.columns(ErrorGroup)
+    list_display = ("last_seen", "count", "text", "stage", "namespace", "first_seen")
     search_fields = ("day",)
     search_help_text = "A day of UTC, such as 2026-01-31"
     links = ("day__exact",)
 
     @admin.display(description="message")
-    def message_shown(self, group: ErrorGroup) -> str:
+    def text(self, group: ErrorGroup) -> str:
         return group.message[:_SHOWN]

@@ -48,6 +48,13 @@ def last_completed(before: OperationRun | None = None) -> OperationRun | None:
     return runs.order_by("-id").first()
 
 
+def drift_history(count: int = 30) -> list[tuple[datetime, int]]:
+    """Return when the last ``count`` runs were and how many tasks had drifted, the oldest first."""
+    rows = OperationRun.objects.filter(type=TYPE, outcome=Outcome.SUCCEEDED).order_by("-id")
+    newest = rows.values_list("created_at", "progress__total")[:count]
+    return [(at, int(total or 0)) for at, total in reversed(newest)]
+
+
 def drifting_runs() -> int:
     """Return how many runs in a row found drift, up to the last one."""
     last = last_completed()

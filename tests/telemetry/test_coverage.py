@@ -305,13 +305,13 @@ def test_the_page_shows_gaps_first_in_words_and_foreign_text_as_text() -> None:
     report("<b>gap</b>", "task_start:T1", "command_end", namespace="eu")
     report("other", "task_start", namespace="us")
     answer = console(create_user("bea", "Viewer", "eu")).get("/admin/telemetry/coverage/")
-    assert answer.context["verdict"] == (
+    assert answer.context["result"].sentence == (
         "Fail: 1 of 2 sessions has gaps. 1 of them didn't report a core event."
     )
-    rows = answer.context["rows"]
+    rows = answer.context["result"].sessions
     assert [(row.session_id, row.status, row.cells) for row in rows] == [
-        ("<b>gap</b>", "fail", [True, False, True]),
-        ("fine", "pass", [True, True, True]),
+        ("<b>gap</b>", "FAIL", [True, False, True]),
+        ("fine", "PASS", [True, True, True]),
     ]
     page = answer.content.decode()
     assert "&lt;b&gt;gap&lt;/b&gt;" in page

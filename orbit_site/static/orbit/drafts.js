@@ -44,3 +44,5 @@ export function keepDrafts() {
   sessionStorage.removeItem(KEY);
   if (draft.interrupted) restore(draft);
 }
+
+if (document.querySelector("main.fault")) keepDrafts();

@@ -2,7 +2,7 @@
 
 import time
 
-from governance.console import line_diff
+from governance.kernel import line_diff
 
 
 def shown(before: object, after: object) -> list[str]:

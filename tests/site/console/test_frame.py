@@ -1,0 +1,163 @@
+"""The frame of every page: the namespace in the address, the menu, the time zone, news."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from governance.access.actors import SYSTEM
+from governance.kernel.identifiers import uuid7
+from governance.models import OperationRun
+from governance.namespaces import registry
+from orbit_site import urls
+from orbit_site.console import menu
+from tests.support.callers import console, create_user
+from tests.support.configuration import active_cycle
+from tests.support.pipeline import configure_profiles
+
+pytestmark = pytest.mark.django_db
+assert urls.urlpatterns  # loading them registers the pages
+CYCLES = "/admin/orbit/cyclerun/"
+
+
+def text(browser: Client, path: str) -> str:
+    answer = browser.get(path)
+    assert answer.status_code == 200, path
+    return answer.content.decode()
+
+
+@pytest.fixture
+def operator() -> Client:
+    return console(create_user())
+
+
+def test_the_namespace_of_the_address_narrows_every_list_and_stays_in_the_links() -> None:
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "b"})
+    first, second = active_cycle("a"), active_cycle("b")
+    browser = console(create_user("adm", "Administrator"))
+    page = text(browser, f"{CYCLES}?namespace=a")
+    assert str(first.pk) in page
+    assert str(second.pk) not in page
+    assert 'href="/admin/orbit/dispatchjob/?namespace=a"' in page
+    assert 'value="a" list="own-namespaces"' in page
+    # A filter keeps it, and so does "clear".
+    assert re.search(r'href="\?namespace=a&amp;status[a-z_]*=failed"', page)
+    for table in admin.site._registry.values():
+        path = reverse(f"admin:{table.opts.app_label}_{table.opts.model_name}_changelist")
+        assert browser.get(path, {"namespace": "a"}).status_code == 200, path
+
+
+def test_the_switch_keeps_what_else_the_address_says(operator: Client) -> None:
+    registry.ensure(["eu"])
+    page = text(operator, f"{CYCLES}?status=failed&p=2")
+    form = page[page.index('id="namespaces-menu"') :].partition("</form>")[0]
+    assert '<input type="hidden" name="status" value="failed">' in form
+    assert 'name="p"' not in form
+    assert 'href="?status=failed&amp;namespace=eu"' in page
+
+
+def test_a_redirect_carries_the_namespace(operator: Client) -> None:
+    registry.ensure(["eu"])
+    answer = operator.post("/admin/halt/?namespace=eu", {"namespace": "eu", "reason": "a flood"})
+    assert answer["Location"].endswith("/change/?namespace=eu")
+
+
+def test_halt_suggests_the_namespace_of_the_object_on_the_page(operator: Client) -> None:
+    registry.ensure(["eu", "us"])
+    cycle = active_cycle("eu")
+    page = text(operator, f"{CYCLES}{cycle.pk}/change/")
+    assert re.search(r'id="halt-namespace"[^>]* value="eu"', page)
+
+
+def test_the_menu_has_the_places_that_the_user_may_open() -> None:
+    def titles(browser: Client) -> set[str]:
+        groups: list[menu.Group] = browser.get("/admin/tables/").context["frame"].places
+        return {place.title for group in groups for place in group.places}
+
+    confined = titles(console(create_user("bea", "Operator", "b")))
+    administrator = titles(console(create_user("adm", "Administrator")))
+    assert {"Cycles", "Dead letters", "Approvals", "Namespaces", "All tables"} <= confined
+    assert {"Access", "Pause"} <= administrator
+    assert not {"Access", "Pause"} & confined
+
+
+def test_the_page_that_is_open_is_marked(operator: Client) -> None:
+    page = text(operator, "/admin/orbit/dispatchjob/")
+    assert page.count('aria-current="page"') == 1
+    assert '<a href="/admin/orbit/dispatchjob/" aria-current="page">Jobs' in page
+
+
+def test_times_are_in_the_zone_that_the_user_prefers(operator: Client) -> None:
+    active_cycle()
+    assert re.search(r"\d\d:\d\d:\d\d UTC", text(operator, CYCLES))
+    answer = operator.post("/admin/preferences/", {"zone": "Asia/Kolkata", "keys": "on"})
+    assert answer.status_code == 302
+    page = text(operator, CYCLES)
+    assert re.search(r"\d\d:\d\d:\d\d IST", page)
+    assert 'data-keys="on"' in page
+    assert operator.post("/admin/preferences/", {"zone": "Mars/Base"}).status_code == 200
+    operator.post("/admin/preferences/", {"zone": ""})
+    page = text(operator, CYCLES)
+    assert not re.search(r"\d\d:\d\d:\d\d IST", page)
+    assert 'data-keys="off"' in page
+
+
+def test_a_forged_zone_is_the_installations(operator: Client) -> None:
+    operator.cookies["orbit_zone"] = "../../etc/passwd"
+    assert "UTC" in text(operator, "/admin/tables/")
+
+
+def test_ones_own_operations_are_news_until_they_are_read(operator: Client) -> None:
+    fields: dict[str, Any] = {"type": "dlq.bulk_requeue", "identity_hash": "x", "initiator": "ann"}
+    OperationRun.objects.create(id=uuid7(), status="queued", **fields)
+    assert "1 new" not in text(operator, "/admin/tables/")
+    OperationRun.objects.update(
+        status="completed", outcome="succeeded", finished_at="2026-01-31 06:00Z"
+    )
+    page = text(operator, "/admin/tables/")
+    assert "1 new" in page
+    assert "dlq.bulk_requeue" in page
+    assert "1 new" not in text(console(create_user("vic", "Viewer")), "/admin/tables/")
+    assert operator.post("/admin/news/read/").status_code == 302
+    assert "1 new" not in text(operator, "/admin/tables/")
+
+
+def test_an_answer_to_a_poll_has_no_frame(operator: Client) -> None:
+    answer = operator.get(CYCLES, headers={"HX-Request": "true"}).content.decode()
+    assert "frame-halt" not in answer
+    assert 'id="changelist-form"' in answer
+
+
+def test_a_form_of_an_ended_session_says_what_to_do() -> None:
+    answer = Client().post("/admin/halt/", {"namespace": "eu", "reason": "typed"}, follow=True)
+    assert answer.redirect_chain == [("/admin/login/?next=/admin/halt/", 302)]
+    assert "nothing was saved. Log in" in answer.content.decode()
+
+
+def test_a_table_of_the_whole_workspace_ignores_the_namespace() -> None:
+    registry.ensure(["eu"])
+    browser = console(create_user("adm", "Administrator"))
+    assert "adm" in text(browser, "/admin/auth/user/?namespace=eu")
+    assert SYSTEM.namespaces is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["_popup=1", "_popup=<script>", "_to_field=id", "_to_field=password", "o=-1.2", "p=0", "e=1"],
+)
+def test_forged_parameters_are_no_fault(operator: Client, query: str) -> None:
+    operator.raise_request_exception = False
+    assert operator.get(f"{CYCLES}?{query}").status_code in {200, 302, 400}
+
+
+@pytest.mark.parametrize("address", ["//evil.example", "javascript:alert(1)", "x" * 10_000])
+def test_a_forged_next_leads_to_the_console(address: str) -> None:
+    create_user("ola", "Operator")
+    answer = Client().post(
+        "/admin/login/",
+        {"username": "ola", "password": "a-long-password-1", "next": address},
+    )
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
