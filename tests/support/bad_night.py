@@ -65,10 +65,12 @@ from tests.support import (
     large_database,
     telemetry_rows,
     two_weeks,
+    web_server,
 )
 from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
+from tests.support.polling import until
 from tests.support.ports import free_port
 from tests.support.receiver import Answer, http
 from tests.support.sinks import Sink
@@ -333,19 +335,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ExitStack() as stack:
-        night, name, server = stack.enter_context(
-            _own_database(options.rows, "" if options.plain else HOSTILE)
-        )
-        variables = {**os.environ, **database.environment(server, name), **night.variables}
-        variables["PORT"] = str(options.port or free_port())
-        commands = ["web", *(["cluster"] if options.cluster else [])]
-        for command in commands:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", command], cwd=database.PROJECT, env=variables
-            )
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
+    text = "" if options.plain else HOSTILE
+    with serving(text=text, cluster=options.cluster, rows=options.rows, port=options.port) as (
+        night,
+        variables,
+    ):
         site = f"http://127.0.0.1:{variables['PORT']}/admin/"
         print(
             f"\n{site}  password {PASSWORD}; users adm, ann (Operator), rae and ray (Reviewer),"
@@ -357,6 +351,25 @@ def main(arguments: list[str]) -> None:
         )
         with suppress(KeyboardInterrupt):
             signal.pause()
+
+
+@contextmanager
+def serving(
+    *, text: str = HOSTILE, cluster: bool = False, rows: int = 0, port: int = 0
+) -> Iterator[tuple[Night, dict[str, str]]]:
+    """Serve a night of a database of its own; yield it and the variables of its processes."""
+    with ExitStack() as stack:
+        night, name, server = stack.enter_context(_own_database(rows, text))
+        variables = {**os.environ, **database.environment(server, name), **night.variables}
+        variables["PORT"] = str(port or free_port())
+        for command in ("web", "cluster") if cluster else ("web",):
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", command], cwd=database.PROJECT, env=variables
+            )
+            stack.callback(process.wait, 60)
+            stack.callback(process.terminate)
+        until(lambda: web_server.answers(variables), "the web server doesn't answer")
+        yield night, variables
 
 
 @contextmanager
