@@ -140,7 +140,7 @@ def create(settings: Any, folder: Path, sinks: dict[str, Sink], *, text: str = H
     )
     letters = DeadLetterDispatch.objects.filter(cycle_id=partial)
     letter = letters.order_by("id")[0].pk
-    _bury(text)
+    _add_letters(text)
     _schedule(text)
     _tell_telemetry(text)
     own, stale, current = _propose(users["rae"], users["cas"], text)
@@ -219,15 +219,15 @@ def _fail(sinks: dict[str, Sink], text: str) -> Any:
     return partial
 
 
-def _bury(text: str) -> None:
+def _add_letters(text: str) -> None:
     """Create the other dead letters. Those of aurora are in the partial cycle's group."""
     (example,) = DeadLetterDispatch.objects.filter(endpoint_key="aurora").order_by("id")[:1]
     aurora = (example.reason, example.last_error, example.status_code)
-    two_weeks.bury(LETTERS["aurora"] - 2, "aurora", *aurora)
+    two_weeks.add_letters(LETTERS["aurora"] - 2, "aurora", *aurora)
     late = ("retries_exhausted", "No answer within 10 s (timeout)", None)
-    two_weeks.bury(LETTERS["archive"], "archive", *late)
+    two_weeks.add_letters(LETTERS["archive"], "archive", *late)
     gone = ("gone", f"HTTP 410 {text}".strip(), 410)
-    two_weeks.bury(LETTERS["reports"], "reports", *gone)
+    two_weeks.add_letters(LETTERS["reports"], "reports", *gone)
 
 
 def _schedule(text: str) -> None:
@@ -385,7 +385,8 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
     connections.settings["default"].update(connections["default"].settings_dict)
     try:
         if rows:
-            enlarge(server, name, rows)
+            with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
+                large_database.fill(owner, rows)
         tasks.worker = WorkerProcess()
         with TemporaryDirectory() as folder, receivers() as sinks:
             yield create(settings, Path(folder), sinks, text=text), name, server
@@ -394,12 +395,6 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
         connections.close_all()
         database.drop(server, name)
         database.stop_test_server()
-
-
-def enlarge(server: Server, name: str, rows: int) -> None:
-    """Fill the database ``name`` with so many cycles of the past, and what belongs to them."""
-    with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-        large_database.fill(owner, rows)
 
 
 if __name__ == "__main__":
