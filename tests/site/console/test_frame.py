@@ -114,7 +114,9 @@ def test_ones_own_operations_are_news_until_they_are_read(operator: Client) -> N
     fields: dict[str, Any] = {"type": "dlq.bulk_requeue", "identity_hash": "x", "initiator": "ann"}
     OperationRun.objects.create(id=uuid7(), status="queued", **fields)
     assert "1 new" not in text(operator, "/admin/tables/")
-    OperationRun.objects.update(status="completed", outcome="succeeded", finished_at="2026-01-31 06:00Z")
+    OperationRun.objects.update(
+        status="completed", outcome="succeeded", finished_at="2026-01-31 06:00Z"
+    )
     page = text(operator, "/admin/tables/")
     assert "1 new" in page
     assert "dlq.bulk_requeue" in page
