@@ -133,3 +133,15 @@ class InvalidTransition(OrbitError):
     """The task's state doesn't allow this."""
 
     code, kind = "invalid_transition", Kind.CONFLICT
+
+
+class EndpointUnknown(OrbitError):
+    """There is no such endpoint."""
+
+    code, kind = "unknown_endpoint", Kind.MISSING
+
+
+class JustTested(OrbitError):
+    """This endpoint was tested a moment ago."""
+
+    code, kind = "tested_just_now", Kind.CONFLICT

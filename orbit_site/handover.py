@@ -10,9 +10,10 @@ from django.db.models import Count, Q, QuerySet
 from advisory.models import StrategyProposal
 from advisory.proposals import reading
 from governance.access.actors import SYSTEM, Actor
+from governance.alerts import listing as alerts
 from governance.audit import search
 from governance.kernel.identifiers import uuid7_floor
-from governance.models import AuditTrailEntry, OperationRun, Stop
+from governance.models import Alert, AuditTrailEntry, OperationRun, Stop
 from governance.operations import ledger
 from governance.rest import queries
 from governance.states import Outcome
@@ -68,6 +69,7 @@ class Handover:
     operations: list[OperationRun]
     stops: list[Stop]
     proposals: list[StrategyProposal]
+    alerts: list[Alert]
 
     @property
     def open_stops(self) -> int:
@@ -89,6 +91,9 @@ class Handover:
         ]
         if self.open_stops:
             parts.append(f"{_many(self.open_stops, 'stop')} still in force")
+        open_alerts = sum(alert.resolved_at is None for alert in self.alerts)
+        if open_alerts:
+            parts.append(f"{_many(open_alerts, 'open alert', at_most=LISTED)}")
         waiting = sum(proposal.state == "pending" for proposal in self.proposals)
         if waiting:
             parts.append(f"{_many(waiting, 'new proposal')} waiting")
@@ -96,7 +101,7 @@ class Handover:
 
 
 def read(actor: Actor, *, since: datetime, until: datetime, namespace: str = "") -> Handover:
-    """Return the handover of what ``actor`` sees. Seven queries at most."""
+    """Return the handover of what ``actor`` sees. Eight queries at most."""
     entries = _entries(actor, since, until, namespace)
     by_object: dict[tuple[str, str], list[AuditTrailEntry]] = {}
     own: Counter[str] = Counter()
@@ -115,6 +120,7 @@ def read(actor: Actor, *, since: datetime, until: datetime, namespace: str = "")
         operations=_operations(actor, since, until, namespace),
         stops=_stops(actor, since, until, namespace),
         proposals=_proposals(actor, since, until, namespace),
+        alerts=_alerts(actor, since, until, namespace),
     )
 
 
@@ -177,6 +183,13 @@ def _proposals(
     if namespace:
         rows = rows.filter(namespace=namespace)
     return list(rows.order_by("-created_at", "-id").defer("patch", "evidence")[:LISTED])
+
+
+def _alerts(actor: Actor, since: datetime, until: datetime, namespace: str) -> list[Alert]:
+    """Return alerts that began in this time, and those that are still open."""
+    began = Q(pk__gte=uuid7_floor(since)) | Q(resolved_at__isnull=True)
+    rows = alerts.visible(actor).filter(began, pk__lt=uuid7_floor(until))
+    return list((rows.filter(namespace=namespace) if namespace else rows)[:LISTED])
 
 
 def _many(number: int, word: str, *, at_most: int = 0) -> str:

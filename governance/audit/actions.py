@@ -65,6 +65,7 @@ class Action(StrEnum):
     DECISION_REFUSED = "decision.refused", "proposal", "A decision on a proposal was refused"
     DELIVERY_CONFIRMED_LATE = "delivery.confirmed_late", "dispatch_job", "A 2xx arrived late"
     DISPATCH_FAILED = "dispatch.failed", "cycle", "Delivery attempts of a cycle failed"
+    ENDPOINT_TESTED = "endpoint.tested", "endpoint", "A marked test delivery was sent"
     LOGIN_FAILED = "login.failed", "user", "A wrong password was entered"
     LOGIN_LOCKED = "login.locked", "user", "A login was locked"
     NAMESPACE_CREATED = "namespace.created", "namespace", "A namespace was created"

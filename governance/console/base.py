@@ -55,6 +55,11 @@ def narrowed(request: HttpRequest) -> Actor:
     return replace(actor, namespaces=frozenset({namespace} if sees_it else ()))
 
 
+def suggest_halt(request: HttpRequest, namespace: str) -> None:
+    """Fill in ``namespace`` if the user opens Halt on this page."""
+    request.object_namespace = namespace  # type: ignore[attr-defined]
+
+
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts up to ``COUNTED``."""
 
@@ -177,8 +182,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         obj = super().get_object(request, object_id, from_field)
         if obj is not None and self.namespace_path is not None:
-            # Halt in the header suggests it.
-            request.object_namespace = _loaded(obj, self.namespace_path)  # type: ignore[attr-defined]
+            suggest_halt(request, _loaded(obj, self.namespace_path))
         return obj
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -87,6 +87,8 @@ def look(state: str | None) -> tuple[str, str]:
 
 def duration(seconds: float) -> str:
     """Return a duration with its units: "41 ms", "8.2 s", "2 min 31 s", "3 h 5 min"."""
+    if 0 < seconds < 0.0005:
+        return "< 1 ms"
     if seconds < 0.9995:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 9.95:

@@ -129,7 +129,7 @@ class _Axis:
             while number * step <= offset + seconds:
                 x = left + (number * step - offset) / seconds * (right - left)
                 if x - ticks[-1][0] >= _BETWEEN_TICKS * 0.7:
-                    ticks.append((round(x, 1), f"+{display.duration(number * step)}"))
+                    ticks.append((round(x, 1), _offset(number * step, step)))
                 number += 1
         return ticks
 
@@ -231,6 +231,12 @@ def _together(spans: Sequence[Span], now: datetime) -> Span:
         worst.state,
         f"{len(spans)} more, the worst of them",
     )
+
+
+def _offset(seconds: float, step: float) -> str:
+    if seconds >= 1 and step < 1:
+        return f"+{seconds:.2f} s"
+    return f"+{display.duration(seconds)}"
 
 
 def _step(seconds: float) -> float:

@@ -28,9 +28,10 @@ class Place:
 
 def places(base: Any, other: Any, own: Any, path: Path = ()) -> Iterator[Place]:
     """Yield where ``other`` or ``own`` differ from ``base``. A list is one place."""
-    if isinstance(base, dict) and isinstance(other, dict) and isinstance(own, dict):
-        for key in sorted(base.keys() | other.keys() | own.keys()):
-            sides = [side.get(key, ABSENT) for side in (base, other, own)]
+    inner = {} if base is ABSENT else base  # both may have added an object
+    if isinstance(inner, dict) and isinstance(other, dict) and isinstance(own, dict):
+        for key in sorted(inner.keys() | other.keys() | own.keys()):
+            sides = [side.get(key, ABSENT) for side in (inner, other, own)]
             yield from places(sides[0], sides[1], sides[2], (*path, key))
     elif not (_equal(base, other) and _equal(base, own)):
         clash = not (_equal(base, other) or _equal(base, own) or _equal(other, own))

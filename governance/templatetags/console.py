@@ -107,6 +107,12 @@ def item(values: Mapping[Any, Any], key: Any) -> Any:
 
 
 @register.filter
+def pairs(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return names and values; of JSON, which may have an "items" of its own."""
+    return list(values.items())
+
+
+@register.filter
 def after(value: datetime, start: datetime) -> str:
     """Show the seconds since ``start``."""
     return f"{(value - start).total_seconds():.2f} s"

@@ -1,7 +1,6 @@
 """Runs and tasks of the conductor: the list, a run with its tree, a task with its children."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -14,10 +13,9 @@ from governance.console import display, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel import clock
-from orbit.admin import conductor_plot as plot
 from orbit.admin import pruned_search
-from orbit.conductor import counts, run_cancel, sentences, tree, work
-from orbit.conductor.tree import Failed, Place, Siblings
+from orbit.conductor import counts, drawing, run_cancel, sentences, tree, work
+from orbit.conductor.tree import Place
 from orbit.errors import ConductorRunUnknown, TaskUnknown
 from orbit.models import ConductorRun, ConductorTask
 from orbit.states import TaskState
@@ -43,6 +41,7 @@ class ConductorRunAdmin(ReasonedAdmin):
     """Runs, newest first."""
 
     namespace_path = "namespace"
+    list_title = "Conductor runs"
     list_display = ("name", "state_badge", "counts_bar", "created_at", "took", "namespace", "id")
     list_display_links = ("name", "id")
     list_filter = (filters.choice("state", TaskState),)
@@ -51,9 +50,7 @@ class ConductorRunAdmin(ReasonedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pruned_search.note(request, self.get_queryset(request), of_run=True)
-        return super().changelist_view(
-            request, {"title": "Conductor runs", **(extra_context or {})}
-        )
+        return super().changelist_view(request, extra_context)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -92,13 +89,13 @@ class ConductorRunAdmin(ReasonedAdmin):
             run=page.run,
             sentence=sentences.run(page),
             look=_look(page.run.state),
-            bar=plot.bar(page.counts),
+            bar=drawing.bar(page.counts),
             took=_took(page.run),
-            roots=_siblings(
+            roots=drawing.siblings(
                 page.roots, reverse("admin:orbit_conductorrun_change", args=[page.run.pk])
             ),
             children=_children(page),
-            failed=_failed(page.failed),
+            failed=drawing.failed(page.failed),
             held=[(row, row.lease_expires_at <= now) for row in page.held if row.lease_expires_at],
             is_open=page.run.state in _OPEN,
             buttons=self.buttons(request, page.run),
@@ -121,7 +118,7 @@ class ConductorRunAdmin(ReasonedAdmin):
 
     @admin.display(description="tasks")
     def counts_bar(self, run: Any) -> str:
-        return render_to_string("console/_conductor_bar.html", {"bar": plot.bar(run.exact)})
+        return render_to_string("console/_conductor_bar.html", {"bar": drawing.bar(run.exact)})
 
     @admin.display(description="took")
     def took(self, run: ConductorRun) -> str:
@@ -133,17 +130,13 @@ class ConductorTaskAdmin(ReasonedAdmin):
     """Tasks, newest first. By namespace, the newest of each of its newest runs."""
 
     namespace_path = "namespace"
+    list_title = "Conductor tasks"
     list_display = ("name", "state_badge", "attempt", "worker", "created_at", "namespace", "id")
     list_display_links = ("name", "id")
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "The id of a task"
     links = ("run", "run__exact", "run__id__exact")
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(
-            request, {"title": "Conductor tasks", **(extra_context or {})}
-        )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).defer("input", "output", "error")
@@ -181,12 +174,12 @@ class ConductorTaskAdmin(ReasonedAdmin):
             task=task,
             sentence=sentences.task(page, now=now),
             look=_look(task.state),
-            bar=plot.bar(page.node.counts) if page.node.counts else None,
+            bar=drawing.bar(page.node.counts) if page.node.counts else None,
             took=_took(task),
             lease_is_over=task.lease_expires_at is not None and task.lease_expires_at <= now,
             policy=sentences.policy(page.node.parent) if page.node.parent else "",
-            children=_siblings(page.children, address) if page.children else None,
-            failed=_failed(page.failed) if page.failed else None,
+            children=drawing.siblings(page.children, address) if page.children else None,
+            failed=drawing.failed(page.failed) if page.failed else None,
             is_open=task.state in _OPEN or task.ready,
             buttons=self.buttons(request, task),
         )
@@ -231,7 +224,7 @@ class ConductorTaskAdmin(ReasonedAdmin):
 
     @admin.display(description="state")
     def state_badge(self, task: ConductorTask) -> str:
-        return display.badge(_shown_state(task))
+        return display.badge(drawing.state_of(task))
 
 
 def _place(request: HttpRequest) -> Place:
@@ -245,46 +238,7 @@ def _children(page: tree.RunPage) -> dict[str, Any] | None:
         return None
     task = page.opened.task
     address = reverse("admin:orbit_conductortask_change", args=[task.pk])
-    return {**_siblings(page.children, address), "of": task}
-
-
-def _siblings(siblings: Siblings, address: str) -> dict[str, Any]:
-    """Return what the template shows of tasks with the same parent; ``address`` pages them."""
-    grid, rows = siblings.grid, plot.rows(siblings.grid)
-    return {
-        "address": address,
-        "grid": grid,
-        "rows": rows,
-        "as_squares": bool(rows),
-        "legend": plot.legend(grid),
-        "has_parents": any(node.counts for node in siblings.nodes),
-        "nodes": [
-            {
-                "task": node.task,
-                "state": _shown_state(node.task),
-                "bar": plot.bar(node.counts) if node.counts else None,
-            }
-            for node in siblings.nodes
-        ],
-        "listed": plot.span(siblings.nodes[0].task.index, siblings.nodes[-1].task.index)
-        if siblings.nodes
-        else "",
-        "before": siblings.before,
-        "after": siblings.after,
-    }
-
-
-def _failed(failed: Failed) -> dict[str, Any]:
-    return {
-        "tasks": [(task, _shown_state(task)) for task in failed.tasks],
-        "after": urlencode({"failed_after": failed.after}) if failed.after else "",
-    }
-
-
-def _shown_state(task: ConductorTask) -> str:
-    if task.state == TaskState.FAILED and task.ready:
-        return "retrying"
-    return task.state.lower()
+    return {**drawing.siblings(page.children, address), "of": task}
 
 
 def _look(state: str) -> str:
@@ -295,14 +249,5 @@ def _took(row: ConductorRun | ConductorTask) -> str:
     if row.started_at is None:
         return "-"
     if row.finished_at is None:
-        return f"{_span(clock.now() - row.started_at)} so far"
-    return _span(row.finished_at - row.started_at)
-
-
-def _span(duration: Any) -> str:
-    seconds = max(0.0, duration.total_seconds())
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+        return f"{display.duration((clock.now() - row.started_at).total_seconds())} so far"
+    return display.duration((row.finished_at - row.started_at).total_seconds())

@@ -15,7 +15,7 @@ from django.urls import reverse
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import ReadOnlyAdmin, actor_of, suggest_halt
 from governance.console.keyset import KeysetChangeList
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
@@ -124,6 +124,7 @@ class CycleRunAdmin(ReasonedAdmin):
                 f"{object_id[:_SHORT_ID]} is not the id of a cycle. Look for it in the list of "
                 "cycles, or search for it."
             ) from None
+        suggest_halt(request, cycle_page.cycle.namespace_id)
         return pages.draw(
             request,
             "console/cycle.html",

@@ -1,4 +1,4 @@
-"""Deliveries: jobs, attempts, the state and the snapshots of endpoints."""
+"""Deliveries: jobs and their attempts."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ from django.contrib import admin
 
 from governance.console import display, filters
 from governance.console.base import ReadOnlyAdmin
-from governance.kernel import clock
-from orbit.models import DeliveryReceipt, DispatchJob, EndpointSnapshot, EndpointState
+from orbit.models import DeliveryReceipt, DispatchJob
 from orbit.states import Attempt, Job
 
 
@@ -69,36 +68,3 @@ class DeliveryReceiptAdmin(_StatusAdmin):
     list_filter = (filters.choice("status", Attempt),)
     search_fields = ("id",)
     links = ("job", "job__id__exact")
-
-
-@admin.register(EndpointState)
-class EndpointStateAdmin(ReadOnlyAdmin):
-    """The limits and the circuit of each endpoint."""
-
-    list_display = (
-        "endpoint_key",
-        "host",
-        "circuit",
-        "failures",
-        "last_error",
-        "opened_at",
-        "probe_at",
-        "hold_until",
-        "max_concurrency",
-        "rate_per_second",
-    )
-
-    @admin.display(description="circuit")
-    def circuit(self, row: EndpointState) -> str:
-        if row.opened_at:
-            return display.badge("open")
-        held = row.hold_until is not None and row.hold_until > clock.now()
-        return display.badge("held" if held else "closed")
-
-
-@admin.register(EndpointSnapshot)
-class EndpointSnapshotAdmin(ReadOnlyAdmin):
-    """Endpoints as jobs keep them, encrypted except for the host."""
-
-    list_display = ("endpoint_key", "host", "created_at")
-    hidden = ("fingerprint",)

@@ -177,7 +177,6 @@ class RunProfileAdmin(_Configured):
         "last_outcome",
         "next_run",
         "revision",
-        "updated_at",
         "why",
     )
     list_select_related = ("profile",)

@@ -22,7 +22,7 @@ from orbit.models import (
 )
 from orbit.states import Tier
 
-_MOST_NODES = 60
+_MOST_NODES = 20
 # The first transformations of an initiation are made in the same statement.
 _SKEW, _WINDOW = timedelta(seconds=10), timedelta(minutes=10)
 
@@ -75,6 +75,8 @@ def read(overview: Overview, chosen: Filter) -> list[Column]:
 
 def _column(name: str, nodes: Sequence[Node], chosen: Filter) -> Column:
     kept = [node for node in nodes if chosen.keeps(node.state, node.endpoint or chosen.endpoint)]
+    if len(kept) > _MOST_NODES:
+        kept.sort(key=lambda node: node.look != "bad")
     return Column(name, kept[:_MOST_NODES], max(0, len(kept) - _MOST_NODES))
 
 
@@ -139,7 +141,7 @@ def _jobs(cycle: CycleRun) -> list[Node]:
     return [
         Node(
             f"{key} ×{number}",
-            f"{status} after {most}" if most and status != "delivered" else status,
+            f"{status} after {most} tries" if most > 1 and status != "delivered" else status,
             status,
             "deliveries",
             endpoint=key,

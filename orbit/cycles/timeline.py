@@ -20,7 +20,7 @@ from orbit.states import Tier
 
 ATTEMPTS = sql.load(__name__, "attempts_of_cycle")
 #: Rows of attempts by endpoint, status and answer.
-MOST_ANSWERS = 500
+MOST_ANSWERS = 5_000
 _MOST_RECORDS = 500
 _MOST_STOPS = 20
 _MOST_NOTED = 6
@@ -72,7 +72,9 @@ def _kept(tracks: Iterable[Track], chosen: Filter) -> list[Track]:
 def _workers(cycle: CycleRun, events: Sequence[_Event], end: datetime) -> list[Track]:
     starts = [at for at, _, event, *_ in events if event in ("cycle_started", "cycle_resumed")]
     if len(starts) < 2:
-        return []
+        if cycle.started_at is None or cycle.finished_at is not None:
+            return []
+        return [Track("running", [Span(cycle.started_at, None, "running")])]
     spans = [Span(start, after, "unknown", "its lease ended") for start, after in pairwise(starts)]
     spans.append(Span(starts[-1], end, "running" if cycle.finished_at is None else "success"))
     return [Track("workers", spans, f"resumed {len(starts) - 1} times")]
@@ -128,7 +130,11 @@ def _deliveries(cycle: CycleRun, chosen: Filter, now: datetime) -> Iterator[Trac
     by_endpoint: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for key, *answer in answers:
         by_endpoint[key].append(tuple(answer))
-    for key, counted in by_endpoint.items():
+    # What never arrived comes first: of many endpoints only the first are drawn.
+    in_order = sorted(
+        by_endpoint.items(), key=lambda item: any(row[0] == "delivered" for row in item[1])
+    )
+    for key, counted in in_order:
         if chosen.endpoint in ("", key):
             spans = [_attempt(receipt) for receipt in receipts[key]]
             yield Track(key, [*spans, *_rest(spans, counted)], _answers(spans, counted, now))

@@ -80,8 +80,10 @@ def effects(
 
 
 def _words(policy: Any) -> str:
-    zone = policy.get("time_zone", "")
-    return f"{cron_fields.in_words(policy['cron'])} {zone}".strip() if policy.get("cron") else ""
+    if not policy.get("cron"):
+        return ""
+    zone = f" ({policy['time_zone']})" if policy.get("time_zone") else ""
+    return cron_fields.in_words(policy["cron"]) + zone
 
 
 def _next(policy: Any, now: datetime) -> list[datetime]:

@@ -15,6 +15,7 @@ from orbit.models import RunProfile
 from orbit.schedules import clock_changes
 from orbit.schedules.cron import CronInvalid, occurrences
 from orbit.schedules.listing import ScheduleSummary
+from orbit.schedules.rows import OF_RUN_PROFILE
 
 #: What a tick to come is called, beside the outcomes of ``Tick``.
 COMING, HELD, OVERDUE = "coming", "held", "overdue"
@@ -37,6 +38,13 @@ class Mark:
     tick_id: UUID | None = None
     cycle_id: str | None = None
     why: str = ""
+    #: Since when no cluster was alive (ISO), if that is why.
+    away_since: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The schedule's name in a cell."""
+        return self.schedule.removeprefix(OF_RUN_PROFILE)
 
 
 @dataclass(frozen=True, slots=True)

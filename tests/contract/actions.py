@@ -6,6 +6,7 @@ Add a route to ``ROUTES``, or to ``SILENT_ROUTES`` with the reason why it leaves
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 from django.db.models import Model
 
@@ -112,6 +113,19 @@ def run(*words: str, target: Callable[[Installation], Any] | None = None) -> Pre
     return prepare
 
 
+def run_failing(*words: str) -> Prepare:
+    """Run a command that exits with 1: the test's receiver doesn't answer."""
+
+    def prepare(installation: Installation) -> Callable[[], Any]:
+        def act() -> None:
+            with pytest.raises(SystemExit):
+                call_command(*words)
+
+        return act
+
+    return prepare
+
+
 def mark_seen(installation: Installation) -> Callable[[], Any]:
     """Mark the group of a dead letter as seen."""
     group = DeadLetterDispatch.objects.get(pk=installation.dead_letter()).error_group
@@ -143,6 +157,7 @@ ROUTES: dict[str, Prepare] = {
     "POST dead-letters/dismiss": post(
         "/dead-letters/dismiss", Installation.dead_letter, filter={}, **REASON
     ),
+    "POST endpoints/<str:endpoint_key>/test": post("/endpoints/default-endpoint/test"),
     "POST operations/<uuid:run_id>/cancel": post(
         "/operations/{}/cancel", Installation.operation_run, **REASON
     ),
@@ -381,6 +396,7 @@ FORMS: dict[str, Prepare] = {
         "orbit/deadletterdispatch/dismiss-matching/", Installation.dead_letter, **REASON
     ),
     "orbit_deadletterdispatch_seen": mark_seen,
+    "orbit_endpoint": submit("orbit/endpoints/default-endpoint/"),
     "token_create": submit(
         "access/tokens/new/",
         owner="vic",
@@ -421,6 +437,7 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_conductortask_change": "it only reads",
     "orbit_conductortask_changelist": "it only reads",
     "orbit_deadletterdispatch_changelist": "it only reads",
+    "orbit_endpoints": "it only reads",
     "orbit_profile_history": "it only reads; restoring has a page of its own",
     "orbit_runprofile_history": "it only reads; restoring has a page of its own",
     "orbit_valueledgerentry_changelist": "it only reads",
@@ -450,6 +467,7 @@ COMMANDS: dict[str, Prepare] = {
     "config reload": run("config", "reload"),
     "dlq requeue": run("dlq", "requeue", "{}", "--reason", "r", target=Installation.dead_letter),
     "dlq dismiss": run("dlq", "dismiss", "{}", "--reason", "r", target=Installation.dead_letter),
+    "endpoint test": run_failing("endpoint", "test", "default-endpoint"),
     "drain": run("drain", "a", "--reason", "r"),
     "halt": run("halt", "a"),
     "namespace create": run("namespace", "create", "new"),
@@ -499,6 +517,7 @@ SILENT_COMMANDS: dict[str, str] = {
     "audit export": "it reads",
     "config check": "it reads",
     "config diff": "it reads",
+    "endpoint list": "it reads",
     "conductor aggregate": "it ends parents by their children; events tell it",
     "conductor demo": "it creates a run by hand, as `conductor create` does",
     "conductor fanout": "it makes the children that a run asks for; events tell it",

@@ -68,6 +68,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "run_profile_id": lambda: "hidden-rp",
     "signal_id": lambda: AdvisorySignal.objects.filter(namespace=HIDDEN)[0].pk,
     "namespace": lambda: HIDDEN,
+    "endpoint_key": lambda: "hidden-endpoint",
     "number": lambda: 1,
 }
 #: Bodies that name something hidden, for routes that write. Needed if the route has no id.
@@ -127,6 +128,7 @@ WORKSPACE_ROUTES = {
     "POST governance/pause",
     "POST governance/unpause",
     "POST governance/namespaces",
+    "POST endpoints/<str:endpoint_key>/test",
 }
 #: Routes that answer 202 with a verdict for each object, which tests of their own check.
 VERDICT_ROUTES = {
@@ -253,6 +255,7 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
 WORKSPACE_FORMS = {
     "pause",
     "config_drift",
+    "orbit_endpoint",
     "namespace_new",
     "token_create",
     "auth_user_add",

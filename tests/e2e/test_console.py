@@ -197,16 +197,17 @@ def test_single_keys_can_be_switched_off(site: Site) -> None:
 
 
 def test_a_halt_shows_on_a_page_that_is_open(site: Site) -> None:
-    with visit(site.address) as first, visit(site.address) as second:
-        second.login("adm", PASSWORD)
-        other = second.open("/admin/orbit/dispatchjob/")
-        first.login("ann", PASSWORD)
-        page = first.open("/admin/orbit/dispatchjob/?namespace=eu")
+    with visit(site.address) as console:
+        console.login("ann", PASSWORD)
+        other = console.page.context.new_page()
+        other.goto(f"{site.address}/admin/orbit/dispatchjob/")
+        page = console.open("/admin/orbit/dispatchjob/?namespace=eu")
         page.get_by_role("button", name="Halt").click()
         dialog = page.get_by_role("dialog", name="Halt a namespace")
         dialog.get_by_role("textbox", name="Reason").fill("doubled orders")
         assert _violations(page) == []
-        first.problems.clear()
+        # The checker adds styles to the page, which the policy rightly refuses.
+        console.problems.clear()
         dialog.get_by_role("button", name="Halt namespace").click()
         expect(other.get_by_role("status").filter(has_text="doubled orders")).to_be_visible()
 

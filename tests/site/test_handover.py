@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -11,6 +12,8 @@ from governance import audit
 from governance.access.actors import SYSTEM
 from governance.audit.actions import Action
 from governance.kernel import clock
+from governance.kernel.identifiers import uuid7_floor
+from governance.models import Alert
 from governance.namespaces import halts
 from governance.operations import ledger
 from orbit_site import handover
@@ -47,6 +50,25 @@ def test_a_shift_is_one_sentence_and_its_entries_are_grouped_by_object() -> None
     assert [stop.reason for stop in shift.stops] == ["receiver doubles orders"]
 
 
+def test_alerts_that_began_and_those_that_are_open_are_in_it() -> None:
+    for number, (days, is_open, namespace) in enumerate(
+        [(0, True, "a"), (0, False, "a"), (3, True, "b"), (3, False, "a")]
+    ):
+        at = clock.read() - timedelta(days=days)
+        Alert.objects.create(
+            id=UUID(int=uuid7_floor(at).int + number),
+            condition="dead_letters",
+            object=str(number),
+            namespace=namespace,
+            summary=f"alert {number}",
+            resolved_at=None if is_open else at,
+        )
+    assert sorted(alert.object for alert in _read().alerts) == ["0", "1", "2"]
+    assert "2 open alerts" in _read().sentence
+    bea = create_user("bea", "Viewer", "b")
+    assert [alert.object for alert in _read(bea).alerts] == ["2"]
+
+
 def test_what_others_namespaces_did_is_not_in_it() -> None:
     active_cycle("a")
     halts.halt("a", actor=SYSTEM, reason="secret")
@@ -65,7 +87,7 @@ def test_it_is_bounded_and_says_so(monkeypatch: Any) -> None:
     with CaptureQueriesContext(connection) as queries:
         shift = _read()
     assert (len(shift.changes), shift.is_cut) == (3, True)
-    assert len(queries) <= 8
+    assert len(queries) <= 9
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def create_objects(settings: Any) -> dict[str, Any]:
         "signal_id": str(compute.compute(actor=SYSTEM).signals[0].pk),
         "action_id": str(advisory_signals.action("p1", "a").pk),
         "conductor_run_id": made.id,
+        "endpoint_key": "default-endpoint",
         "conductor_task_id": made.tasks[0].id,
         "alert_id": str(create_alert()),
         "cycle_id": str(start_cycle()),

@@ -4,7 +4,7 @@ SELECT
     given.key,
     (array_agg(c.id ORDER BY c.id DESC) FILTER (WHERE c.id IS NOT NULL))[1],
     (array_agg(c.status ORDER BY c.id DESC) FILTER (WHERE c.id IS NOT NULL))[1],
-    min(greatest('1970-01-02Z'::timestamptz, least(s.next_run, '9000-01-01Z'::timestamptz)))
+    min(s.next_run) FILTER (WHERE s.next_run BETWEEN '1970-01-02Z' AND '9000-01-01Z')
 FROM unnest(%(keys)s::text[], %(run_profiles)s::text[]) AS given(key, run_profile)
 LEFT JOIN LATERAL (
     SELECT n.id, n.status

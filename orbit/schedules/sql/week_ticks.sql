@@ -29,7 +29,7 @@ SELECT
         t.detail #>> '{results,0,cycle_run_id}',
         substring(t.detail ->> 'detail' FROM '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
     ),
-    left(coalesce(t.detail ->> 'detail', ''), 300)
+    left(coalesce(t.detail ->> 'detail', ''), 300), t.detail ->> 'no_cluster_from'
 FROM hours h
 JOIN orbit_crontick t ON t.id = h.id
 ORDER BY h.due_at, h.schedule

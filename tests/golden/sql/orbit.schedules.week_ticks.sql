@@ -11,7 +11,7 @@ ORDER BY due_at DESC))[1] AS id
 FROM ticks
 GROUP BY schedule, outcome, date_trunc('hour', due_at))
 SELECT h.schedule, h.due_at, h.outcome, h.count, h.id, coalesce(t.detail ->> 'cycle_run_id', t.detail ->> 'active_cycle_run_id', t.detail #>> '{results, 0, cycle_run_id}', substring(t.detail ->> 'detail'
-FROM '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')), left(coalesce(t.detail ->> 'detail', ''), 300)
+FROM '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')), left(coalesce(t.detail ->> 'detail', ''), 300), t.detail ->> 'no_cluster_from'
 FROM hours h
 JOIN orbit_crontick t ON t.id = h.id
 ORDER BY h.due_at, h.schedule

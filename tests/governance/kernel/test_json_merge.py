@@ -71,3 +71,9 @@ def test_no_change_is_lost(base: Any, theirs: Any, mine: Any) -> None:
         for step in place.path:
             value = value.get(step, ABSENT)
         assert not json_diff.changes(value, kept)
+
+
+def test_an_object_that_both_added_is_compared_inside() -> None:
+    own, other = {**BASE, "n": {"x": 1, "y": 2}}, {**BASE, "n": {"x": 1, "z": 3}}
+    assert [place[0] for place in places(other, own)] == ["/n/x", "/n/y", "/n/z"]
+    assert json_merge.combine(BASE, other, own)["n"] == {"x": 1, "y": 2, "z": 3}

@@ -123,7 +123,7 @@ def test_a_run_takes_the_letters_of_its_preview_with_a_reason(action: str) -> No
         )
         run = OperationRun.objects.get()
         assert response.redirect_chain == [
-            (f"/admin/governance/operationrun/{run.pk}/change/", 302)
+            (f"/admin/governance/operationrun/{run.pk}/change/?namespace=a", 302)
         ]
         assert words in response.content.decode()
     assert (run.type, run.initiator, run.reason, run.scope) == (

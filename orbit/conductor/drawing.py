@@ -1,10 +1,14 @@
-"""Where the squares and bars of the conductor's pages are drawn, and what they say."""
+"""What the conductor's pages draw: squares and bars, tasks with the same parent, failed ones."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from orbit.conductor.counts import Counts
 from orbit.conductor.grid import Grid, Row
+from orbit.conductor.tree import Failed, Siblings
+from orbit.models import ConductorTask
+from orbit.states import TaskState
 
 PITCH = 14
 BAR = 100.0
@@ -121,3 +125,42 @@ def span(first: int, last: int) -> str:
 
 def _name(state: str) -> str:
     return NAMES.get(state, state)
+
+
+def siblings(tasks: Siblings, address: str) -> dict[str, Any]:
+    """Return what the template shows of tasks with the same parent; ``address`` pages them."""
+    drawn = rows(tasks.grid)
+    return {
+        "address": address,
+        "grid": tasks.grid,
+        "rows": drawn,
+        "as_squares": bool(drawn),
+        "legend": legend(tasks.grid),
+        "has_parents": any(node.counts for node in tasks.nodes),
+        "nodes": [
+            {
+                "task": node.task,
+                "state": state_of(node.task),
+                "bar": bar(node.counts) if node.counts else None,
+            }
+            for node in tasks.nodes
+        ],
+        "listed": span(tasks.nodes[0].task.index, tasks.nodes[-1].task.index)
+        if tasks.nodes
+        else "",
+        "before": tasks.before,
+        "after": tasks.after,
+    }
+
+
+def failed(tasks: Failed) -> dict[str, Any]:
+    """Return what the template shows of failed tasks."""
+    return {
+        "tasks": [(task, state_of(task)) for task in tasks.tasks],
+        "after": urlencode({"failed_after": tasks.after}) if tasks.after else "",
+    }
+
+
+def state_of(task: ConductorTask) -> str:
+    """Return the state of a task in the words of the pages."""
+    return "retrying" if task.state == TaskState.FAILED and task.ready else task.state.lower()

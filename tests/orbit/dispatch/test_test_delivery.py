@@ -1,0 +1,114 @@
+"""A test delivery: marked, guarded, audited, bounded, and counted by nothing."""
+
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from governance.access.actors import SYSTEM, Actor, NotAllowed
+from governance.access.roles import Scope
+from governance.models import AuditTrailEntry
+from governance.namespaces import pauses
+from governance.namespaces.gate import GloballyPaused
+from orbit.dispatch import test_delivery as delivery
+from orbit.errors import EndpointUnknown, JustTested
+from orbit.models import DispatchJob, EndpointState
+from tests.support.callers import api, console, create_user
+from tests.support.pipeline import configure_endpoints
+from tests.support.receiver import Receiver, http
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def test_a_test_delivery_is_marked_and_leaves_one_entry(settings: Any) -> None:
+    with Receiver() as receiver:
+        configure_endpoints(settings, aurora=receiver.url)
+        sent = delivery.send("aurora", actor=SYSTEM)
+        (request,) = receiver.requests
+    assert (sent.status, sent.status_code, sent.error) == ("delivered", 200, "")
+    assert request.headers["x-orbit-test"] == "1"
+    assert request.headers["webhook-id"]
+    assert json.loads(request.body)["orbit_test"] is True
+    entry = AuditTrailEntry.objects.get(action="endpoint.tested")
+    assert (entry.actor, entry.object_type, entry.object_id) == ("orbit", "endpoint", "aurora")
+    assert "token-of-aurora" not in json.dumps(entry.after)
+    assert [test.status_code for test in delivery.past("aurora")] == [200]
+    assert delivery.past("other") == []
+
+
+def test_a_failed_test_counts_for_neither_circuit_nor_jobs(settings: Any) -> None:
+    with Receiver(http("503 Busy", b"<script>token-of-aurora</script>")) as receiver:
+        configure_endpoints(settings, aurora=receiver.url)
+        sent = delivery.send("aurora", actor=SYSTEM)
+    assert (sent.status, sent.status_code, sent.error) == ("failed", 503, "HTTP 503")
+    state = EndpointState.objects.get()
+    assert (state.failures, state.opened_at, state.last_error) == (0, None, "")
+    assert not DispatchJob.objects.exists()
+
+
+def test_the_egress_rules_hold_for_tests_too(settings: Any) -> None:
+    configure_endpoints(settings, aurora="http://127.0.0.1:9/x")
+    settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        delivery.send("aurora", actor=SYSTEM)
+
+
+def test_of_two_tests_at_once_one_is_sent(settings: Any) -> None:
+    outcomes: list[str] = []
+
+    def send() -> None:
+        try:
+            outcomes.append(delivery.send("aurora", actor=SYSTEM).status)
+        except JustTested as error:
+            outcomes.append(error.code)
+        finally:
+            connection.close()
+
+    with Receiver() as receiver:
+        configure_endpoints(settings, aurora=receiver.url)
+        threads = [threading.Thread(target=send) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(receiver.requests) == 1
+    assert sorted(outcomes) == ["delivered", "tested_just_now"]
+
+
+def test_a_test_needs_an_operator_of_the_whole_workspace_and_no_pause(settings: Any) -> None:
+    configure_endpoints(settings, aurora="http://127.0.0.1:9/x")
+    viewer = Actor("eve", 1, frozenset({Scope.READ}), None)
+    for actor in (viewer, replace(SYSTEM, namespaces=frozenset({"a"}))):
+        with pytest.raises(NotAllowed):
+            delivery.send("aurora", actor=actor)
+    with pytest.raises(EndpointUnknown):
+        delivery.send("x" * 10_000, actor=SYSTEM)
+    pauses.pause(actor=SYSTEM, reason="maintenance")
+    with pytest.raises(GloballyPaused):
+        delivery.send("aurora", actor=SYSTEM)
+
+
+def test_rest_the_command_and_the_console_send_it(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Receiver() as receiver:
+        configure_endpoints(settings, one=receiver.url, two=receiver.url, three=receiver.url)
+        answer = api(create_user()).post("/endpoints/one/test")
+        assert (answer.status_code, answer.json()["status"]) == (200, "delivered")
+        assert {"status", "status_code", "latency_ms"} <= set(answer.json())
+        call_command("endpoint", "test", "two", "--json")
+        assert json.loads(capsys.readouterr().out)["status_code"] == 200
+        browser = console(create_user("bob"))
+        page = browser.post("/admin/orbit/endpoints/three/", follow=True)
+        assert "Test delivery delivered: HTTP 200" in page.content.decode()
+        again = browser.post("/admin/orbit/endpoints/three/", follow=True)
+        assert "was tested less than" in again.content.decode()
+        assert len(receiver.requests) == 3
+    assert api(create_user("carl")).post("/endpoints/nowhere/test").status_code == 404
+    call_command("endpoint", "list", "--json")
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert [row["key"] for row in rows] == ["one", "three", "two"]
