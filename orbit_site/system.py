@@ -140,17 +140,18 @@ def _queue(watch: AlertWatch | None) -> Iterator[Line]:
         "A minute's work did not come through: look at Operations, and for busy workers.",
         at,
     )
-    for name, statement in (
-        ("Tasks", metrics.READY_TASKS),
-        ("Due cycles", metrics.DUE_CYCLES),
-    ):
-        [(count, age)] = statement.rows()
-        yield Line(
-            name,
-            WARN if float(age) > LATE_QUEUE_SECONDS else PASS,
-            f"{count:,} wait" + (f", the oldest for {float(age):.0f} s" if count else ""),
-            "Workers are too few or too busy: see operations.md, Long backlogs.",
-        )
+    [(count, age)] = metrics.READY_TASKS.rows()
+    advice = "Workers are too few or too busy: see operations.md, Long backlogs."
+    yield Line(
+        "Tasks",
+        WARN if float(age) > LATE_QUEUE_SECONDS else PASS,
+        f"{count:,} wait" + (f", the oldest for {float(age):.0f} s" if count else ""),
+        advice,
+    )
+    # Without those that a halt or a pause holds.
+    late = maintenance.count_late(LATE_QUEUE_SECONDS)
+    detail = f"{late:,} are due for more than a minute" if late else "none is late"
+    yield Line("Due cycles", WARN if late else PASS, detail, advice)
 
 
 def _ready() -> Iterator[Line]:
