@@ -53,7 +53,7 @@ class RollUpMark(models.Model):
 
 
 class OverviewFacts(models.Model):
-    """What the overview last read for a scope, shared by all readers for a second."""
+    """What the overview last read for a scope, shared by all readers for two seconds."""
 
     #: "all", or the SHA-256 of the namespaces.
     scope = models.CharField(max_length=64, primary_key=True)

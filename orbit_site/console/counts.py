@@ -39,6 +39,7 @@ def of(request: HttpRequest, namespace: str) -> Counts:
     numbers = {
         "orbit/cyclerun/": (answer.facts["active"], ""),
         "orbit/deadletterdispatch/": (answer.facts["dead"], "bad"),
+        "alerts/": (answer.facts["alerts"], "bad"),
         "governance/operationrun/": (answer.facts["operations"], ""),
         "config/drift/": (kinds.count("drift"), ""),
     }

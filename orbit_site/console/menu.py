@@ -145,6 +145,9 @@ def _open_addresses(request: HttpRequest) -> set[str]:
     return {"", *tables, *(page.address for page in pages.registered() if page.open_to(actor))}
 
 
-def _here(path: str, addresses: set[str]) -> str:
-    """Return the longest address that ``path`` begins with."""
-    return max((address for address in addresses if path.startswith(address)), key=len, default="")
+def _here(path: str, addresses: set[str]) -> str | None:
+    """Return the longest address that ``path`` begins with, if any."""
+    if not path:
+        return ""
+    matching = (address for address in addresses if address and path.startswith(address))
+    return max(matching, key=len, default=None)

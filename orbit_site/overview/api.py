@@ -51,7 +51,7 @@ class OverviewDetail(Resource):
 
     @operation(summary="Get the overview", query=_QUERY, answers={200: _OVERVIEW})
     def get(self, request: Request) -> Response:
-        """What needs you, and the numbers; at most a second old. Counts stop at 10,001.
+        """What needs you, and the numbers; at most two seconds old. Counts stop at 10,001.
 
         A confined caller sees its namespaces only. `link` is a page of the console.
         """

@@ -24,7 +24,11 @@ from orbit_site.overview.problems import Problem
 
 _ADMIN = "/admin/"
 #: Pages of other tiles and things.
-LINKS = {"health": f"{_ADMIN}health/", "endpoints": f"{_ADMIN}orbit/endpoints/"}
+LINKS = {
+    "health": f"{_ADMIN}health/",
+    "endpoints": f"{_ADMIN}orbit/endpoints/",
+    "alerts": f"{_ADMIN}alerts/",
+}
 _MODES = {"halting": "halting", "quiet": "halted", "draining": "draining"}
 _ORDER = {"bad": 0, "part": 1, "wait": 2}
 
@@ -64,6 +68,7 @@ def of(facts: Facts, problems: Sequence[Problem], waiting: Waiting, *, actor: Ac
         *_dead_letters(facts),
         *_cycles(facts),
         *_operations(facts),
+        *_alerts(facts),
         *_approvals(waiting),
     ]
     return sorted(things, key=lambda thing: _ORDER[thing.state])
@@ -223,7 +228,7 @@ def _fate(cycle: dict[str, Any]) -> str:
         error = _line(cycle["error"]) or "no reason given"
         parts.append(f"lost tier {cycle['tier']}: {error} after {tries}")
     elif cycle["status"] == "failed":
-        parts.append(f"failed: {_line(cycle['reason']) or 'no reason given'}")
+        parts.append(f"failed: {_line(cycle['reason'])}" if cycle["reason"] else "failed")
     if cycle["total"]:
         parts.append(f"{cycle['delivered']} of {cycle['total']} deliveries arrived")
     return f" {'; '.join(parts) or 'succeeded in part'}"
@@ -243,6 +248,14 @@ def _operations(facts: Facts) -> Iterator[Thing]:
             f"{_ADMIN}governance/operationrun/{run['id']}/change/",
             ended,
         )
+
+
+def _alerts(facts: Facts) -> Iterator[Thing]:
+    for alert in listed(facts, "other_alerts"):
+        since = datetime.fromisoformat(alert["first_seen_at"])
+        summary = alert["summary"].rstrip(".")
+        link = alert["link"] or LINKS["alerts"]
+        yield Thing("alert", "bad", "Alert", "", summary, link, since)
 
 
 def _approvals(waiting: Waiting) -> Iterator[Thing]:

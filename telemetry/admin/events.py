@@ -59,7 +59,7 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
         "task",
         "run",
         "stage",
-        "duration_ms",
+        "took",
     )
     list_title = "Telemetry events"
     list_filter = (HoursFilter, filters.choice("level", Level))
@@ -95,6 +95,10 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
     @admin.display(description="level")
     def level_badge(self, event: TelemetryEvent) -> SafeString:
         return display.badge(event.level)
+
+    @admin.display(description="took")
+    def took(self, event: TelemetryEvent) -> str:
+        return "-" if event.duration_ms is None else display.duration(event.duration_ms / 1000)
 
     @admin.display(description="session")
     def session(self, event: TelemetryEvent) -> SafeString:

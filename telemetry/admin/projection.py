@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 
 from governance.console import display, filters, pages, plots
@@ -57,8 +56,6 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
 
 @pages.page("telemetry/projection/", name="telemetry_projection", title="Task projection")
 def projection(request: HttpRequest) -> HttpResponse:
-    """Go to the list of projected tasks."""
-    answer: HttpResponse = redirect("admin:telemetry_taskprojection_changelist")
-    if request.GET:
-        answer["Location"] += f"?{request.GET.urlencode()}"
-    return answer
+    """Show the list of projected tasks."""
+    table: TaskProjectionAdmin = admin.site.get_model_admin(TaskProjection)
+    return table.changelist_view(request)

@@ -35,7 +35,9 @@ from orbit.cycles.rerun import history
 from orbit.dispatch import claim, error_groups
 from orbit.retention import cycles as old_cycles
 from orbit.retention import months, sweep, ticks, unused
+from orbit.rollup import counts
 from orbit_site import metrics
+from orbit_site.overview import facts, problems
 from orbit_site.processes.postgres import Server
 from orbit_site.search import find
 from tests.support import callers, large_database
@@ -402,6 +404,14 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             find.LETTERS_WITH_ERROR.text,
             {"term": "%503%", "scope": None, "scanned": 100, "most": 9},
         ),
+        ("overview.facts", facts.FACTS.text, {"scope": None}),
+        ("overview.facts of a namespace", facts.FACTS.text, {"scope": ["n7"]}),
+        (
+            "overview.problems",
+            problems.PROBLEMS.text,
+            {"share": 0.9, "most": 10_000, "days": 90},
+        ),
+        ("rollup.advance", counts.ADVANCE.text, {}),
         ("probations_over", probation_end.OVER.text, page),
         ("track_records_due", track_record_end.DUE.text, {**page, "days": 30}),
         ("cycles_after", track_record_end.AFTER.text, {"proposal": some}),

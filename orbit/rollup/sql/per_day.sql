@@ -30,6 +30,7 @@ FROM (
             coalesce(
                 (SELECT after FROM orbit_rollupmark WHERE kind = 'cycles'),
                 orbit_uuid_floor(now() - interval '14 days')))
+          AND finished_at IS NOT NULL   -- the condition of the index
         ORDER BY finished_at, id
         LIMIT {{most}}
     ) AS c

@@ -17,10 +17,13 @@ FROM (
         ORDER BY id
         LIMIT {{most}}
     ) AS r
-    JOIN orbit_dispatchjob j ON j.id = r.job_id
-    JOIN orbit_cyclerun c ON c.id = j.cycle_id
     WHERE r.status = 'delivered'
-      AND (%(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[]))
+      AND (%(scope)s::text[] IS NULL OR (   -- row by row, by the keys
+          SELECT c.namespace
+          FROM orbit_dispatchjob j
+          JOIN orbit_cyclerun c ON c.id = j.cycle_id
+          WHERE j.id = r.job_id
+      ) = ANY(%(scope)s::text[]))
     UNION ALL
     SELECT date_trunc('hour', created_at), 0, 1
     FROM (

@@ -10,18 +10,25 @@ WITH active AS MATERIALIZED (   -- at most one of each namespace
       AND (%(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[]))
 ),
 notable AS MATERIALIZED (   -- the newest that didn't end well: of each status, by its index
-    SELECT n.*
-    FROM (VALUES ('failed'), ('partial_success')) AS s(status)
-    CROSS JOIN LATERAL (
-        SELECT
-            c.id, c.namespace, c.status, c.profile_id, c.run_profile_id, c.reason, c.finished_at
-        FROM orbit_cyclerun c
-        WHERE c.status = s.status
-          AND c.id >= orbit_uuid_floor(now() - interval '{{notable_days}} days')
-          AND (%(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[]))
-        ORDER BY c.id DESC
+    (
+        SELECT id, namespace, status, profile_id, run_profile_id, reason, finished_at
+        FROM orbit_cyclerun
+        WHERE status = 'failed'
+          AND id >= orbit_uuid_floor(now() - interval '{{notable_days}} days')
+          AND (%(scope)s::text[] IS NULL OR namespace = ANY(%(scope)s::text[]))
+        ORDER BY id DESC
         LIMIT {{most_notable}}
-    ) AS n
+    )
+    UNION ALL
+    (
+        SELECT id, namespace, status, profile_id, run_profile_id, reason, finished_at
+        FROM orbit_cyclerun
+        WHERE status = 'partial_success'
+          AND id >= orbit_uuid_floor(now() - interval '{{notable_days}} days')
+          AND (%(scope)s::text[] IS NULL OR namespace = ANY(%(scope)s::text[]))
+        ORDER BY id DESC
+        LIMIT {{most_notable}}
+    )
 ),
 newest AS MATERIALIZED (   -- of each run profile, or of each profile of a namespace
     SELECT DISTINCT ON (namespace, run_profile_id, profile_id) *
@@ -35,13 +42,14 @@ unresolved AS MATERIALIZED (
         SELECT FROM orbit_seenmark m WHERE m.kind = 'cycle' AND m.key = n.id::text
     )
       -- a later success of the same run profile
-      AND (n.run_profile_id IS NULL OR NOT EXISTS (
-          SELECT
+      AND (n.run_profile_id IS NULL OR (   -- row by row: an anti-join might read the whole table
+          SELECT 1
           FROM orbit_cyclerun c
           WHERE c.run_profile_id = n.run_profile_id
             AND c.id > n.id
             AND c.status || '' = 'success'
-      ))
+          LIMIT 1
+      ) IS NULL)
       -- or, of triggers without a run profile, of the same profile among the next few
       AND (n.run_profile_id IS NOT NULL OR NOT EXISTS (
           SELECT
@@ -59,9 +67,7 @@ unresolved AS MATERIALIZED (
     ORDER BY n.id DESC
 ),
 letters AS MATERIALIZED (
-    SELECT
-        l.error_group, l.endpoint_key, l.reason, l.status_code, l.error_pattern, l.created_at,
-        l.namespace
+    SELECT l.id, l.error_group, l.created_at
     FROM orbit_deadletterdispatch l
     WHERE l.status = 'open'
       AND (%(scope)s::text[] IS NULL OR l.namespace = ANY(%(scope)s::text[]))
@@ -86,6 +92,15 @@ operations AS MATERIALIZED (
     ORDER BY o.id DESC
     LIMIT {{counted}}
 ),
+alerts AS MATERIALIZED (   -- open, and no user has it in hand
+    SELECT a.id, a.condition, a.summary, a.link, a.first_seen_at
+    FROM governance_alert a
+    WHERE a.resolved_at IS NULL
+      AND a.acknowledged_at IS NULL
+      AND (%(scope)s::text[] IS NULL OR a.namespace = ANY(%(scope)s::text[]))
+    ORDER BY a.id DESC
+    LIMIT {{counted}}
+),
 schedules AS MATERIALIZED (
     SELECT q.name, q.next_run, p.run_profile_id, p.namespace
     FROM django_q_schedule q
@@ -105,10 +120,11 @@ history AS MATERIALIZED (
     SELECT has_delivered, NOT (has_delivered AND has_cycles) AS is_first_run
     FROM (
         SELECT
-            EXISTS (
-                SELECT FROM orbit_cyclerun c
+            (
+                SELECT 1 FROM orbit_cyclerun c
                 WHERE %(scope)s::text[] IS NULL OR c.namespace = ANY(%(scope)s::text[])
-            ) AS has_cycles,
+                LIMIT 1
+            ) IS NOT NULL AS has_cycles,
             EXISTS (SELECT FROM days d WHERE d.success + d.partial_success > 0)
             OR EXISTS (   -- kept for ever, unlike the cycles
                 SELECT FROM orbit_cycleday d
@@ -168,17 +184,23 @@ SELECT jsonb_build_object(
     'groups', (
         SELECT jsonb_agg(to_jsonb(g)) FROM (
             SELECT
-                l.error_group AS key, l.endpoint_key, l.reason, l.status_code,
-                left(l.error_pattern, 200) AS error, count(*) AS count,
-                min(l.created_at) AS first_at, max(l.created_at) AS last_at,
-                max(l.created_at) > now() - interval '{{growing_minutes}} minutes' AS growing,
+                g.*, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error,
                 EXISTS (
-                    SELECT FROM orbit_seenmark m WHERE m.kind = 'group' AND m.key = l.error_group
+                    SELECT FROM orbit_seenmark m WHERE m.kind = 'group' AND m.key = g.key
                 ) AS seen
-            FROM letters l
-            GROUP BY l.error_group, l.endpoint_key, l.reason, l.status_code, l.error_pattern
-            ORDER BY count(*) DESC, l.error_group
-            LIMIT {{most_listed}}
+            FROM (
+                SELECT
+                    error_group AS key, (array_agg(id))[1] AS newest, count(*) AS count,
+                    min(created_at) AS first_at, max(created_at) AS last_at,
+                    max(created_at) > now() - interval '{{growing_minutes}} minutes'
+                        AND max(created_at) > min(created_at) + interval '1 minute' AS growing
+                FROM letters
+                GROUP BY error_group
+                ORDER BY count(*) DESC, error_group
+                LIMIT {{most_listed}}
+            ) AS g
+            JOIN orbit_deadletterdispatch l ON l.id = g.newest
+            ORDER BY g.count DESC, g.key
         ) AS g
     ),
     'stops', (SELECT jsonb_agg(to_jsonb(s)) FROM stopped AS s),
@@ -228,7 +250,8 @@ SELECT jsonb_build_object(
     ),
     'failed_operations', (
         SELECT jsonb_agg(to_jsonb(f)) FROM (
-            SELECT DISTINCT ON (o.type) o.id, o.type, o.outcome, o.finished_at, left(o.reason, 300) AS reason
+            SELECT DISTINCT ON (o.type)
+                o.id, o.type, o.outcome, o.finished_at, left(o.reason, 300) AS reason
             FROM (
                 SELECT * FROM governance_operationrun
                 WHERE outcome IN ('failed', 'partially_succeeded')
@@ -244,6 +267,12 @@ SELECT jsonb_build_object(
             ORDER BY o.type, o.id DESC
             LIMIT {{most_listed}}
         ) AS f
+    ),
+    'alerts', (SELECT count(*) FROM alerts),
+    'other_alerts', (   -- of what the overview doesn't say itself
+        SELECT jsonb_agg(to_jsonb(a)) FROM (
+            SELECT * FROM alerts WHERE condition NOT IN ({{own_conditions}}) LIMIT {{most_things}}
+        ) AS a
     ),
     'next_runs', (
         SELECT jsonb_agg(to_jsonb(s)) FROM (
@@ -261,11 +290,12 @@ SELECT jsonb_build_object(
         SELECT to_jsonb(x) FROM (
             SELECT
                 count(*) AS count,
-                count(*) FILTER (WHERE EXISTS (
-                    SELECT FROM orbit_cyclerun c
+                count((
+                    SELECT 1 FROM orbit_cyclerun c
                     WHERE c.run_profile_id = p.run_profile_id
                       AND c.id >= orbit_uuid_floor(now() - interval '1 day')
                       AND c.status || '' IN ('success', 'partial_success')
+                    LIMIT 1
                 )) AS delivered
             FROM run_profiles p
         ) AS x

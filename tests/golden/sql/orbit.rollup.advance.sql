@@ -38,10 +38,11 @@ AND c.finished_at < clock_timestamp() - interval '30 s'
 ORDER BY c.finished_at, c.id
 LIMIT 20000), hours AS (INSERT INTO orbit_deliveryhour AS h (namespace, hour, delivered, dead)
 SELECT namespace, hour, sum(delivered), sum(dead)
-FROM (SELECT c.namespace, date_trunc('hour', r.started_at) AS hour, 1 AS delivered, 0 AS dead
-FROM receipts r
-JOIN orbit_dispatchjob j ON j.id = r.job_id
+FROM (SELECT (SELECT c.namespace
+FROM orbit_dispatchjob j
 JOIN orbit_cyclerun c ON c.id = j.cycle_id
+WHERE j.id = r.job_id) AS namespace, date_trunc('hour', r.started_at) AS hour, 1 AS delivered, 0 AS dead
+FROM receipts r
 WHERE r.status = 'delivered'
 UNION ALL
 SELECT namespace, date_trunc('hour', created_at), 0, 1

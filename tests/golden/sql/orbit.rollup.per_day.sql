@@ -13,6 +13,7 @@ FROM orbit_rollupmark
 WHERE kind = 'cycles'), now() - interval '14 days'), coalesce((SELECT after
 FROM orbit_rollupmark
 WHERE kind = 'cycles'), orbit_uuid_floor(now() - interval '14 days')))
+AND finished_at IS NOT NULL
 ORDER BY finished_at, id
 LIMIT 20000) AS c
 WHERE %(scope)s::text[] IS NULL

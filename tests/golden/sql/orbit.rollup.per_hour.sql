@@ -13,11 +13,12 @@ FROM orbit_rollupmark
 WHERE kind = 'receipts'), orbit_uuid_floor(now() - interval '23 hours'))
 ORDER BY id
 LIMIT 20000) AS r
-JOIN orbit_dispatchjob j ON j.id = r.job_id
-JOIN orbit_cyclerun c ON c.id = j.cycle_id
 WHERE r.status = 'delivered'
 AND (%(scope)s::text[] IS NULL
-OR c.namespace = ANY(%(scope)s::text[]))
+OR (SELECT c.namespace
+FROM orbit_dispatchjob j
+JOIN orbit_cyclerun c ON c.id = j.cycle_id
+WHERE j.id = r.job_id) = ANY(%(scope)s::text[]))
 UNION ALL
 SELECT date_trunc('hour', created_at), 0, 1
 FROM (SELECT created_at, namespace

@@ -2,16 +2,22 @@ WITH active AS MATERIALIZED (SELECT c.id, c.namespace, c.status, c.run_profile_i
 FROM orbit_cyclerun c
 WHERE c.status IN ('pending', 'running')
 AND (%(scope)s::text[] IS NULL
-OR c.namespace = ANY(%(scope)s::text[]))), notable AS MATERIALIZED (SELECT n.*
-FROM (VALUES ('failed'), ('partial_success')) AS s(status) CROSS
-JOIN LATERAL (SELECT c.id, c.namespace, c.status, c.profile_id, c.run_profile_id, c.reason, c.finished_at
-FROM orbit_cyclerun c
-WHERE c.status = s.status
-AND c.id >= orbit_uuid_floor(now() - interval '7 days')
+OR c.namespace = ANY(%(scope)s::text[]))), notable AS MATERIALIZED ((SELECT id, namespace, status, profile_id, run_profile_id, reason, finished_at
+FROM orbit_cyclerun
+WHERE status = 'failed'
+AND id >= orbit_uuid_floor(now() - interval '7 days')
 AND (%(scope)s::text[] IS NULL
-OR c.namespace = ANY(%(scope)s::text[]))
-ORDER BY c.id DESC
-LIMIT 200) AS n), newest AS MATERIALIZED (SELECT DISTINCT ON (namespace, run_profile_id, profile_id) *
+OR namespace = ANY(%(scope)s::text[]))
+ORDER BY id DESC
+LIMIT 200)
+UNION ALL (SELECT id, namespace, status, profile_id, run_profile_id, reason, finished_at
+FROM orbit_cyclerun
+WHERE status = 'partial_success'
+AND id >= orbit_uuid_floor(now() - interval '7 days')
+AND (%(scope)s::text[] IS NULL
+OR namespace = ANY(%(scope)s::text[]))
+ORDER BY id DESC
+LIMIT 200)), newest AS MATERIALIZED (SELECT DISTINCT ON (namespace, run_profile_id, profile_id) *
 FROM notable
 ORDER BY namespace, run_profile_id, profile_id, id DESC), unresolved AS MATERIALIZED (SELECT n.*
 FROM newest n
@@ -20,11 +26,12 @@ FROM orbit_seenmark m
 WHERE m.kind = 'cycle'
 AND m.key = n.id::text)
 AND (n.run_profile_id IS NULL
-OR NOT EXISTS (SELECT
+OR (SELECT 1
 FROM orbit_cyclerun c
 WHERE c.run_profile_id = n.run_profile_id
 AND c.id > n.id
-AND c.status || '' = 'success'))
+AND c.status || '' = 'success'
+LIMIT 1) IS NULL)
 AND (n.run_profile_id IS NOT NULL
 OR NOT EXISTS (SELECT
 FROM (SELECT c.profile_id, c.run_profile_id, c.status
@@ -37,7 +44,7 @@ WHERE later.run_profile_id IS NULL
 AND later.profile_id IS NOT DISTINCT
 FROM n.profile_id
 AND later.status = 'success'))
-ORDER BY n.id DESC), letters AS MATERIALIZED (SELECT l.error_group, l.endpoint_key, l.reason, l.status_code, l.error_pattern, l.created_at, l.namespace
+ORDER BY n.id DESC), letters AS MATERIALIZED (SELECT l.id, l.error_group, l.created_at
 FROM orbit_deadletterdispatch l
 WHERE l.status = 'open'
 AND (%(scope)s::text[] IS NULL
@@ -58,6 +65,13 @@ WHERE o.status IN ('queued', 'running')
 AND (%(scope)s::text[] IS NULL
 OR o.scope <@ %(scope)s::varchar[])
 ORDER BY o.id DESC
+LIMIT 10001), alerts AS MATERIALIZED (SELECT a.id, a.condition, a.summary, a.link, a.first_seen_at
+FROM governance_alert a
+WHERE a.resolved_at IS NULL
+AND a.acknowledged_at IS NULL
+AND (%(scope)s::text[] IS NULL
+OR a.namespace = ANY(%(scope)s::text[]))
+ORDER BY a.id DESC
 LIMIT 10001), schedules AS MATERIALIZED (SELECT q.name, q.next_run, p.run_profile_id, p.namespace
 FROM django_q_schedule q
 LEFT
@@ -85,6 +99,7 @@ FROM orbit_rollupmark
 WHERE kind = 'cycles'), now() - interval '14 days'), coalesce((SELECT after
 FROM orbit_rollupmark
 WHERE kind = 'cycles'), orbit_uuid_floor(now() - interval '14 days')))
+AND finished_at IS NOT NULL
 ORDER BY finished_at, id
 LIMIT 20000) AS c
 WHERE %(scope)s::text[] IS NULL
@@ -93,10 +108,11 @@ WHERE day > (now() AT TIME ZONE 'UTC')::date - 14
 GROUP BY namespace, day
 ORDER BY namespace, day) AS d), history AS MATERIALIZED (SELECT has_delivered, NOT (has_delivered
 AND has_cycles) AS is_first_run
-FROM (SELECT EXISTS (SELECT
+FROM (SELECT (SELECT 1
 FROM orbit_cyclerun c
 WHERE %(scope)s::text[] IS NULL
-OR c.namespace = ANY(%(scope)s::text[])) AS has_cycles, EXISTS (SELECT
+OR c.namespace = ANY(%(scope)s::text[])
+LIMIT 1) IS NOT NULL AS has_cycles, EXISTS (SELECT
 FROM days d
 WHERE d.success + d.partial_success > 0)
 OR EXISTS (SELECT
@@ -143,14 +159,18 @@ WHERE j.cycle_id = n.id
 AND j.requeue_of_id IS NULL) AS d ON true
 ORDER BY n.id DESC) AS u), 'dead', (SELECT count(*)
 FROM letters), 'groups', (SELECT jsonb_agg(to_jsonb(g))
-FROM (SELECT l.error_group AS key, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error, count(*) AS count, min(l.created_at) AS first_at, max(l.created_at) AS last_at, max(l.created_at) > now() - interval '10 minutes' AS growing, EXISTS (SELECT
+FROM (SELECT g.*, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error, EXISTS (SELECT
 FROM orbit_seenmark m
 WHERE m.kind = 'group'
-AND m.key = l.error_group) AS seen
-FROM letters l
-GROUP BY l.error_group, l.endpoint_key, l.reason, l.status_code, l.error_pattern
-ORDER BY count(*) DESC, l.error_group
-LIMIT 50) AS g), 'stops', (SELECT jsonb_agg(to_jsonb(s))
+AND m.key = g.key) AS seen
+FROM (SELECT error_group AS key, (array_agg(id))[1] AS newest, count(*) AS count, min(created_at) AS first_at, max(created_at) AS last_at, max(created_at) > now() - interval '10 minutes'
+AND max(created_at) > min(created_at) + interval '1 minute' AS growing
+FROM letters
+GROUP BY error_group
+ORDER BY count(*) DESC, error_group
+LIMIT 50) AS g
+JOIN orbit_deadletterdispatch l ON l.id = g.newest
+ORDER BY g.count DESC, g.key) AS g), 'stops', (SELECT jsonb_agg(to_jsonb(s))
 FROM stopped AS s), 'pause', (SELECT to_jsonb(x)
 FROM (SELECT p.since, p.until, p.started_by AS by, p.reason
 FROM governance_stop p
@@ -200,18 +220,24 @@ WHERE later.type = o.type
 AND later.id > o.id
 AND later.outcome || '' = 'succeeded')
 ORDER BY o.type, o.id DESC
-LIMIT 50) AS f), 'next_runs', (SELECT jsonb_agg(to_jsonb(s))
+LIMIT 50) AS f), 'alerts', (SELECT count(*)
+FROM alerts), 'other_alerts', (SELECT jsonb_agg(to_jsonb(a))
+FROM (SELECT *
+FROM alerts
+WHERE condition NOT IN ('dead_letters', 'endpoint_down', 'halted_long', 'proposal_expiring', 'projection_drift', 'retention_lag', 'partitions_missing', 'no_cluster')
+LIMIT 5) AS a), 'next_runs', (SELECT jsonb_agg(to_jsonb(s))
 FROM (SELECT *
 FROM schedules
 LIMIT 5) AS s), 'overdue', (SELECT to_jsonb(x)
 FROM (SELECT count(*) AS count, min(next_run) AS since, (array_agg(name))[1] AS name
 FROM schedules
 WHERE next_run < now() - interval '60 s') AS x), 'run_profiles', (SELECT to_jsonb(x)
-FROM (SELECT count(*) AS count, count(*) FILTER (WHERE EXISTS (SELECT
+FROM (SELECT count(*) AS count, count((SELECT 1
 FROM orbit_cyclerun c
 WHERE c.run_profile_id = p.run_profile_id
 AND c.id >= orbit_uuid_floor(now() - interval '1 day')
-AND c.status || '' IN ('success', 'partial_success'))) AS delivered
+AND c.status || '' IN ('success', 'partial_success')
+LIMIT 1)) AS delivered
 FROM run_profiles p) AS x), 'hours', (SELECT jsonb_agg(to_jsonb(h))
 FROM (SELECT hour, sum(delivered)::bigint AS delivered, sum(dead)::bigint AS dead
 FROM (SELECT hour, delivered, dead
@@ -228,11 +254,12 @@ FROM orbit_rollupmark
 WHERE kind = 'receipts'), orbit_uuid_floor(now() - interval '23 hours'))
 ORDER BY id
 LIMIT 20000) AS r
-JOIN orbit_dispatchjob j ON j.id = r.job_id
-JOIN orbit_cyclerun c ON c.id = j.cycle_id
 WHERE r.status = 'delivered'
 AND (%(scope)s::text[] IS NULL
-OR c.namespace = ANY(%(scope)s::text[]))
+OR (SELECT c.namespace
+FROM orbit_dispatchjob j
+JOIN orbit_cyclerun c ON c.id = j.cycle_id
+WHERE j.id = r.job_id) = ANY(%(scope)s::text[]))
 UNION ALL
 SELECT date_trunc('hour', created_at), 0, 1
 FROM (SELECT created_at, namespace

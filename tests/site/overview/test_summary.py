@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from governance.access.actors import Actor, operator
 from governance.access.roles import Scope
 from governance.kernel.identifiers import uuid7
+from governance.models import Alert
 from governance.namespaces import halts, pauses
 from orbit import seen
 from orbit.models import ClusterNode, CycleRun, DeadLetterDispatch, EndpointState, OverviewFacts
@@ -84,7 +85,7 @@ def test_a_group_of_dead_letters_is_one_thing_with_its_count_and_answer() -> Non
     assert first.sentence.startswith(
         "3 deliveries are dead at default-endpoint: 503 Service Unavailable, since "
     )
-    assert first.sentence.endswith("; still growing")
+    assert "growing" not in first.sentence
     assert second.sentence.startswith("1 delivery is dead at default-endpoint: 404 Not Found")
     assert first.link == "/admin/orbit/deadletterdispatch/?group=" + str(
         DeadLetterDispatch.objects.filter(status_code=503)[0].error_group
@@ -150,6 +151,30 @@ def test_a_pause_and_an_open_breaker_need_a_user() -> None:
     assert down.sentence.startswith("aurora is down since ")
 
 
+def test_a_group_that_goes_on_growing_says_so() -> None:
+    first, *_ = create_dead_letters(3)
+    CycleRun.objects.update(status="success")
+    DeadLetterDispatch.objects.filter(pk=first).update(created_at=Now() - timedelta(hours=2))
+    [thing] = look().things
+    assert thing.sentence.endswith("; still growing")
+
+
+def test_an_alert_needs_a_user_until_it_is_acknowledged_and_none_is_said_twice() -> None:
+    alert = Alert.objects.create(
+        id=uuid7(),
+        condition="audit_broken",
+        object="chain",
+        summary="Entry 7 doesn't fit.",
+        link="/admin/governance/audittrailentry/verify/",
+    )
+    Alert.objects.create(id=uuid7(), condition="dead_letters", object="g", summary="3 are dead.")
+    overview = look()
+    assert [thing.sentence for thing in overview.things] == ["Entry 7 doesn't fit"]
+    assert overview.facts["alerts"] == 2
+    Alert.objects.filter(pk=alert.pk).update(acknowledged_at=Now())
+    assert look().sentence == "All well"
+
+
 def test_a_confined_user_and_a_namespaces_overview_see_only_their_namespaces_things() -> None:
     ended("failed", "r2", namespace="b")
     halts.halt("b", actor=operator(), reason="receiver doubles orders")
@@ -164,12 +189,12 @@ def test_a_confined_user_and_a_namespaces_overview_see_only_their_namespaces_thi
     assert kinds(look(namespace="a")) == ["endpoint"]
 
 
-def test_readers_share_what_was_read_for_a_second(django_assert_num_queries: Any) -> None:
+def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: Any) -> None:
     summary.of(operator())
     ended("failed")
     with django_assert_num_queries(2):  # the proposals that wait for the actor, the facts
         assert summary.of(operator()).sentence == "All well"
-    OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=2))
+    OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=3))
     assert summary.of(operator()).sentence == "1 thing needs you"
     assert OverviewFacts.objects.count() == 2
 
