@@ -433,6 +433,8 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_conductortask_change": "it only reads",
     "orbit_deadletterdispatch_changelist": "it only reads",
     "orbit_endpoints": "it only reads",
+    "orbit_dispatchjob_payload": "it only reads",
+    "orbit_dispatchjob_change": "it only reads",
     "orbit_profile_history": "it only reads; restoring has a page of its own",
     "orbit_runprofile_history": "it only reads; restoring has a page of its own",
     "orbit_valueledgerentry_changelist": "it only reads",

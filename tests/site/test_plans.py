@@ -133,6 +133,7 @@ def costs(client: Client, path: str) -> tuple[int, list[str]]:
     ]
 
 
+CYCLE_TABS = ("timeline", "provenance", "deliveries", "records", "leases", "context")
 CYCLE_FILTERS = [
     "",
     "namespace=n7",
@@ -242,7 +243,9 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
         first, second = (row[0] for row in cursor.fetchall())
     for path in (
         f"/cycles/{first}",
-        f"/admin/orbit/cyclerun/{first}/change/",
+        *(f"/admin/orbit/cyclerun/{first}/change/?tab={tab}" for tab in CYCLE_TABS),
+        f"/admin/orbit/cyclerun/?older_than={first}&dead_letters=yes&status=failed",
+        f"/admin/orbit/cyclerun/?newer_than={first}&run_profile_id=r7&from=2020-01-01T00:00",
         f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
         f"/admin/orbit/cyclerun/{first}/run_again/",
     ):
