@@ -18,6 +18,7 @@ from django.urls import resolve, reverse
 
 from advisory.decisions import probation_end, track_record_end
 from governance.kernel.identifiers import uuid7_floor
+from orbit.alerts import readers as alerts
 from orbit.cycles import (
     advance,
     compare,
@@ -38,6 +39,7 @@ from orbit.rollup import counts
 from orbit_site import metrics
 from orbit_site.overview import facts, problems
 from orbit_site.processes.postgres import Server
+from orbit_site.search import find
 from tests.support import callers, large_database
 from tests.support.crowded import database_of_its_own
 from tests.support.pages_read import pages_read
@@ -292,6 +294,29 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
             assert (number <= FEW_QUERIES, whole) == (True, []), page + query
 
 
+@pytest.mark.parametrize(
+    "term",
+    [
+        "01a22770-2e05-7154-a584-c22369a2024e",
+        "01a22770",
+        "0123456789abcdef" * 4,
+        "01KB0000000000000000000000",
+        "01KB0000",
+        "999999999",
+        "no-such-key",
+    ],
+)
+def test_a_search_goes_by_indexes_and_takes_few_queries(
+    browser: Client, confined: Client, term: str
+) -> None:
+    for name in ("adm", "bea"):
+        actor = callers.actor_of(User.objects.get(username=name))
+        with CaptureQueriesContext(connection) as captured:
+            find.find(term, actor)
+        assert len(captured) <= 10
+        assert not [query for query in captured.captured_queries if whole_reads(query["sql"])]
+
+
 def _hot() -> list[tuple[str, str, dict[str, Any]]]:
     some = uuid.UUID(int=7)
     held = {"ids": [some], "tokens": [1]}
@@ -371,6 +396,17 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("metrics.stage_durations", metrics.STAGE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.cycle_durations", metrics.CYCLE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.delivery_latency", metrics.DELIVERY_LATENCY.text, {"buckets": [0.0, 1.0]}),
+        (
+            "alerts.schedules_not_started",
+            alerts.SCHEDULES_NOT_STARTED.text,
+            {"since": some, "late": 120, "most": 9},
+        ),
+        ("alerts.open_letters", alerts.OPEN_LETTERS.text, {"per_endpoint": 100, "most": 9}),
+        (
+            "search.letters_with_error",
+            find.LETTERS_WITH_ERROR.text,
+            {"term": "%503%", "scope": None, "scanned": 100, "most": 9},
+        ),
         ("overview.facts", facts.FACTS.text, {"scope": None}),
         ("overview.facts of a namespace", facts.FACTS.text, {"scope": ["n7"]}),
         (
