@@ -47,6 +47,7 @@ FORMS = {
     "orbit_deadletterdispatch_requeue_matching": Form(Scope.OPERATE, Scope.OPERATE),
     "orbit_deadletterdispatch_dismiss_matching": Form(Scope.OPERATE, Scope.OPERATE),
     "orbit_deadletterdispatch_seen": Form(Scope.OPERATE, Scope.OPERATE),
+    "orbit_dispatchjob_payload": Form(Scope.READ),
     "orbit_profile_revision": Form(Scope.READ, Scope.CONFIGURE),
     "orbit_runprofile_revision": Form(Scope.READ, Scope.CONFIGURE),
 }

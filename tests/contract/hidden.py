@@ -29,6 +29,7 @@ from orbit.models import (
     CronTick,
     CycleRun,
     DeadLetterDispatch,
+    DispatchJob,
     Profile,
     RunProfile,
     ValueLedgerEntry,
@@ -69,6 +70,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "signal_id": lambda: AdvisorySignal.objects.filter(namespace=HIDDEN)[0].pk,
     "namespace": lambda: HIDDEN,
     "endpoint_key": lambda: "hidden-endpoint",
+    "job_id": lambda: DispatchJob.objects.filter(cycle__namespace=HIDDEN)[0].pk,
     "number": lambda: 1,
 }
 #: Bodies that name something hidden, for routes that write. Needed if the route has no id.
@@ -249,6 +251,8 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "orbit_deadletterdispatch_dismiss_matching": [
         ("orbit/deadletterdispatch/dismiss-matching/?namespace=hidden-ns", None)
     ],
+    "orbit_dispatchjob_payload": [("orbit/dispatchjob/{job_id}/payload/", None)],
+    "orbit_dispatchjob_change": [("orbit/dispatchjob/{job_id}/change/", None)],
     "orbit_deadletterdispatch_seen": [("orbit/deadletterdispatch/seen/", {"group": "0" * 16})],
 }
 #: Forms for the whole workspace: 403 for confined users.

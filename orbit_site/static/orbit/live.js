@@ -84,7 +84,7 @@ function poll(place, every, isFree, use) {
   if (!control) return;
   const freshness = new Freshness(control, every);
   let ended = false;
-  const attributes = { "hx-get": location.pathname + location.search, "hx-trigger": `every ${every}s`, "hx-swap": "none", "hx-sync": "this:drop" };
+  const attributes = { "hx-get": location.pathname + location.search, "hx-trigger": `every ${every}s`, "hx-swap": "none", "hx-sync": "this:drop", "hx-params": "none" };
   for (const [name, value] of Object.entries(attributes)) place.setAttribute(name, value);
   place.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target !== place) return;
