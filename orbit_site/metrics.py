@@ -53,6 +53,7 @@ HALTED_NAMESPACES = (
     "WHERE halt AND (until IS NULL OR until > now())"
 )
 LIVE_CLUSTERS = "SELECT count(*) FROM orbit_clusternode WHERE seen_at > now() - interval '15 s'"
+OPEN_ALERTS = "SELECT count(*) FROM governance_alert WHERE resolved_at IS NULL"
 OPEN_CIRCUITS = (
     "SELECT endpoint_key, max((opened_at IS NOT NULL)::int) FROM orbit_endpointstate "
     "GROUP BY 1 ORDER BY 1 LIMIT 1000"
@@ -131,6 +132,9 @@ def _stop_metrics() -> Iterator[Metric]:
         "orbit_paused",
         "1 while everything is paused, by this web process's environment or by a user.",
         int(gate.everything_paused() is not None),
+    )
+    yield GaugeMetricFamily(
+        "orbit_alerts_open", "Alerts that are not resolved.", _rows(OPEN_ALERTS)[0][0]
     )
     circuits = GaugeMetricFamily(
         "orbit_endpoint_down",

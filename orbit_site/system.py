@@ -33,11 +33,14 @@ _GB = 1024**3
 _MOST_CLUSTERS = 50
 _STATES = {health.OK: PASS, health.DEGRADED: WARN, health.FAILED: FAIL}
 _CHECKS = {
-    "database": ("Reachable", "See operations.md, The database doesn't answer."),
+    "database": ("Answers", "See operations.md, The database doesn't answer."),
     "writable": ("Takes writes", "It is read-only, or nearly out of numbers: see operations.md."),
-    "migrations": ("Migrations", "Run `manage.py migrate`, or `make upgrade`."),
-    "config": ("Configuration", "Run `manage.py config reload`; see Drift."),
-    "telemetry": ("Telemetry's database", "See operations.md, Telemetry's own database."),
+    "migrations": ("Migrations are applied", "Run `manage.py migrate`, or `make upgrade`."),
+    "config": ("Configuration is loaded", "Run `manage.py config reload`; see Drift."),
+    "telemetry": (
+        "Telemetry's database takes events",
+        "See operations.md, Telemetry's own database.",
+    ),
 }
 
 
@@ -74,6 +77,15 @@ class System:
         """The lines that need a look, the worst first."""
         lines = [line for lines in self.groups.values() for line in lines if line.state != PASS]
         return sorted(lines, key=lambda line: line.state != FAIL)
+
+    @property
+    def well(self) -> dict[str, list[Line]]:
+        """The others, by what they are about."""
+        groups = {
+            name: [line for line in lines if line.state == PASS]
+            for name, lines in self.groups.items()
+        }
+        return {name: lines for name, lines in groups.items() if lines}
 
 
 def read() -> System:
@@ -128,24 +140,26 @@ def _queue(watch: AlertWatch | None) -> Iterator[Line]:
         "A minute's work did not come through: look at Operations, and for busy workers.",
         at,
     )
-    for name, statement in (
-        ("Tasks", metrics.READY_TASKS),
-        ("Due cycles", metrics.DUE_CYCLES),
-    ):
-        [(count, age)] = statement.rows()
-        yield Line(
-            name,
-            WARN if float(age) > LATE_QUEUE_SECONDS else PASS,
-            f"{count:,} wait" + (f", the oldest for {float(age):.0f} s" if count else ""),
-            "Workers are too few or too busy: see operations.md, Long backlogs.",
-        )
+    [(count, age)] = metrics.READY_TASKS.rows()
+    advice = "Workers are too few or too busy: see operations.md, Long backlogs."
+    yield Line(
+        "Tasks",
+        WARN if float(age) > LATE_QUEUE_SECONDS else PASS,
+        f"{count:,} wait" + (f", the oldest for {float(age):.0f} s" if count else ""),
+        advice,
+    )
+    # Without those that a halt or a pause holds.
+    late = maintenance.count_late(LATE_QUEUE_SECONDS)
+    detail = f"{late:,} are due for more than a minute" if late else "none is late"
+    yield Line("Due cycles", WARN if late else PASS, detail, advice)
 
 
 def _ready() -> Iterator[Line]:
     checks = health.probe.results()
     for name, (label, advice) in _CHECKS.items():
         if name in checks:
-            yield Line(label, _STATES[checks[name]], checks[name], advice)
+            result = checks[name]
+            yield Line(label, _STATES[result], "yes" if result == health.OK else result, advice)
 
 
 def _database() -> tuple[list[Line], bool]:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from advisory.models import StrategyProposal
-from advisory.proposals import create, forbidden, patches
+from advisory.proposals import create, forbidden
 from governance.access.actors import Actor
 from governance.console import pages
 from governance.console.base import actor_of
@@ -81,7 +81,7 @@ def _form(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> Pro
         members=[
             member
             for member in members.members_of(kind, actor, new=False)
-            if not _is_forbidden(kind, member.path)
+            if not forbidden.is_forbidden(kind.noun, member.path)
         ],
         base=_base(request, kind, row, actor),
         revision=row.revision,
@@ -89,16 +89,6 @@ def _form(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> Pro
     )
     form.order_fields(["title", *form.fields])
     return form
-
-
-def _is_forbidden(kind: AnyKind, steps: tuple[str, ...]) -> bool:
-    """Return whether no proposal may change this place, so that it needs no field."""
-    patterns = (patches.steps(path) for path in forbidden.PATHS[kind.noun])
-    return any(
-        len(pattern) == len(steps)
-        and all(step in ("*", own) for step, own in zip(pattern, steps, strict=True))
-        for pattern in patterns
-    )
 
 
 def _base(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The page of one signal, and the button that computes new ones."""
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -69,12 +67,5 @@ def compute_signals(request: HttpRequest) -> HttpResponse:
         )
     except ProfileUnknown as unknown:
         raise Http404 from unknown
-    messages.success(request, _sentence(computed.computation.signals))
+    messages.success(request, in_words.computed(computed.computation.signals))
     return HttpResponseRedirect(reverse(_LIST))
-
-
-def _sentence(signals: Sequence[AdvisorySignal]) -> str:
-    counts = Counter(signal.signal for signal in signals)
-    each = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(counts.items()))
-    number = len(signals)
-    return f"{number} signal{'' if number == 1 else 's'} computed{': ' if each else ''}{each}."

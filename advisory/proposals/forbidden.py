@@ -3,7 +3,7 @@
 Ids say which document it is. The other paths decide where data goes, and which code handles it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from advisory.proposals import patches
@@ -46,6 +46,16 @@ def problems(noun: str, patch: Patch, before: dict[str, Any], after: dict[str, A
         refused += _added_targets(patch, before, after)
     # One for each place.
     return list({problem["pointer"]: problem for problem in reversed(refused)}.values())[::-1]
+
+
+def is_forbidden(noun: str, steps: Sequence[str]) -> bool:
+    """Return whether no proposal may change this place, so that it needs no field."""
+    patterns = (patches.steps(path) for path in PATHS[noun])
+    return any(
+        len(pattern) == len(steps)
+        and all(step in ("*", own) for step, own in zip(pattern, steps, strict=True))
+        for pattern in patterns
+    )
 
 
 def targets(run_profile: Mapping[str, Any]) -> set[str]:

@@ -1,6 +1,7 @@
 """What the pages show of a signal: its evidence as a table, its meaning, its series."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,6 +140,14 @@ def cycles(evidence: Mapping[str, Any], *, actor: Actor) -> list[tuple[str, list
         for kind, words in _CYCLES.items()
     ]
     return [(words, of_kind) for words, of_kind in listed if of_kind]
+
+
+def computed(signals: Sequence[AdvisorySignal]) -> str:
+    """Return how many signals of which kind were computed."""
+    counts = Counter(signal.signal for signal in signals)
+    each = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(counts.items()))
+    number = len(signals)
+    return f"{number} signal{'' if number == 1 else 's'} computed{': ' if each else ''}{each}."
 
 
 def _counts(evidence: Mapping[str, Any], *names: tuple[str, str]) -> list[Row]:

@@ -44,6 +44,8 @@ LIST_FIELDS = (
     "started_at",
     "finished_at",
     "next_due_at",
+    "lease_expires_at",
+    "resumes",
     "reason",
     "rerun_of_id",
 )

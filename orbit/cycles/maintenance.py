@@ -73,6 +73,11 @@ def rescue(workers: int) -> int:
     return forgotten
 
 
+def count_late(seconds: float, *, most: int = 1_000) -> int:
+    """Count cycles that are due for so long and held by nothing; up to ``most``."""
+    return _count(COUNT_FORGOTTEN.one(late=seconds, most=most))
+
+
 def wake_operations() -> int:
     """Enqueue a task for each late operation run; return how many."""
     # Tasks wait already: more would only wait behind them.

@@ -154,6 +154,12 @@ class CycleRun(models.Model):
             models.Index(
                 fields=["resumes"], condition=models.Q(resumes__gt=0), name="cycle_resumed"
             ),
+            # What users and scripts started; the schedule's many are not in this index.
+            models.Index(
+                fields=["trigger", "-id"],
+                condition=models.Q(trigger__in=["rest", "admin", "command"]),
+                name="cycle_by_trigger",
+            ),
             # Operators look for the rare ones; the many successes are not in this index.
             models.Index(
                 fields=["status", "-id"],

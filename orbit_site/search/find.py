@@ -21,9 +21,10 @@ from orbit.records import pruned
 from orbit.schedules import rows as schedules
 from orbit_site.search.kinds import KINDS, Kind
 from orbit_site.search.terms import SHORTEST_TEXT, Form, Term
-from telemetry.models import ErrorGroup
+from telemetry import database
 
 LETTERS_WITH_ERROR = sql.load(__name__, "letters_with_error")
+ERRORS_WITH_TEXT = database.load(__name__, "errors_with_text")
 
 #: Rows of each kind that are shown.
 MOST = 20
@@ -137,20 +138,19 @@ def _keys(term: Term, actor: Actor) -> Iterable[Hit]:
 def _errors(term: Term, actor: Actor) -> Iterable[Hit]:
     if len(term.text) < SHORTEST_TEXT or term.is_whole:
         return
-    scope = None if actor.namespaces is None else sorted(actor.namespaces)
+    values = {
+        "term": f"%{term.text.translate(_ESCAPED)}%",
+        "scope": None if actor.namespaces is None else sorted(actor.namespaces),
+        "scanned": SCANNED,
+        "most": MOST + 1,
+    }
     letters = reverse("admin:orbit_deadletterdispatch_changelist")
-    pattern = f"%{term.text.translate(_ESCAPED)}%"
-    for group, key, text, count, namespace in LETTERS_WITH_ERROR.rows(
-        term=pattern, scope=scope, scanned=SCANNED, most=MOST + 1
-    ):
+    for group, key, text, count, namespace in LETTERS_WITH_ERROR.rows(**values):
         url = f"{letters}?{urlencode({'group': group})}"
         yield Hit("Groups of dead letters", url, text, f"{count:,} at {key}", namespace)
-    newest = ErrorGroup.objects.filter(actor.filter()).order_by("-last_seen", "-id")[:SCANNED]
-    rows = ErrorGroup.objects.filter(pk__in=newest.values("pk"), message__icontains=term.text)
-    for row in rows.order_by("-last_seen")[: MOST + 1]:
-        url = reverse("admin:telemetry_errorgroup_change", args=[row.pk])
-        title = f"{row.count:,} on {row.day}"
-        yield Hit("Error groups", url, row.message[:300], title, row.namespace or "")
+    for pk, message, count, day, namespace in ERRORS_WITH_TEXT.rows(**values):
+        url = reverse("admin:telemetry_errorgroup_change", args=[pk])
+        yield Hit("Error groups", url, message, f"{count:,} on {day}", namespace or "")
 
 
 _ESCAPED = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})

@@ -57,5 +57,5 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
 @pages.page("telemetry/projection/", name="telemetry_projection", title="Task projection")
 def projection(request: HttpRequest) -> HttpResponse:
     """Show the list of projected tasks."""
-    table: TaskProjectionAdmin = admin.site.get_model_admin(TaskProjection)
-    return table.changelist_view(request)
+    answer: HttpResponse = admin.site.get_model_admin(TaskProjection).changelist_view(request)
+    return answer

@@ -18,6 +18,7 @@ from django.urls import resolve, reverse
 
 from advisory.decisions import probation_end, track_record_end
 from governance.kernel.identifiers import uuid7_floor
+from orbit.alerts import readers as alerts
 from orbit.cycles import (
     advance,
     compare,
@@ -38,6 +39,7 @@ from orbit.rollup import counts
 from orbit_site import metrics
 from orbit_site.overview import facts, problems
 from orbit_site.processes.postgres import Server
+from orbit_site.search import find
 from tests.support import callers, large_database
 from tests.support.crowded import database_of_its_own
 from tests.support.pages_read import pages_read
@@ -131,6 +133,7 @@ def costs(client: Client, path: str) -> tuple[int, list[str]]:
     ]
 
 
+CYCLE_TABS = ("timeline", "provenance", "deliveries", "records", "leases", "context")
 CYCLE_FILTERS = [
     "",
     "namespace=n7",
@@ -240,7 +243,9 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
         first, second = (row[0] for row in cursor.fetchall())
     for path in (
         f"/cycles/{first}",
-        f"/admin/orbit/cyclerun/{first}/change/",
+        *(f"/admin/orbit/cyclerun/{first}/change/?tab={tab}" for tab in CYCLE_TABS),
+        f"/admin/orbit/cyclerun/?older_than={first}&dead_letters=yes&status=failed",
+        f"/admin/orbit/cyclerun/?newer_than={first}&run_profile_id=r7&from=2020-01-01T00:00",
         f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
         f"/admin/orbit/cyclerun/{first}/run_again/",
     ):
@@ -287,6 +292,29 @@ def test_lists_of_the_console_go_by_an_index_and_take_few_queries(
             if model._meta.label in COUNTS_READ_ON:
                 whole = [read for read in whole if not read.startswith("SELECT COUNT(*)")]
             assert (number <= FEW_QUERIES, whole) == (True, []), page + query
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "01a22770-2e05-7154-a584-c22369a2024e",
+        "01a22770",
+        "0123456789abcdef" * 4,
+        "01KB0000000000000000000000",
+        "01KB0000",
+        "999999999",
+        "no-such-key",
+    ],
+)
+def test_a_search_goes_by_indexes_and_takes_few_queries(
+    browser: Client, confined: Client, term: str
+) -> None:
+    for name in ("adm", "bea"):
+        actor = callers.actor_of(User.objects.get(username=name))
+        with CaptureQueriesContext(connection) as captured:
+            find.find(term, actor)
+        assert len(captured) <= 10
+        assert not [query for query in captured.captured_queries if whole_reads(query["sql"])]
 
 
 def _hot() -> list[tuple[str, str, dict[str, Any]]]:
@@ -368,6 +396,17 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ("metrics.stage_durations", metrics.STAGE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.cycle_durations", metrics.CYCLE_DURATIONS.text, {"buckets": [0.0, 1.0]}),
         ("metrics.delivery_latency", metrics.DELIVERY_LATENCY.text, {"buckets": [0.0, 1.0]}),
+        (
+            "alerts.schedules_not_started",
+            alerts.SCHEDULES_NOT_STARTED.text,
+            {"since": some, "late": 120, "most": 9},
+        ),
+        ("alerts.open_letters", alerts.OPEN_LETTERS.text, {"per_endpoint": 100, "most": 9}),
+        (
+            "search.letters_with_error",
+            find.LETTERS_WITH_ERROR.text,
+            {"term": "%503%", "scope": None, "scanned": 100, "most": 9},
+        ),
         ("overview.facts", facts.FACTS.text, {"scope": None}),
         ("overview.facts of a namespace", facts.FACTS.text, {"scope": ["n7"]}),
         (

@@ -23,7 +23,9 @@ def alerts() -> dict[str, Alert]:
     evaluate.apply(Condition.HALTED_LONG, Look.of([Observation("a", "a is halted", "a")]), [])
     evaluate.apply(Condition.HALTED_LONG, Look.of([]), [])
     evaluate.apply(Condition.DEAD_LETTERS, Look.of(letters), ["email"])
-    evaluate.apply(Condition.RETENTION_LAG, Look.of([Observation("retention", "late")]), [])
+    evaluate.apply(
+        Condition.RETENTION_LAG, Look.of([Observation("retention", "a week behind")]), []
+    )
     return {alert.object: alert for alert in Alert.objects.all()}
 
 
@@ -49,7 +51,11 @@ def test_a_confined_user_sees_no_alert_of_others(alerts: dict[str, Alert]) -> No
     console = Client()
     console.force_login(create_user("eve", "Operator", "a"))
     page = console.get("/admin/alerts/").content.decode()
-    assert ("3 dead letters" in page, "y in b" in page, "late" in page) == (True, False, False)
+    assert ("3 dead letters" in page, "y in b" in page, "a week behind" in page) == (
+        True,
+        False,
+        False,
+    )
     assert "Where alerts go" not in page
 
 

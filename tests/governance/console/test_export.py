@@ -16,10 +16,10 @@ from django.urls import reverse
 
 from governance import audit
 from governance.audit.actions import Action
-from governance.console import export
 from governance.console.base import ReadOnlyAdmin
 from governance.kernel import csv_text
 from governance.models import AuditTrailEntry
+from governance.rest import csv_rows
 from orbit_site import urls
 from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
@@ -81,7 +81,7 @@ def test_every_list_that_should_has_a_download_whose_columns_can_be_read() -> No
 
 
 def test_it_keeps_the_filters_of_the_list_that_links_to_it(monkeypatch: Any) -> None:
-    monkeypatch.setattr(export, "_BATCH", 3)
+    monkeypatch.setattr(csv_rows, "_BATCH", 3)
     _entries(7, actor="ann")
     _entries(2, actor="bob")
     browser = console(create_user("adm", "Administrator"))
@@ -93,11 +93,11 @@ def test_it_keeps_the_filters_of_the_list_that_links_to_it(monkeypatch: Any) -> 
 
 
 def test_each_page_of_it_is_a_bounded_statement_by_the_key(monkeypatch: Any) -> None:
-    monkeypatch.setattr(export, "_BATCH", 4)
+    monkeypatch.setattr(csv_rows, "_BATCH", 4)
     _entries(8)
     rows = AuditTrailEntry.objects.filter(actor="ann")
     with CaptureQueriesContext(connection) as queries:
-        text = "".join(export.lines(rows, ("id", "actor")))
+        text = "".join(csv_rows.lines(rows, ("id", "actor")))
     assert text.count("\r\n") == 9
     statements = [query["sql"] for query in queries.captured_queries]
     assert len(statements) == 3
@@ -105,17 +105,17 @@ def test_each_page_of_it_is_a_bounded_statement_by_the_key(monkeypatch: Any) -> 
 
 
 def test_a_download_that_ends_early_says_so(monkeypatch: Any) -> None:
-    monkeypatch.setattr(export, "_BATCH", 2)
-    monkeypatch.setattr(export, "MOST", 4)
+    monkeypatch.setattr(csv_rows, "_BATCH", 2)
+    monkeypatch.setattr(csv_rows, "MOST", 4)
     _entries(5)
-    lines = list(export.lines(AuditTrailEntry.objects.all(), ("id",)))
+    lines = list(csv_rows.lines(AuditTrailEntry.objects.all(), ("id",)))
     assert "The download ends after 4 rows" in lines[-1]
 
     def cancelled(*args: Any) -> Any:
         raise OperationalError("canceling statement due to statement timeout")
 
     with connection.execute_wrapper(cancelled):
-        lines = list(export.lines(AuditTrailEntry.objects.all(), ("id",)))
+        lines = list(csv_rows.lines(AuditTrailEntry.objects.all(), ("id",)))
     assert "reading took too long" in lines[-1]
 
 

