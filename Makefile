@@ -10,13 +10,14 @@ IN := .venv/bin/python
 PREPARE = @command -v "$(PYTHON)" >/dev/null || { echo 'orbit: "$(PYTHON)" is not found. Install Python 3.11 to 3.14, or name it: make PYTHON=...' >&2; exit 2; }; \
 	"$(PYTHON)" prepare.py
 
-.PHONY: help setup run test lint e2e fuzz chaos bench upgrade docs lock
+.PHONY: help setup run test lint e2e fuzz chaos bench upgrade docs lock screenshots
 help:
 	@echo 'make run    set up and start everything, with a demo receiver and a first cycle; Ctrl-C drains and stops'
 	@echo 'make test   the whole suite on a PostgreSQL of its own      make e2e    the console in a real browser'
 	@echo 'make lint   style, types, imports, templates, migrations    make bench  cycles and deliveries per second, beside a baseline'
 	@echo 'make chaos  kills of every kind, then an audit of the rows (ten minutes; ARGS="--list", "--only NAME", "--seed N", "--minutes N")'
 	@echo 'make upgrade  back up, install packages, migrate and check a new release'
+	@echo 'make screenshots  docs/images from a bad night in a real browser'
 	@echo 'make fuzz   fuzz the API from its own document (ARGS="--examples 1000")'
 	@echo 'make setup  .venv with everything                           make lock   pin the packages again'
 
@@ -75,6 +76,8 @@ upgrade:
 	@echo 'upgraded. Restart web and clusters one after another; until then they run the old release.'
 docs:
 	$(PREPARE) && exec env DJANGO_SETTINGS_MODULE=orbit_site.settings $(IN) -c 'import django; django.setup(); from orbit_site import documentation; documentation.main()'
+screenshots:
+	$(PREPARE) --dev && exec env ORBIT_ENV=test $(IN) -m tests.screenshots $(ARGS)
 lock:
 	$(PREPARE) --dev
 	@$(IN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

@@ -134,9 +134,13 @@ class OrbitAdminSite(AdminSite):
         }
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        overview = Frame(request).overview
-        board = dashboard.of(overview, actor=actor_of(request))
-        return pages.draw(request, "admin/index.html", title=overview.sentence, board=board)
+        frame = Frame(request)
+        board = dashboard.of(frame.overview, actor=actor_of(request))
+        if request.headers.get("HX-Request"):
+            # An open page looks again, and needs no frame.
+            context = {"board": board, "frame": frame}
+            return TemplateResponse(request, "console/_dashboard.html", context)
+        return pages.draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

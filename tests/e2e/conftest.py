@@ -82,7 +82,7 @@ def site(server: Server, committed: str, settings: Any, tmp_path: Path) -> Itera
         "ORBIT_DISPATCH_ENDPOINTS": settings.ORBIT_DISPATCH_ENDPOINTS,
         "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
     }
-    with _serve(variables) as address:
+    with serve(variables) as address:
         yield Site(address, token, str(cycle.pk), letters)
 
 
@@ -121,12 +121,12 @@ def night(
         made = bad_night.create(settings, tmp_path, sinks)
         connection.close()
         variables = {**database.environment(server, committed), **made.variables}
-        with _serve(variables) as address:
+        with serve(variables) as address:
             yield NightSite(address, made, variables)
 
 
 @contextmanager
-def _serve(variables: dict[str, str]) -> Iterator[str]:
+def serve(variables: dict[str, str]) -> Iterator[str]:
     """Run a web server; yield its address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"

@@ -16,11 +16,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from socket import socket
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -63,12 +65,14 @@ from tests.support import (
     large_database,
     telemetry_rows,
     two_weeks,
+    web_server,
 )
 from tests.support.callers import actor_of, create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 from tests.support.pipeline import configure_endpoints, run_cycle, start_cycle
+from tests.support.polling import until
 from tests.support.ports import free_port
-from tests.support.receiver import http
+from tests.support.receiver import Answer, http
 from tests.support.sinks import Sink
 
 HOSTILE = "\"><img src=x onerror='window.pwned=1'><script>window.pwned=2</script>{{7*7}}"
@@ -93,6 +97,16 @@ class Night:
     stale_proposal: str
     token: str  # of ann, to read
     variables: dict[str, str]  # of the processes that serve it
+
+
+def slowly(answer: bytes, seconds: float) -> Answer:
+    """Answer after so many seconds."""
+
+    def wait(sock: socket) -> None:
+        time.sleep(seconds)
+        sock.sendall(answer)
+
+    return wait
 
 
 @contextmanager
@@ -126,7 +140,7 @@ def create(settings: Any, folder: Path, sinks: dict[str, Sink], *, text: str = H
     )
     letters = DeadLetterDispatch.objects.filter(cycle_id=partial)
     letter = letters.order_by("id")[0].pk
-    _bury(text)
+    _add_letters(text)
     _schedule(text)
     _tell_telemetry(text)
     own, stale, current = _propose(users["rae"], users["cas"], text)
@@ -205,15 +219,15 @@ def _fail(sinks: dict[str, Sink], text: str) -> Any:
     return partial
 
 
-def _bury(text: str) -> None:
+def _add_letters(text: str) -> None:
     """Create the other dead letters. Those of aurora are in the partial cycle's group."""
     (example,) = DeadLetterDispatch.objects.filter(endpoint_key="aurora").order_by("id")[:1]
     aurora = (example.reason, example.last_error, example.status_code)
-    two_weeks.bury(LETTERS["aurora"] - 2, "aurora", *aurora)
+    two_weeks.add_letters(LETTERS["aurora"] - 2, "aurora", *aurora)
     late = ("retries_exhausted", "No answer within 10 s (timeout)", None)
-    two_weeks.bury(LETTERS["archive"], "archive", *late)
+    two_weeks.add_letters(LETTERS["archive"], "archive", *late)
     gone = ("gone", f"HTTP 410 {text}".strip(), 410)
-    two_weeks.bury(LETTERS["reports"], "reports", *gone)
+    two_weeks.add_letters(LETTERS["reports"], "reports", *gone)
 
 
 def _schedule(text: str) -> None:
@@ -321,19 +335,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ExitStack() as stack:
-        night, name, server = stack.enter_context(
-            _own_database(options.rows, "" if options.plain else HOSTILE)
-        )
-        variables = {**os.environ, **database.environment(server, name), **night.variables}
-        variables["PORT"] = str(options.port or free_port())
-        commands = ["web", *(["cluster"] if options.cluster else [])]
-        for command in commands:
-            process = subprocess.Popen(
-                [sys.executable, "manage.py", command], cwd=database.PROJECT, env=variables
-            )
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
+    text = "" if options.plain else HOSTILE
+    with serving(text=text, cluster=options.cluster, rows=options.rows, port=options.port) as (
+        night,
+        variables,
+    ):
         site = f"http://127.0.0.1:{variables['PORT']}/admin/"
         print(
             f"\n{site}  password {PASSWORD}; users adm, ann (Operator), rae and ray (Reviewer),"
@@ -345,6 +351,25 @@ def main(arguments: list[str]) -> None:
         )
         with suppress(KeyboardInterrupt):
             signal.pause()
+
+
+@contextmanager
+def serving(
+    *, text: str = HOSTILE, cluster: bool = False, rows: int = 0, port: int = 0
+) -> Iterator[tuple[Night, dict[str, str]]]:
+    """Serve a night of a database of its own; yield it and the variables of its processes."""
+    with ExitStack() as stack:
+        night, name, server = stack.enter_context(_own_database(rows, text))
+        variables = {**os.environ, **database.environment(server, name), **night.variables}
+        variables["PORT"] = str(port or free_port())
+        for command in ("web", "cluster") if cluster else ("web",):
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", command], cwd=database.PROJECT, env=variables
+            )
+            stack.callback(process.wait, 60)
+            stack.callback(process.terminate)
+        until(lambda: web_server.answers(variables), "the web server doesn't answer")
+        yield night, variables
 
 
 @contextmanager
@@ -360,7 +385,8 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
     connections.settings["default"].update(connections["default"].settings_dict)
     try:
         if rows:
-            enlarge(server, name, rows)
+            with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
+                large_database.fill(owner, rows)
         tasks.worker = WorkerProcess()
         with TemporaryDirectory() as folder, receivers() as sinks:
             yield create(settings, Path(folder), sinks, text=text), name, server
@@ -369,12 +395,6 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
         connections.close_all()
         database.drop(server, name)
         database.stop_test_server()
-
-
-def enlarge(server: Server, name: str, rows: int) -> None:
-    """Fill the database ``name`` with so many cycles of the past, and what belongs to them."""
-    with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-        large_database.fill(owner, rows)
 
 
 if __name__ == "__main__":

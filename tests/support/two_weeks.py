@@ -142,7 +142,7 @@ def create() -> None:
         cursor.execute(HISTORY)
 
 
-def bury(count: int, key: str, reason: str, error: str, code: int | None) -> None:
+def add_letters(count: int, key: str, reason: str, error: str, code: int | None) -> None:
     """Create so many dead letters of the endpoint ``key``."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -45,7 +45,7 @@ function quieten(node) {
 function isInUse(place) {
   const typed = [...place.querySelectorAll("input:not([type=checkbox]), textarea")].some((input) => input.value !== input.defaultValue);
   const scrolled = [...place.querySelectorAll(".scroll, pre")].some((box) => box.scrollLeft || box.scrollTop);
-  const isFocused = place !== document.body && place.contains(document.activeElement);
+  const isFocused = place.contains(document.activeElement);
   return typed || scrolled || isFocused || place.querySelector("tr:hover, a:hover, button:hover") || !document.getSelection().isCollapsed;
 }
 
@@ -102,7 +102,7 @@ function poll(place, every, isFree, use) {
 
 // A page's parts with "data-live", as often as "data-every" says, until the page has none any more.
 function keepPartsFresh(place) {
-  const isFree = () => !isInUse(place) && !document.querySelector(CHOSEN);
+  const isFree = () => ![...document.querySelectorAll("[data-live]")].some(isInUse) && !document.querySelector(CHOSEN);
   poll(place, Number(place.dataset.every), isFree, (page) => {
     for (const old of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(old.id);

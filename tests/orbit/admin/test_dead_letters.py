@@ -1,9 +1,11 @@
 """Dead letters in the console: groups, the endpoint now, and actions on all that match."""
 
 import re
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.models import DeadLetterDispatch
@@ -240,3 +242,27 @@ def test_selected_letters_and_all_of_a_list_become_runs() -> None:
     assert (str(second) in page, str(third) in page) == (True, False)
     page = browser.post(f"{LIST}?group=all", {"action": "dismiss", "select_across": ["0", "1"]})
     assert "Dismiss 3 dead letters" in page.content.decode()
+
+
+def test_two_users_who_confirm_the_same_preview_at_once_start_one_run() -> None:
+    group = group_of(create_dead_letters(3)[0])
+    browsers = [console(create_user("ann")), console(create_user("bob"))]
+    fields = preview(browsers[0], "requeue", group=[group])
+    values = {**fields, **MORE["requeue"], "reason": "because"}
+    pages: list[str] = []
+
+    def confirm(browser: Any) -> None:
+        try:
+            answer = browser.post(f"{LIST}requeue-matching/", values, follow=True)
+            pages.append(answer.content.decode())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=confirm, args=[browser]) for browser in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert OperationRun.objects.count() == 1
+    assert sorted("is active already" in page for page in pages) == [False, True]
+    assert OperationRunItem.objects.count() == 3
