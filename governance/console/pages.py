@@ -1,10 +1,11 @@
 """Pages of the console without a table, registered by the modules of ``admin`` rooms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -13,6 +14,7 @@ from django.urls import URLPattern, path
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console.base import actor_of
+from governance.kernel.errors import OrbitError
 
 View = Callable[..., HttpResponse]
 
@@ -89,6 +91,30 @@ def draw(
         {**admin.site.each_context(request), "title": title, **context},
         status=status,
     )
+
+
+def done(
+    request: HttpRequest,
+    form: forms.Form,
+    act: Callable[..., str],
+    *,
+    refused_at: str | None = None,
+    by_code: Mapping[str, str] | None = None,
+) -> bool:
+    """Run ``act(**fields)`` if the form was sent and is valid; show its message.
+
+    A refusal is shown at the field that ``by_code`` gives for its code, else at ``refused_at``
+    (None: at the form).
+    """
+    if not form.is_valid():
+        return False
+    try:
+        message = act(**form.cleaned_data)
+    except OrbitError as error:
+        form.add_error((by_code or {}).get(error.code, refused_at), error.detail)
+        return False
+    messages.success(request, message)
+    return True
 
 
 def _with_permission(page: Page) -> View:

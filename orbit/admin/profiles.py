@@ -58,49 +58,31 @@ class _Configured(ReasonedAdmin):
         return actor.may(Scope.CONFIGURE) if obj is None else edit.may_edit(obj, actor=actor)
 
     def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revision_view)
         name = f"orbit_{self.opts.model_name}_revision"
-        return [
-            path(
-                "<path:object_id>/history/<int:number>/",
-                self.admin_site.admin_view(self.revision_view),
-                name=name,
-            ),
-            *super().get_urls(),
-        ]
+        own = path("<path:object_id>/history/<int:number>/", view, name=name)
+        return [own, *super().get_urls()]
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return editing.edit_page(
-            request, self.kind, None, buttons=[], may=self.has_add_permission(request)
-        )
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        may = self.has_add_permission(request)
+        return editing.edit_page(request, self.kind, None, buttons=[], may=may)
 
     def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         row = self._get_or_404(request, object_id)
-        return editing.edit_page(
-            request,
-            self.kind,
-            row,
-            buttons=self.buttons(request, row),
-            may=self.has_change_permission(request, row),
-        )
+        buttons, may = self.buttons(request, row), self.has_change_permission(request, row)
+        return editing.edit_page(request, self.kind, row, buttons=buttons, may=may)
 
     def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         return revisions.list_page(request, self.kind, self._get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
-        return revisions.revision_page(
-            request, self.kind, self._get_or_404(request, object_id), number
-        )
+        row = self._get_or_404(request, object_id)
+        return revisions.revision_page(request, self.kind, row, number)
 
     @reasoned_action(
         label="Enable",

@@ -6,9 +6,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from governance.access.roles import Scope
 from governance.console import pages
@@ -167,13 +166,9 @@ def _ask(
     label: str,
     **context: Any,
 ) -> HttpResponse:
-    if form.is_valid():
-        try:
-            messages.success(request, act(**form.cleaned_data))
-        except OrbitError as error:
-            form.add_error("cron" if error.errors and "cron" in form.fields else None, error.detail)
-        else:
-            return HttpResponseRedirect(reverse("admin:orbit_schedules"))
+    at = {"invalid_cron": "cron"} if "cron" in form.fields else {}
+    if pages.done(request, form, act, by_code=at):
+        return redirect("admin:orbit_schedules")
     return pages.draw(
         request,
         "console/schedule.html",

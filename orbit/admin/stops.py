@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from governance.access import users
@@ -18,11 +18,12 @@ from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, UntilForm, reasoned_action
 from governance.console.base import actor_of
-from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 from governance.namespaces import gate, halts, pauses, registry, status
 from governance.states import Mode
 from orbit.cycles import maintenance, stops
+
+_AT_UNTIL = {"invalid_until": "until"}
 
 
 class HaltForm(UntilForm):
@@ -150,22 +151,15 @@ class NamespaceAdmin(ReasonedAdmin):
 def halt_page(request: HttpRequest) -> HttpResponse:
     """Ask which namespace to halt (``?namespace=`` suggests one), and halt it."""
     actor = actor_of(request)
-    form = HaltPageForm(
-        request.POST or None, initial={"namespace": request.GET.get("namespace", "")}
-    )
-    if form.is_valid():
-        values = form.cleaned_data
-        try:
-            halted = halts.halt(
-                values["namespace"], actor=actor, reason=values["reason"], until=values["until"]
-            )
-        except OrbitError as error:
-            form.add_error("until" if error.code == "invalid_until" else "namespace", error.detail)
-        else:
-            messages.success(request, _message(halted))
-            row = status.row_of(halted.namespace, actor=actor)
-            address = reverse("admin:governance_namespace_change", args=[row.pk])
-            return HttpResponseRedirect(address)
+    suggested = {"namespace": request.GET.get("namespace", "")}
+    form = HaltPageForm(request.POST or None, initial=suggested)
+
+    def halt(namespace: str, **values: Any) -> str:
+        return _message(halts.halt(namespace, actor=actor, **values))
+
+    if pages.done(request, form, halt, refused_at="namespace", by_code=_AT_UNTIL):
+        row = status.row_of(form.cleaned_data["namespace"], actor=actor)
+        return redirect("admin:governance_namespace_change", row.pk)
     return pages.draw(request, "console/halt.html", title="Halt", form=form)
 
 
@@ -176,15 +170,13 @@ def pause_page(request: HttpRequest) -> HttpResponse:
     # On POST the button that the user saw decides: it may have changed since.
     ends = request.POST.get("action", "unpause" if pause.since else "pause") == "unpause"
     form = (ReasonForm if ends else UntilForm)(request.POST or None)
-    if form.is_valid():
-        try:
-            (pauses.unpause if ends else pauses.pause)(actor=actor, **form.cleaned_data)
-        except OrbitError as error:
-            form.add_error("until" if error.code == "invalid_until" else None, error.detail)
-        else:
-            ended = "The pause has ended. Cycles go on."
-            messages.success(request, ended if ends else "Everything is paused.")
-            return HttpResponseRedirect(request.path)
+
+    def switch(**values: Any) -> str:
+        (pauses.unpause if ends else pauses.pause)(actor=actor, **values)
+        return "The pause has ended. Cycles go on." if ends else "Everything is paused."
+
+    if pages.done(request, form, switch, by_code=_AT_UNTIL):
+        return redirect("admin:pause")
     return pages.draw(
         request,
         "console/pause.html",
@@ -213,14 +205,13 @@ def pause_page(request: HttpRequest) -> HttpResponse:
 def create_page(request: HttpRequest) -> HttpResponse:
     """Ask for the name of a new namespace and create it."""
     form = NamespaceForm(request.POST or None)
-    if form.is_valid():
-        try:
-            registry.create(form.cleaned_data["name"], actor=actor_of(request))
-        except OrbitError as error:
-            form.add_error("name", error.detail)
-        else:
-            messages.success(request, f"Namespace {form.cleaned_data['name']} created.")
-            return HttpResponseRedirect(reverse("admin:governance_namespace_changelist"))
+
+    def create(name: str) -> str:
+        registry.create(name, actor=actor_of(request))
+        return f"Namespace {name} created."
+
+    if pages.done(request, form, create, refused_at="name"):
+        return redirect("admin:governance_namespace_changelist")
     return pages.draw(request, "console/namespace_new.html", title="Create namespace", form=form)
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from orbit_site.processes.postgres import Server
 from tests.e2e.conftest import NightSite, serve
 from tests.support import closed_database, database
-from tests.support.browser import chromium
+from tests.support.browser import PASSWORD, chromium
 from tests.support.callers import create_user
 from tests.support.configuration import write_profiles
 
@@ -87,3 +87,22 @@ def test_s25_a_new_installation_says_what_to_do_first(empty: str) -> None:
         for path in ("orbit/cyclerun/", "orbit/deadletterdispatch/", "advisory/strategyproposal/"):
             page = console.open(f"/admin/{path}")
             expect(page.get_by_role("main")).to_contain_text(re.compile("[Nn]o |[Nn]othing"))
+
+
+def test_s24_a_form_that_is_sent_after_the_session_ended_comes_back_after_the_login(
+    night: NightSite,
+) -> None:
+    with chromium(night.address) as browser:
+        console = browser.visit("ann")
+        path = f"/admin/orbit/deadletterdispatch/{night.night.letter}/requeue/"
+        page = console.open(path)
+        page.get_by_role("textbox", name="Reason").fill("typed with care at 03:12")
+        page.context.clear_cookies()
+        page.get_by_role("main").get_by_role("button", name="Requeue").click()
+        console.expected("status of 403")
+        expect(page.get_by_role("main")).to_contain_text(re.compile("[Rr]equest [0-9a-f]{32}"))
+        console.open(path)
+        page.get_by_label("Username").fill("ann")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("textbox", name="Reason")).to_have_value("typed with care at 03:12")
