@@ -37,9 +37,7 @@ class TokenForm(ReasonForm):
         choices=[(scope, scope) for scope in SCOPES],
         widget=forms.CheckboxSelectMultiple,
     )
-    namespaces = forms.MultipleChoiceField(
-        label="Namespaces", required=False, widget=forms.SelectMultiple
-    )
+    namespaces = forms.MultipleChoiceField(label="Namespaces", required=False)
     all_namespaces = forms.BooleanField(
         label="All namespaces of its owner, also later ones", required=False
     )
@@ -62,8 +60,7 @@ class TokenForm(ReasonForm):
         values = self.cleaned_data
         # Nothing chosen must not mean all.
         if "namespaces" in values and bool(values["namespaces"]) == values["all_namespaces"]:
-            wrong = _BOTH if values["all_namespaces"] else _NEITHER
-            self.add_error("namespaces", wrong)
+            self.add_error("namespaces", _BOTH if values["all_namespaces"] else _NEITHER)
         return values
 
 
@@ -131,9 +128,8 @@ class ApiTokenAdmin(ReasonedAdmin):
 
     @admin.display(description="namespaces")
     def namespaces_shown(self, token: ApiToken) -> str:
-        if token.namespaces is None:
-            return "as its owner"
-        return ", ".join(token.namespaces) or "none"
+        names = token.namespaces
+        return "as its owner" if names is None else ", ".join(names) or "none"
 
     @reasoned_action(
         label="Revoke",

@@ -9,7 +9,6 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from governance.console.base import NamespaceFilter as NamespaceFilter
 from governance.rest import queries
 
 

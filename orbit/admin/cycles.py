@@ -68,7 +68,6 @@ class CycleRunAdmin(ReasonedAdmin):
     list_display = ("id",)
     list_filter = (
         filters.choice("status", Cycle, title="outcome"),
-        filters.NamespaceFilter,
         filters.choice("trigger", Trigger),
         filters.flag("dead_letters", "dead letters", listing.with_dead_letters),
         filters.typed("run_profile_id"),

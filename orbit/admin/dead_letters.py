@@ -114,26 +114,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         "attempts",
         "endpoint_now",
     )
-    exported = (
-        "id",
-        "status",
-        "namespace",
-        "endpoint_key",
-        "reason",
-        "status_code",
-        "last_error",
-        "attempts",
-        "error_group",
-        "job_id",
-        "cycle_id",
-        "first_failed_at",
-        "last_failed_at",
-        "created_at",
-        "requeued_job",
-        "resolved_by",
-        "resolved_at",
-        "resolved_reason",
-    )
+    exported = export.columns(DeadLetterDispatch)
     list_filter = (
         filters.choice("status", Letter),
         filters.typed("error_group", parameter="group", every=letter_choice.ALL),

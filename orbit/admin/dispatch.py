@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from governance.access.roles import Scope
-from governance.console import display, filters, pages
+from governance.console import display, export, filters, pages
 from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.dispatch import delivery
 from orbit.dispatch.delivery import JobUnknown
@@ -28,20 +28,7 @@ class DispatchJobAdmin(_StatusAdmin):
     """Jobs: one item for one endpoint each."""
 
     namespace_path = "cycle__namespace"
-    exported = (
-        "id",
-        "status",
-        "cycle__namespace",
-        "cycle_id",
-        "endpoint_key",
-        "delivery_id",
-        "attempts",
-        "next_attempt_at",
-        "last_error",
-        "requeue_of",
-        "created_at",
-        "finished_at",
-    )
+    exported = ("cycle__namespace", *export.columns(DispatchJob))
     list_display = (
         "id",
         "status_badge",

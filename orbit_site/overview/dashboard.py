@@ -84,6 +84,8 @@ class Dashboard:
     audit: list[dict[str, Any]]
     checklist: list[Step]
     links: dict[str, str]
+    #: Whether the pages of the whole workspace are open to the user.
+    is_workspace: bool
     #: Seconds between looks.
     every: int
 
@@ -113,6 +115,7 @@ def of(summary: Summary, *, actor: Actor) -> Dashboard:
         ],
         checklist=first_run.steps(facts) if facts["is_first_run"] else [],
         links=things.LINKS,
+        is_workspace=actor.namespaces is None,
         every=2 if facts["active"] or facts["operations"] else 15,
     )
 

@@ -63,6 +63,7 @@ FACTS = sql.load(
     tick=queue.TICK,
     of_run_profile=rows.OF_RUN_PROFILE,
     backup_made=Action.BACKUP_MADE.value,
+    endpoint_tested=Action.ENDPOINT_TESTED.value,
     own_conditions=", ".join(f"'{condition}'" for condition in _OWN_CONDITIONS),
     counted=COUNTED,
     most_things=MOST_THINGS,

@@ -61,7 +61,7 @@ def of(facts: Facts, problems: Sequence[Problem], waiting: Waiting, *, actor: Ac
     """Return the things that need ``actor``, the most severe first."""
     things = [
         *_stops(facts),
-        *_cluster(facts),
+        *_cluster(facts, actor),
         *_problems(problems, actor),
         *_endpoints(facts, actor),
         *_late_schedules(facts),
@@ -122,10 +122,12 @@ def _stops(facts: Facts) -> Iterator[Thing]:
         )
 
 
-def _cluster(facts: Facts) -> Iterator[Thing]:
+def _cluster(facts: Facts, actor: Actor) -> Iterator[Thing]:
     if not facts["clusters"]["count"]:
         text = ": cycles are accepted, but don't start. Run `manage.py cluster`"
-        yield Thing("cluster", "bad", "Cluster", "No cluster is running", text, f"{_ADMIN}health/")
+        # Pages of the whole workspace are closed to confined users.
+        link = LINKS["health"] if actor.namespaces is None else f"{_ADMIN}orbit/cyclerun/"
+        yield Thing("cluster", "bad", "Cluster", "No cluster is running", text, link)
 
 
 def _problems(problems: Sequence[Problem], actor: Actor) -> Iterator[Thing]:
@@ -138,7 +140,7 @@ def _problems(problems: Sequence[Problem], actor: Actor) -> Iterator[Thing]:
 
 
 def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
-    link = LINKS["endpoints"]
+    link = LINKS["endpoints"] if actor.namespaces is None else f"{_ADMIN}orbit/dispatchjob/"
     if not endpoints.configured():
         text = ": nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS"
         yield Thing("endpoint", "part", "Endpoints", "No endpoint is configured", text, link)
@@ -154,7 +156,7 @@ def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
             "Endpoint",
             circuit["endpoint_key"],
             f" is down since {at(since, now)}{error}: its deliveries wait",
-            link,
+            f"{link}{quote(circuit['endpoint_key'], safe='')}/",
             since,
         )
 

@@ -509,6 +509,7 @@ COMMANDS: dict[str, Prepare] = {
     "user unlock": run("user", "unlock", "vic", target=Installation.lockout),
 }
 SILENT_COMMANDS: dict[str, str] = {
+    "status": "it only reads",
     "autonomy list": "it reads",
     "autonomy policies": "it reads",
     "audit verify": "it reads",

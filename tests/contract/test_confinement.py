@@ -93,6 +93,7 @@ def plain(body: bytes) -> str:
     text = body.decode()
     text = re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", text)
     text = re.sub(r'"from": ?"[^"]+", ?"to": ?"[^"]+"|from [\d: -]+ UTC to [\d: -]+ UTC', "", text)
+    text = re.sub(r'<time id="clock"[^<]+</time>', "", text)
     text = re.sub(r'"as_of": ?"[^"]+"|(\d+ (ms|s|min|h) )+ago', "", text)
     return re.sub(r'("request_id": ?"|Request <span class="mono">)[0-9a-f]{32}', "", text)
 

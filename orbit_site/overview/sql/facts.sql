@@ -338,7 +338,7 @@ SELECT jsonb_build_object(
         SELECT FROM governance_audittrailentry WHERE action = '{{backup_made}}'
     ) END,
     'has_tested', CASE WHEN (SELECT is_first_run FROM history) THEN EXISTS (
-        SELECT FROM governance_audittrailentry WHERE action = 'endpoint.tested'
+        SELECT FROM governance_audittrailentry WHERE action = '{{endpoint_tested}}'
     ) END,
     'has_delivered', (SELECT has_delivered FROM history)
 )

@@ -1,8 +1,10 @@
 """The dashboard: the sentence, the tiles, the first steps, and what they cost."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils.html import escape
 
@@ -42,6 +44,11 @@ def page(browser: Client, address: str = "/admin/") -> str:
     return str(answer.content.decode())
 
 
+def keep_facts() -> None:
+    """Have what was read count as fresh, however slow the machine is."""
+    OverviewFacts.objects.update(taken_at=Now() + timedelta(hours=1))
+
+
 def test_the_sentence_is_the_heading_and_each_thing_a_link(browser: Client) -> None:
     [letter] = create_dead_letters(1)
     rows("UPDATE orbit_cyclerun SET status = 'success' RETURNING id")
@@ -63,7 +70,8 @@ def test_it_costs_few_queries_cold_and_warm(
     OverviewFacts.objects.all().delete()
     with django_assert_max_num_queries(MOST_QUERIES):
         assert browser.get("/admin/").status_code == 200
-    with django_assert_max_num_queries(MOST_QUERIES - 5):
+    keep_facts()
+    with django_assert_max_num_queries(MOST_QUERIES - 4):
         assert browser.get("/admin/").status_code == 200
 
 
@@ -71,7 +79,8 @@ def test_an_open_page_that_looks_again_gets_only_its_part(
     browser: Client, django_assert_max_num_queries: Any
 ) -> None:
     page(browser)
-    with django_assert_max_num_queries(7):
+    keep_facts()
+    with django_assert_max_num_queries(8):
         answer = browser.get("/admin/", headers={"HX-Request": "true"})
     text = answer.content.decode()
     assert text.strip().startswith('<div id="live" data-live data-every="15">')

@@ -46,6 +46,7 @@ def end_threads(*several: Maintenance) -> None:
     for periodic in several:
         periodic.forwarder.end(30)
         periodic.conductor.end(30)
+        periodic.alerts.end(30)
 
 
 def test_one_run_writes_the_schedules_the_heartbeat_the_due_tick_and_the_wake_up(
