@@ -27,7 +27,6 @@ OTHERS = (
     "orbit/cyclerun/{waiting}/change/",
     "orbit/cyclerun/{waiting}/cancel/",
     "orbit/cyclerun/compare/?a={before}&b={partial}",
-    "orbit/cyclerun/?namespace=us&status__exact=failed",
     "orbit/deadletterdispatch/{letter}/change/",
     "orbit/deadletterdispatch/{letter}/requeue/",
     "orbit/deadletterdispatch/{letter}/dismiss/",
