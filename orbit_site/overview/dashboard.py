@@ -94,7 +94,7 @@ def of(summary: Summary, *, actor: Actor) -> Dashboard:
     """Return the dashboard. At most one query more than its summary."""
     facts, now = summary.facts, summary.now
     clusters, queue = facts["clusters"], facts["queue"]
-    oldest = display.duration(round(queue["age"] or 0))
+    oldest = f"oldest {display.duration(queue['age'])}" if queue["count"] else "nothing waits"
     states, note = _endpoints(facts, now) if actor.namespaces is None else ([], "")
     return Dashboard(
         summary=summary,
@@ -106,7 +106,7 @@ def of(summary: Summary, *, actor: Actor) -> Dashboard:
         endpoints=states,
         endpoint_note=note,
         queue=things.number(queue["count"]),
-        queue_note=f"oldest {oldest} · {_count(clusters['count'], 'cluster')}, "
+        queue_note=f"{oldest} · {_count(clusters['count'], 'cluster')}, "
         f"{_count(clusters['workers'], 'worker')}",
         operations=[_operation(run, now) for run in listed(facts, "running_operations")],
         operations_count=things.number(facts["operations"]),
