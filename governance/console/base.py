@@ -5,10 +5,11 @@ Permissions come from the user's roles. Django's own permissions are not used.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 from urllib.parse import parse_qs
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ORDER_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -26,6 +27,10 @@ from governance.console import display, export
 
 #: A list counts no further and says "10,000+": counting all would read the whole table.
 COUNTED = 10_000
+
+
+class NotHere(Http404):
+    """A 404 whose page shows this error's text."""
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -167,8 +172,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return an object that the user sees. Raises Http404."""
         row = self.get_object(request, object_id) if self.has_view_permission(request) else None
         if row is None:
-            raise Http404
+            self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return row
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> NoReturn:
+        # Django redirects to the dashboard, as if all were well.
+        raise NotHere(
+            f"There is no {opts.verbose_name} {unquote(object_id)[:100]} that you may see. "
+            "It may have been deleted: look for it in Search."
+        )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
@@ -17,10 +17,6 @@ from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 
 View = Callable[..., HttpResponse]
-
-
-class NotHere(Http404):
-    """A 404 whose page shows this error's text."""
 
 
 @dataclass(frozen=True, slots=True)

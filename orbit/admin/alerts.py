@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from governance.access.roles import Scope
 from governance.alerts import acknowledge, listing
 from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import NotHere, actor_of
 from governance.kernel.reasons import ReasonInvalid
 from orbit.alerts import send
 
@@ -45,7 +45,7 @@ def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
             )
             messages.success(request, f"{alert.acknowledged_by} looks after it: {alert.summary}.")
         except listing.AlertUnknown as error:
-            raise pages.NotHere(error.detail) from None
+            raise NotHere(error.detail) from None
         except ReasonInvalid as error:
             messages.error(request, error.detail)
     return redirect("admin:alerts")

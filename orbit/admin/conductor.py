@@ -11,7 +11,7 @@ from django.urls import reverse
 from governance.access.roles import Scope
 from governance.console import display, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
-from governance.console.base import actor_of
+from governance.console.base import NotHere, actor_of
 from governance.kernel import clock
 from orbit.admin import pruned_search
 from orbit.conductor import counts, drawing, run_cancel, sentences, tree, work
@@ -78,7 +78,7 @@ class ConductorRunAdmin(ReasonedAdmin):
                 opened=request.GET.get("open", ""),
             )
         except ConductorRunUnknown as error:
-            raise pages.NotHere(error.detail) from None
+            raise NotHere(error.detail) from None
         now = clock.now()
         return pages.draw(
             request,
@@ -162,7 +162,7 @@ class ConductorTaskAdmin(ReasonedAdmin):
         try:
             page = tree.read_task(object_id, actor=actor_of(request), place=_place(request))
         except TaskUnknown as error:
-            raise pages.NotHere(error.detail) from None
+            raise NotHere(error.detail) from None
         now, task = clock.now(), page.node.task
         address = reverse("admin:orbit_conductortask_change", args=[task.pk])
         return pages.draw(

@@ -15,7 +15,7 @@ from django.urls import reverse
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of, suggest_halt
+from governance.console.base import NotHere, ReadOnlyAdmin, actor_of, suggest_halt
 from governance.console.keyset import KeysetChangeList
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
@@ -117,9 +117,9 @@ class CycleRunAdmin(ReasonedAdmin):
                 self.opts.pk.to_python(object_id), request.GET.dict(), actor=actor
             )
         except CycleUnknown as error:
-            raise pages.NotHere(f"{error.detail} Look for it in the list of cycles.") from None
+            raise NotHere(f"{error.detail} Look for it in the list of cycles.") from None
         except ValidationError:
-            raise pages.NotHere(
+            raise NotHere(
                 f"{object_id[:_SHORT_ID]} is not the id of a cycle. Look for it in the list of "
                 "cycles, or search for it."
             ) from None

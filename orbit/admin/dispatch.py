@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 
 from governance.access.roles import Scope
 from governance.console import display, export, filters, pages
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import NotHere, ReadOnlyAdmin, actor_of
 from orbit.dispatch import delivery
 from orbit.dispatch.delivery import JobUnknown
 from orbit.models import DeliveryReceipt, DispatchJob
@@ -57,9 +57,9 @@ class DispatchJobAdmin(_StatusAdmin):
         try:
             page = delivery.read(self.opts.pk.to_python(object_id), actor=actor)
         except JobUnknown as error:
-            raise pages.NotHere(error.detail) from None
+            raise NotHere(error.detail) from None
         except ValidationError:
-            raise Http404 from None
+            self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return pages.draw(
             request,
             "console/delivery.html",
@@ -73,7 +73,7 @@ class DispatchJobAdmin(_StatusAdmin):
         try:
             body = delivery.body(object_id, actor=actor_of(request))
         except JobUnknown as error:
-            raise pages.NotHere(error.detail) from None
+            raise NotHere(error.detail) from None
         # Never shown by a browser: it may be a hostile page.
         response = HttpResponse(body, content_type="application/octet-stream")
         response["Content-Disposition"] = f'attachment; filename="{object_id}.bin"'

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import NotHere, actor_of
 from governance.kernel.errors import OrbitError
 from orbit.dispatch import endpoint_health, test_delivery
 from orbit.errors import EndpointUnknown
@@ -35,7 +35,7 @@ def endpoint_page(request: HttpRequest, endpoint_key: str) -> HttpResponse:
             return _send_test(request, endpoint_key)
         detail = endpoint_health.read(endpoint_key, actor=actor)
     except EndpointUnknown as error:
-        raise pages.NotHere(error.detail) from None
+        raise NotHere(error.detail) from None
     return pages.draw(
         request,
         "console/endpoint.html",

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from governance.access.roles import Scope
@@ -38,14 +38,24 @@ class _Configured(ReasonedAdmin):
         due: datetime | None = row.runs.next_due_at
         return due
 
+    @admin.display(description="revision")
+    def revision_undo(self, row: Any) -> SafeString:
+        return render_to_string("console/profile/revision.html", {"row": row})
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
         # All rows of the page at once: a read for each would be 50.
         changelist.result_list = rows = list(changelist.result_list)
-        by_name = runs.runs(self.kind, map(str, rows), actor=actor_of(request))
+        actor, undo = actor_of(request), f"admin:orbit_{self.opts.model_name}_revision"
+        by_name = runs.runs(self.kind, map(str, rows), actor=actor)
         for row in rows:
             row.runs = by_name.get(str(row), runs.Runs())
             row.buttons = self.buttons(request, row)
+            row.undo = (
+                reverse(undo, args=[row.pk, row.revision - 1])
+                if row.revision > 1 and actor.may(Scope.CONFIGURE)
+                else ""
+            )
         return changelist
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -70,18 +80,18 @@ class _Configured(ReasonedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        row = self._get_or_404(request, object_id)
+        row = self.get_or_404(request, object_id)
         buttons, may = self.buttons(request, row), self.has_change_permission(request, row)
         return editing.edit_page(request, self.kind, row, buttons=buttons, may=may)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        return revisions.list_page(request, self.kind, self._get_or_404(request, object_id))
+        return revisions.list_page(request, self.kind, self.get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
-        row = self._get_or_404(request, object_id)
+        row = self.get_or_404(request, object_id)
         return revisions.revision_page(request, self.kind, row, number)
 
     @reasoned_action(
@@ -109,12 +119,6 @@ class _Configured(ReasonedAdmin):
         )
         return f"{row} {state}."
 
-    def _get_or_404(self, request: HttpRequest, object_id: str) -> Any:
-        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        if row is None:
-            raise Http404
-        return row
-
 
 @admin.register(Profile)
 class ProfileAdmin(_Configured):
@@ -128,7 +132,7 @@ class ProfileAdmin(_Configured):
         "state_switch",
         "last_outcome",
         "next_run",
-        "revision",
+        "revision_undo",
         "updated_at",
     )
     list_filter = (filters.choice("state", ProfileState),)
@@ -158,7 +162,7 @@ class RunProfileAdmin(_Configured):
         "state_switch",
         "last_outcome",
         "next_run",
-        "revision",
+        "revision_undo",
         "why",
     )
     list_select_related = ("profile",)
