@@ -414,7 +414,7 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             problems.PROBLEMS.text,
             {"share": 0.9, "most": 10_000, "days": 90},
         ),
-        ("rollup.advance", counts.ADVANCE.text, {}),
+        ("rollup.advance", counts.ADVANCE.text, {"written": datetime.now(UTC)}),
         ("probations_over", probation_end.OVER.text, page),
         ("track_records_due", track_record_end.DUE.text, {**page, "days": 30}),
         ("cycles_after", track_record_end.AFTER.text, {"proposal": some}),
