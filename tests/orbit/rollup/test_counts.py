@@ -14,7 +14,8 @@ from tests.support.pipeline import configure_endpoints, rows
 ADD_RECEIPT = """
 INSERT INTO orbit_deliveryreceipt
     (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)
-SELECT orbit_uuid_floor(now() - %s::interval - (5 + random() * 100) * interval '1 ms'), job_id, 1, %s, 'w', 1,
+SELECT orbit_uuid_floor(now() - %s::interval - (5 + random() * 100) * interval '1 ms'), job_id,
+    1, %s, 'w', 1,
     now() - %s::interval, now(),   -- as a claim does: the id is a bit older
     repeat('0', 64)
 FROM orbit_deadletterdispatch WHERE id = %s RETURNING id
@@ -138,7 +139,9 @@ def test_many_rows_are_counted_in_steps(endpoint: None, monkeypatch: Any) -> Non
     create_dead_letters(5)
     end_cycles("1 day", "partial_success")
     text = counts.ADVANCE.text.replace(f"LIMIT {counts.MOST}", "LIMIT 2")
-    monkeypatch.setattr(counts, "ADVANCE", type(counts.ADVANCE)("advance", text, counts.ADVANCE.params))
+    monkeypatch.setattr(
+        counts, "ADVANCE", type(counts.ADVANCE)("advance", text, counts.ADVANCE.params)
+    )
     counts.refresh()
     totals = []
     for _ in range(4):
