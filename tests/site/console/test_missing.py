@@ -22,7 +22,7 @@ def test_a_row_that_is_not_there_is_a_404_with_a_next_step_in_every_table() -> N
         text = answer.content.decode()
         assert answer.status_code == 404, name
         assert "<h1>" in text, name
-        assert "There is nothing here" not in text, name
+        assert "There is nothing here.</p>" not in text, name
 
 
 def test_commands_in_a_banner_are_code() -> None:
