@@ -12,8 +12,9 @@ from advisory.models import AdvisorySignal
 from advisory.proposals import reading
 from advisory.signals import compute, in_words
 from governance.access.actors import Actor
-from governance.console import pages, plots
+from governance.console import pages
 from governance.console.base import actor_of
+from governance.plots import charts
 from orbit.errors import ProfileUnknown
 
 _LIST = "admin:advisory_advisorysignal_changelist"
@@ -39,9 +40,9 @@ def page(request: HttpRequest, signal: AdvisorySignal) -> HttpResponse:
 def parts(signal: AdvisorySignal, actor: Actor) -> dict[str, Any]:
     """Return what the pages of a signal and of its proposals show of it."""
     series = in_words.series(signal, actor=actor)
-    points = [plots.Point(point.label, point.rate, point.low, point.high) for point in series]
+    points = [charts.Point(point.label, point.rate, point.low, point.high) for point in series]
     return {
-        "plot": plots.line(points, title="Success rate", unit=" %", top=100) if points else "",
+        "plot": charts.line(points, title="Success rate", unit=" %", top=100) if points else "",
         "evidence_rows": in_words.rows(signal.evidence),
         "example_cycles": in_words.cycles(signal.evidence, actor=actor),
         "confidence": in_words.confidence(signal),

@@ -28,9 +28,9 @@ from advisory.proposals import documents, patches
 from advisory.proposals.patches import PatchInvalid
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console.statement_limit import statement_limit
 from governance.kernel import clock, json_diff
 from governance.kernel.errors import Kind, OrbitError
+from governance.kernel.statement_limit import statement_limit
 from orbit.dispatch import endpoints
 from orbit.pipeline import registry
 from orbit.profiles import schema

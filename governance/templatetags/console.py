@@ -11,7 +11,7 @@ from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 
 from governance.console import display
-from governance.console import gantt as plot
+from governance.plots import gantt as plot
 
 register = template.Library()
 

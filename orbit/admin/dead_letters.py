@@ -14,11 +14,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
-from governance.console import display, export, filters, pages, plots
+from governance.console import display, export, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
+from governance.plots import charts
 from orbit.dispatch import bulk, bulk_preview, dead_letters, error_groups, letter_choice
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.dispatch.error_groups import GroupFilter
@@ -229,7 +230,7 @@ def _groups_page(request: HttpRequest) -> HttpResponse:
         title=str(groups),
         groups=groups,
         rows=[
-            (*row, plots.spark(row[0].trend, title="Letters in the last 16 hours"))
+            (*row, charts.spark(row[0].trend, title="Letters in the last 16 hours"))
             for row in groups.rows()
         ],
         shows=status,

@@ -9,8 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from governance.console import export, filters, plots
+from governance.console import export, filters
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.plots import charts
 from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
 from orbit.records.value_totals import Period, Totals
@@ -80,8 +81,8 @@ def _bars(totals: Totals) -> SafeString | None:
     if bars is None:
         return None
     columns = [
-        plots.Column(f"{day.day} {day:%b}", day.isoformat(), tuple(quantities))
+        charts.Column(f"{day.day} {day:%b}", day.isoformat(), tuple(quantities))
         for day, quantities in bars.periods
     ]
-    series = [plots.Series(tag, look) for tag, look in zip(bars.tags, _LOOKS, strict=False)]
-    return plots.bars(columns, series=series, title=f"{bars.unit} per {totals.period}")
+    series = [charts.Series(tag, look) for tag, look in zip(bars.tags, _LOOKS, strict=False)]
+    return charts.bars(columns, series=series, title=f"{bars.unit} per {totals.period}")

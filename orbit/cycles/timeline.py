@@ -10,9 +10,9 @@ from typing import Any
 from django.db.models import Q
 
 from governance.console import display
-from governance.console.gantt import MOST_MARKS, Gantt, Span, Track
 from governance.kernel import sql
 from governance.models import Stop
+from governance.plots.gantt import MOST_MARKS, Gantt, Span, Track
 from orbit.cycles.overview import Overview
 from orbit.cycles.tabs import Filter
 from orbit.models import CycleRun, DeliveryReceipt, ExecutionRecord, Transformation

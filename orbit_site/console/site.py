@@ -30,8 +30,8 @@ from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import actor_of, namespace_of
-from governance.console.statement_limit import statement_limit
 from governance.kernel import availability
+from governance.kernel.statement_limit import statement_limit
 from orbit_site import error_pages
 from orbit_site.console import counts, destination, preferences
 from orbit_site.console.frame import Frame

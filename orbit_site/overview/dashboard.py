@@ -10,10 +10,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from governance.access.actors import Actor
-from governance.console import display, plots
-from governance.console.plots import Cell, Column, Row, Series
+from governance.console import display
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
+from governance.plots import charts
+from governance.plots.charts import Cell, Column, Row, Series
 from orbit.cycles import waiting
 from orbit.cycles.waiting import Kind, OpenWork
 from orbit.dispatch import endpoints
@@ -132,7 +133,7 @@ def _hours(facts: Facts, now: datetime) -> SafeString:
         local = timezone.localtime(hour)
         tick = f"{local:%H}" if not local.minute else f"{local:%H:%M}"
         columns.append(Column(tick, f"{local:%d %b %H:%M %Z}", counted.get(hour, (0, 0))))
-    return plots.bars(
+    return charts.bars(
         columns,
         series=(Series("delivered", "ok"), Series("dead", "bad")),
         title="Deliveries per hour, last 24 hours",
@@ -149,7 +150,7 @@ def _days(facts: Facts, now: datetime) -> SafeString | None:
     today = now.date()
     days = [today - timedelta(days=back) for back in reversed(range(facts_.DAYS))]
     nothing = Cell(None, "no cycle")
-    return plots.strip(
+    return charts.strip(
         [
             Row(
                 namespace,
@@ -167,7 +168,7 @@ def _days(facts: Facts, now: datetime) -> SafeString | None:
 def _cell(day: dict[str, Any]) -> Cell:
     counts = [(name.replace("_", " "), look, day[name]) for name, look in _OUTCOMES if day[name]]
     words = ", ".join(f"{count:,} {name}" for name, _, count in counts)
-    return Cell(plots.worst([look for _, look, _ in counts] or ["wait"]), words)
+    return Cell(charts.worst([look for _, look, _ in counts] or ["wait"]), words)
 
 
 def _next_runs(facts: Facts, now: datetime) -> list[NextRun]:

@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from governance.console import display, filters, pages, plots
+from governance.console import display, filters, pages
 from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.plots import charts
 from telemetry.admin import links
 from telemetry.events import TaskStatus
 from telemetry.models import TaskProjection
@@ -42,8 +43,8 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
         if actor_of(request).namespaces is not None:
             return {}
         runs = reconcile.drift_history()
-        points = [plots.Point(f"{at:%d %b %H:%M}", number) for at, number in runs]
-        return {"drift": plots.line(points, title="Tasks that had drifted") if runs else "none"}
+        points = [charts.Point(f"{at:%d %b %H:%M}", number) for at, number in runs]
+        return {"drift": charts.line(points, title="Tasks that had drifted") if runs else "none"}
 
     @admin.display(description="status")
     def status_badge(self, task: TaskProjection) -> SafeString:

@@ -17,7 +17,7 @@ CUT = """() => [...document.querySelectorAll("main *, #content *, header *, nav 
     e.childElementCount === 0 && e.textContent.trim() && e.scrollWidth > e.clientWidth + 1
     && getComputedStyle(e).overflowX === "hidden"
     && getComputedStyle(e).textOverflow !== "ellipsis"
-    && !e.closest(".visually-hidden, .sr, .hidden")
+    && !e.closest("thead, .visually-hidden, .sr, .hidden")
     && e.clientWidth > 1
 ).map(e => e.outerHTML.slice(0, 120))"""
 

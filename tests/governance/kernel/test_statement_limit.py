@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, connections
 
-from governance.console.statement_limit import statement_limit
+from governance.kernel.statement_limit import statement_limit
 from orbit_site.console import site
 from tests.support.callers import console, create_user
 

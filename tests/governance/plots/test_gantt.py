@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.template import Context, Template
 
-from governance.console import gantt
-from governance.console.gantt import Gantt, Span, Track
+from governance.plots import gantt
+from governance.plots.gantt import Gantt, Span, Track
 
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""Plots as inline SVG: their layout; templates draw them."""
