@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -164,9 +164,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
 
     def _object_view(self, action: ReasonedAction) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            obj = self.get_object(request, object_id) if self.has_view_permission(request) else None
-            if obj is None:
-                raise Http404
+            obj = self.get_or_404(request, object_id)
             return self._ask(
                 request,
                 action,
@@ -223,12 +221,13 @@ class ReasonedAdmin(ReadOnlyAdmin):
             together = action.together if is_selection else None
             done, refused = self._run(request, action, objects, together, form.cleaned_data)
             if done or not refused:
-                _show(request, messages.SUCCESS, done)
-                _show(request, messages.ERROR, refused)
+                for line in _first(done):
+                    messages.success(request, line)
+                for line in _first(refused):
+                    messages.error(request, line)
                 return HttpResponseRedirect(back)
             # Nothing was done: the form comes back with what was typed.
-            for line in _first(refused):
-                form.add_error(None, line)
+            form.add_error(None, _first(refused))
             if action.seen and (row := self.get_object(request, str(objects[0].pk))):
                 form.data = {**request.POST.dict(), **action.seen(row)}
         preview = None
@@ -257,9 +256,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
         together: str | None,
         values: dict[str, Any],
     ) -> tuple[list[str], list[str]]:
-        """Return what was done and what was refused."""
-        done: list[str] = []
-        refused: list[str] = []
+        done, refused = list[str](), list[str]()
         if together:
             try:
                 done.append(getattr(self, together)(request, objects, **values))
@@ -272,11 +269,6 @@ class ReasonedAdmin(ReadOnlyAdmin):
                 except OrbitError as error:
                     refused.append(f"{obj}: {error.detail}")
         return done, refused
-
-
-def _show(request: HttpRequest, level: int, lines: list[str]) -> None:
-    for line in _first(lines):
-        messages.add_message(request, level, line)
 
 
 def _first(lines: list[str]) -> list[str]:

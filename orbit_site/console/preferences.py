@@ -1,6 +1,5 @@
 """What a user prefers: time zone, single keys. It is kept in cookies of the browser."""
 
-from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,21 +12,16 @@ from django.utils import timezone
 
 from governance.access.roles import Scope
 from governance.console import pages
+from governance.kernel import cron_fields
 
 ZONE, KEYS, READ = "orbit_zone", "orbit_keys", "orbit_read"
 _A_YEAR = 365 * 86_400
 
 
-@cache
-def zones() -> frozenset[str]:
-    """Return the names of all time zones. Looking for them opens hundreds of files."""
-    return frozenset(available_timezones())
-
-
 def zone(request: HttpRequest) -> ZoneInfo:
     """Return the zone of the times on the user's pages."""
     name = request.COOKIES.get(ZONE, "")
-    return ZoneInfo(name if name in zones() else settings.TIME_ZONE)
+    return ZoneInfo(name if cron_fields.is_time_zone(name) else settings.TIME_ZONE)
 
 
 def keys(request: HttpRequest) -> bool:
@@ -57,7 +51,7 @@ class _PreferencesForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = sorted(zones())
+        names = sorted(available_timezones())
         self.fields["zone"].choices = [  # type: ignore[attr-defined]
             ("", f"{settings.TIME_ZONE} (the installation's)"),
             *((name, name) for name in names),
