@@ -201,14 +201,6 @@ def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: 
     assert OverviewFacts.objects.count() == 2
 
 
-def test_scopes_that_nobody_reads_any_more_are_dropped() -> None:
-    for number in range(3):
-        summary.of(operator(), namespace=f"made-up-{number}")
-    OverviewFacts.objects.update(taken_at=Now() - timedelta(hours=2))
-    assert look().sentence == "All well"
-    assert OverviewFacts.objects.count() == 2
-
-
 def test_a_first_read_is_a_few_statements(django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(8):
         summary.of(operator())
