@@ -224,8 +224,17 @@ class ReasonedAdmin(ReadOnlyAdmin):
         )
         if submitted and form.is_valid():
             together = action.together if is_selection else None
-            self._run(request, action, objects, together, dict(form.cleaned_data))
-            return HttpResponseRedirect(back)
+            done, refused = self._run(request, action, objects, together, form.cleaned_data)
+            if done or not refused:
+                for line in _first(done):
+                    messages.success(request, line)
+                for line in _first(refused):
+                    messages.error(request, line)
+                return HttpResponseRedirect(back)
+            # Nothing was done: the form comes back with what was typed.
+            form.add_error(None, _first(refused))
+            if action.seen and (row := self.get_object(request, str(objects[0].pk))):
+                form.data = {**request.POST.dict(), **action.seen(row)}
         preview = None
         if action.preview and not is_selection:
             preview = getattr(self, action.preview)(request, objects[0])
@@ -251,9 +260,8 @@ class ReasonedAdmin(ReadOnlyAdmin):
         objects: list[Any],
         together: str | None,
         values: dict[str, Any],
-    ) -> None:
-        done: list[str] = []
-        refused: list[str] = []
+    ) -> tuple[list[str], list[str]]:
+        done, refused = list[str](), list[str]()
         if together:
             try:
                 done.append(getattr(self, together)(request, objects, **values))
@@ -265,8 +273,9 @@ class ReasonedAdmin(ReadOnlyAdmin):
                     done.append(action.run(self, request, obj, **values))
                 except OrbitError as error:
                     refused.append(f"{obj}: {error.detail}")
-        for lines, level in ((done, messages.SUCCESS), (refused, messages.ERROR)):
-            for line in lines[:_MAX_MESSAGES]:
-                messages.add_message(request, level, line)
-            if len(lines) > _MAX_MESSAGES:
-                messages.add_message(request, level, f"and {len(lines) - _MAX_MESSAGES} more")
+        return done, refused
+
+
+def _first(lines: list[str]) -> list[str]:
+    more = [f"and {len(lines) - _MAX_MESSAGES} more"] if len(lines) > _MAX_MESSAGES else []
+    return [*lines[:_MAX_MESSAGES], *more]
