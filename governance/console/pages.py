@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console.base import actor_of
-from governance.kernel.errors import OrbitError
+from governance.kernel.errors import Kind, OrbitError
 
 View = Callable[..., HttpResponse]
 
@@ -108,6 +108,19 @@ def done(
         message = act(**form.cleaned_data)
     except OrbitError as error:
         form.add_error((by_code or {}).get(error.code, refused_at), error.detail)
+        return False
+    messages.success(request, message)
+    return True
+
+
+def tried(request: HttpRequest, act: Callable[[], str]) -> bool:
+    """Run ``act``; show its message or the refusal. Raises a refusal of the kind "missing"."""
+    try:
+        message = act()
+    except OrbitError as error:
+        if error.kind == Kind.MISSING:
+            raise
+        messages.error(request, error.detail)
         return False
     messages.success(request, message)
     return True

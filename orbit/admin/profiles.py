@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from governance.access.roles import Scope
@@ -38,24 +38,14 @@ class _Configured(ReasonedAdmin):
         due: datetime | None = row.runs.next_due_at
         return due
 
-    @admin.display(description="revision")
-    def revision_undo(self, row: Any) -> SafeString:
-        return render_to_string("console/profile/revision.html", {"row": row})
-
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
         # All rows of the page at once: a read for each would be 50.
         changelist.result_list = rows = list(changelist.result_list)
-        actor, undo = actor_of(request), f"admin:orbit_{self.opts.model_name}_revision"
-        by_name = runs.runs(self.kind, map(str, rows), actor=actor)
+        by_name = runs.runs(self.kind, map(str, rows), actor=actor_of(request))
         for row in rows:
             row.runs = by_name.get(str(row), runs.Runs())
             row.buttons = self.buttons(request, row)
-            row.undo = (
-                reverse(undo, args=[row.pk, row.revision - 1])
-                if row.revision > 1 and actor.may(Scope.CONFIGURE)
-                else ""
-            )
         return changelist
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -132,7 +122,7 @@ class ProfileAdmin(_Configured):
         "state_switch",
         "last_outcome",
         "next_run",
-        "revision_undo",
+        "revision",
         "updated_at",
     )
     list_filter = (filters.choice("state", ProfileState),)
@@ -142,11 +132,8 @@ class ProfileAdmin(_Configured):
     def get_queryset(self, request: HttpRequest) -> Any:
         # Not the base's filter: it would join, and show a profile once for each run profile.
         actor = actor_of(request)
-        return (
-            Profile.objects.order_by("profile_id")
-            if actor.namespaces is None
-            else visible.profiles(actor).order_by("profile_id")
-        )
+        rows = Profile.objects.all() if actor.namespaces is None else visible.profiles(actor)
+        return rows.order_by("profile_id")
 
 
 @admin.register(RunProfile)
@@ -162,7 +149,7 @@ class RunProfileAdmin(_Configured):
         "state_switch",
         "last_outcome",
         "next_run",
-        "revision_undo",
+        "revision",
         "why",
     )
     list_select_related = ("profile",)
