@@ -9,11 +9,11 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from governance.access.roles import Scope
+from governance.console import pages
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel import reasons
 from governance.kernel.errors import OrbitError
@@ -143,16 +143,21 @@ class ReasonedAdmin(ReadOnlyAdmin):
             if action.when(obj)
         ]
 
+    def draw(
+        self, request: HttpRequest, template: str, row: Any, *, title: str, **context: Any
+    ) -> HttpResponse:
+        """Draw a page of ``row`` with the buttons of its actions."""
+        buttons = self.buttons(request, row)
+        return pages.draw(
+            request, template, title=title, opts=self.opts, buttons=buttons, **context
+        )
+
     def object_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what the template of ``obj`` shows beside its fields."""
         return {}
 
     def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         obj = self.get_object(request, object_id)
         context = {
@@ -235,18 +240,18 @@ class ReasonedAdmin(ReadOnlyAdmin):
             preview = getattr(self, action.preview)(request, objects[0])
         # A list sends these again, so that Django's changelist calls this action once more.
         hidden = {"action": [action.name], "_selected_action": [str(obj.pk) for obj in objects]}
-        context = {
-            **self.admin_site.each_context(request),
-            "title": action.label,
-            "opts": self.opts,
-            "action": action,
-            "chosen": objects,
-            "form": form,
-            "hidden": hidden if is_selection else {},
-            "back": back,
-            "preview": preview,
-        }
-        return TemplateResponse(request, "console/reason.html", context)
+        return pages.draw(
+            request,
+            "console/reason.html",
+            title=action.label,
+            opts=self.opts,
+            action=action,
+            chosen=objects,
+            form=form,
+            hidden=hidden if is_selection else {},
+            back=back,
+            preview=preview,
+        )
 
     def _run(
         self,

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
-from governance.console import display, export, filters, pages
+from governance.console import export, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
@@ -105,6 +105,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that failed for good. Only a user sends one again."""
 
     namespace_path = "namespace"
+    badges = ("status",)
     list_display = (
         "id",
         "status_badge",
@@ -169,10 +170,6 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             else request.GET.urlencode(),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
-
-    @admin.display(description="status")
-    def status_badge(self, letter: DeadLetterDispatch) -> str:
-        return display.badge(letter.status)
 
     @admin.display(description="endpoint now")
     def endpoint_now(self, letter: DeadLetterDispatch) -> str:
