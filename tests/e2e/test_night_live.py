@@ -30,12 +30,12 @@ def test_s14_a_cycle_says_what_it_waits_for_until_it_runs_again(night: NightSite
     aurora, well = night.night.sinks["aurora"], threading.Event()
 
     def hold(sock: socket) -> None:
-        well.wait(300)
+        well.wait(120)
         sock.sendall(bad_night.WELL)
 
     aurora.answer = hold
     endpoints = json.loads(night.variables["ORBIT_DISPATCH_ENDPOINTS"])
-    slow = [{**endpoint, "read_timeout": 240, "total_timeout": 240} for endpoint in endpoints]
+    slow = [{**endpoint, "read_timeout": 120, "total_timeout": 120} for endpoint in endpoints]
     variables = {"ORBIT_DISPATCH_ENDPOINTS": json.dumps(slow)}
     with chromium(night.address) as browser:
         page = browser.visit("vic").page
