@@ -6,7 +6,8 @@ from django.db.models.functions import Length, Substr
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from governance.console import display, filters
+from governance import display
+from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
 from orbit.cycles.detail import EXCERPT
 from orbit.models import Initiation, NormalizationBatch, NormalizationItem, Transformation
@@ -34,6 +35,7 @@ class TransformationAdmin(ReadOnlyAdmin):
     """Tiers of cycles."""
 
     namespace_path = "cycle__namespace"
+    badges = ("status",)
     list_display = (
         "id",
         "cycle_id",
@@ -49,10 +51,6 @@ class TransformationAdmin(ReadOnlyAdmin):
     search_fields = ("id",)
     links = ("cycle", "cycle__id__exact")
     readonly_fields = ("output_excerpt",)
-
-    @admin.display(description="status")
-    def status_badge(self, row: Transformation) -> str:
-        return display.badge(row.status)
 
     @admin.display(description="output")
     def output_excerpt(self, row: Transformation) -> SafeString:

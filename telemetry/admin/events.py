@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from governance.console import display, export, filters
+from governance import display
+from governance.console import export, filters
 from governance.console.base import BoundedChangeList, ReadOnlyAdmin
 from governance.kernel import clock
 from telemetry import reading
@@ -50,6 +51,7 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
 
     namespace_path = "namespace"
     exported = export.columns(TelemetryEvent)
+    badges = ("level",)
     list_display = (
         "occurred_at",
         "name",
@@ -91,10 +93,6 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
             return None
         rows: QuerySet[Any] = self.get_queryset(request).filter(id=event_id)
         return reading.near(rows, event_id, at=request.GET.get("at"))
-
-    @admin.display(description="level")
-    def level_badge(self, event: TelemetryEvent) -> SafeString:
-        return display.badge(event.level)
 
     @admin.display(description="took")
     def took(self, event: TelemetryEvent) -> str:
