@@ -19,10 +19,11 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
+from governance import display
 from governance.access import actors
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console import display, export
+from governance.console import export
 from governance.console.filters import TypedFilter
 from governance.kernel.errors import Kind, OrbitError
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 
-from governance.console import display
+from governance import display
 from governance.plots import gantt as plot
 
 register = template.Library()
