@@ -29,7 +29,7 @@ def may_propose(actor: Actor) -> bool:
 def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
     """Show the form for the document; on POST preview or make the proposal.
 
-    Raises Http404, PermissionDenied and RevisionUnknown.
+    Raises Http404, PermissionDenied and BadRequest.
     """
     actor = actor_of(request)
     if not may_propose(actor):

@@ -23,7 +23,7 @@ class ProposalForm(DocumentForm):
 
 
 def of(kind: AnyKind, row: AnyRow, data: Mapping[str, str] | None, *, actor: Actor) -> ProposalForm:
-    """Return the form for ``row`` without what no proposal may change. Raises RevisionUnknown."""
+    """Return the form for ``row`` without what no proposal may change. Raises BadRequest."""
     form = ProposalForm(
         data,
         members=[

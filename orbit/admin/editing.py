@@ -33,7 +33,7 @@ def edit_page(
 ) -> HttpResponse:
     """Show ``row``, or an empty form for None; on POST check, preview, combine or save.
 
-    Raises PermissionDenied and RevisionUnknown.
+    Raises PermissionDenied and BadRequest.
     """
     if (row is None or request.method == "POST") and not may:
         raise PermissionDenied
