@@ -1,5 +1,6 @@
 """The menu: places by what one wants to do."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -21,7 +22,6 @@ PLACES = (
             ("Cycles", "orbit/cyclerun/"),
             ("Schedule", "orbit/schedules/"),
             ("Alerts", "alerts/"),
-            ("Pause", "pause/"),
             ("Handover", "handover/"),
         ),
     ),
@@ -31,7 +31,6 @@ PLACES = (
             ("Dead letters", "orbit/deadletterdispatch/"),
             ("Jobs", "orbit/dispatchjob/"),
             ("Endpoints", "orbit/endpoints/"),
-            ("Items", "orbit/normalizationitem/"),
         ),
     ),
     (
@@ -53,6 +52,7 @@ PLACES = (
         "Govern",
         (
             ("Namespaces", "governance/namespace/"),
+            ("Pause", "pause/"),
             ("Audit trail", "governance/audittrailentry/"),
             ("Access", "access/"),
         ),
@@ -63,15 +63,24 @@ PLACES = (
             ("Operations", "governance/operationrun/"),
             ("Conductor", "orbit/conductorrun/"),
             ("Telemetry", "telemetry/telemetryevent/"),
-            ("Coverage", "telemetry/coverage/"),
-            ("Error groups", "telemetry/errorgroup/"),
-            ("Projection", "telemetry/projection/"),
             ("Value", "orbit/valueledgerentry/"),
             ("System", "health/"),
             ("All tables", "tables/"),
         ),
     ),
 )
+
+#: Places below another, shown while one of them or the other is open.
+BELOW = {
+    "orbit/schedules/": (("Why did it run?", "orbit/why/"),),
+    "orbit/dispatchjob/": (("Items", "orbit/normalizationitem/"),),
+    "advisory/strategyproposal/": (("Approval policies", "advisory/approvalpolicy/"),),
+    "telemetry/telemetryevent/": (
+        ("Coverage", "telemetry/coverage/"),
+        ("Error groups", "telemetry/errorgroup/"),
+        ("Projection", "telemetry/projection/"),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ class Place:
     is_here: bool
     count: str = ""
     style: str = ""
+    is_below: bool = False
 
 
 @dataclass(slots=True)
@@ -101,7 +111,7 @@ def suffix(namespace: str) -> str:
 def groups(request: HttpRequest, namespace: str) -> list[Group]:
     """Return the places that the user may open."""
     root, waiting = reverse("admin:index"), counts.of(request, namespace)
-    listed = {address for _, places in PLACES for _, address in places}
+    listed = {address for _, places in (*PLACES, *BELOW.items()) for _, address in places}
     offered = {
         name: [*places, *((page.title, page.address) for page in _others(name, listed))]
         for name, places in PLACES
@@ -117,14 +127,26 @@ def groups(request: HttpRequest, namespace: str) -> list[Group]:
                     root + address + suffix(namespace),
                     address == here,
                     *waiting.get(address, ("", "")),
+                    is_below=is_below,
                 )
-                for title, address in places
+                for title, address, is_below in _unfolded(places, here)
                 if address in open_to_user
             ],
         )
         for name, places in offered.items()
     ]
     return [group for group in answer if group.places]
+
+
+def _unfolded(
+    places: Iterable[tuple[str, str]], here: str | None
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield the places, and those below the one that is open."""
+    for title, address in places:
+        yield title, address, False
+        below = BELOW.get(address, ())
+        if here in {address, *(each for _, each in below)}:
+            yield from ((*each, True) for each in below)
 
 
 def _others(group: str, listed: set[str]) -> list[pages.Page]:
