@@ -232,6 +232,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
             **self.admin_site.each_context(request),
             "title": action.label,
             "opts": self.opts,
+            "heading": self.heading,
             "action": action,
             "chosen": objects,
             "form": form,

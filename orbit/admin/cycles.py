@@ -50,6 +50,7 @@ class CycleRunAdmin(ReasonedAdmin):
     """Runs of the pipeline."""
 
     namespace_path = "namespace"
+    list_title = "Cycles"
     exported = (
         "id",
         "status",
@@ -98,7 +99,6 @@ class CycleRunAdmin(ReasonedAdmin):
         context = {
             "may_trigger": actor_of(request).may(Scope.OPERATE),
             "typed": request.GET.dict(),
-            "title": "Cycles",
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 

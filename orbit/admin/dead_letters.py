@@ -105,6 +105,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that failed for good. Only a user sends one again."""
 
     namespace_path = "namespace"
+    list_title = "Dead letters"
     list_display = (
         "id",
         "status_badge",
@@ -161,7 +162,6 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             return _groups_page(request)
         group = request.GET.get("group", "")
         context = {
-            "title": "Dead letters",
             "group": error_groups.find(group, actor=actor) if group else None,
             "may_operate": actor.may(Scope.OPERATE),
             "matching": None
@@ -169,6 +169,9 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             else request.GET.urlencode(),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def title_of(self, row: DeadLetterDispatch) -> str:
+        return f"Dead letter at {row.endpoint_key}: {row.last_error or row.reason}"
 
     @admin.display(description="status")
     def status_badge(self, letter: DeadLetterDispatch) -> str:
