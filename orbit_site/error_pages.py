@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
 from governance.access.lockout import LockedOut, LoginsBusy
-from governance.console.pages import NotHere
+from governance.console.base import NotHere
 from governance.kernel import clock
 from governance.rest import csrf, problem
 

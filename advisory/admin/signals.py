@@ -9,7 +9,7 @@ from advisory.admin import signal_page
 from advisory.models import AdvisorySignal
 from advisory.signals import in_words
 from advisory.states import SignalKind
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.base import PageAdmin, actor_of
 
 
@@ -20,10 +20,11 @@ class AdvisorySignalAdmin(PageAdmin):
     namespace_path = "namespace"
     list_title = "Signals"
     own_pages = {"compute/": "compute_view"}
+    badges = ("signal",)
     list_display = (
         "profile_id",
         "namespace_name",
-        "signal_shown",
+        "signal_badge",
         "confidence_shown",
         "window_to",
         "created_at",
@@ -53,10 +54,6 @@ class AdvisorySignalAdmin(PageAdmin):
     @admin.display(description="namespace")
     def namespace_name(self, signal: AdvisorySignal) -> str:
         return signal.namespace or "-"
-
-    @admin.display(description="signal")
-    def signal_shown(self, signal: AdvisorySignal) -> str:
-        return display.badge(signal.signal)
 
     @admin.display(description="confidence")
     def confidence_shown(self, signal: AdvisorySignal) -> str:

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from governance.access.roles import Scope
 from governance.console import display, export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import ReadOnlyAdmin, actor_of, shows_list
 from governance.models import OperationRun, OperationRunItem
 from governance.operations import cancel, ledger, periodic_listing
 from governance.operations import page as reading
@@ -37,10 +37,8 @@ class OperationRunAdmin(ReasonedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         visible = OperationRun.objects.filter(ledger.visible(actor_of(request)))
-        at = request.resolver_match
-        is_list = at is not None and str(at.url_name).endswith("_changelist")
         # Runs that were one too many are folded: the list's head leads to them.
-        if is_list and not {"outcome", "q"} & request.GET.keys():
+        if shows_list(request) and not {"outcome", "q"} & request.GET.keys():
             visible = visible.exclude(outcome=Outcome.SKIPPED)
         return visible.select_related("namespace").order_by("-id")
 

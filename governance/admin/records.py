@@ -1,11 +1,9 @@
 """Tables to look at: audit head, stored responses, request counts, stops."""
 
-from typing import Any
-
 from django.contrib import admin
 
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
 from governance.models import (
     AuditHead,
@@ -49,14 +47,11 @@ class GovernanceSettingAdmin(ReadOnlyAdmin):
     """The stop in force in each namespace."""
 
     namespace_path = "namespace__name"
-    list_display = ("namespace", "mode_shown", "reason", "changed_by", "since", "until")
+    badges = ("mode",)
+    list_display = ("namespace", "mode_badge", "reason", "changed_by", "since", "until")
     list_select_related = ("namespace",)
     list_filter = (filters.choice("mode", Mode),)
     ordering = ("namespace__name",)
-
-    @admin.display(description="mode")
-    def mode_shown(self, obj: Any) -> str:
-        return display.badge(obj.mode)
 
 
 @admin.register(Stop)

@@ -3,7 +3,7 @@
 An app declares how a condition is read: ``orbit_site/alerting.py`` is the table of all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,11 +100,13 @@ class Look:
 
     observations: list[Observation]
     is_complete: bool = True
+    #: Objects that could not be looked at: their alerts stay.
+    unseen: Collection[str] = ()
 
     @classmethod
-    def of(cls, observations: list[Observation], *, is_complete: bool = True) -> "Look":
+    def of(cls, observations: list[Observation], *, unseen: Collection[str] = ()) -> "Look":
         """Return the look at up to MOST + 1 objects."""
-        return cls(observations[:MOST], is_complete and len(observations) <= MOST)
+        return cls(observations[:MOST], len(observations) <= MOST, unseen)
 
 
 Reader = Callable[[], Look]

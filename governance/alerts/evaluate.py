@@ -55,8 +55,9 @@ def apply(condition: Condition, look: Look, channels: Sequence[str]) -> tuple[in
     with transaction.atomic():
         by_object = {_cut(item.object): item for item in look.observations}
         opened = [id_ for id_, is_new in _open(condition, by_object) if is_new]
+        kept = [*by_object, *look.unseen]
         closed = (
-            [id_ for (id_,) in CLOSE_ALERTS.rows(condition=condition, objects=list(by_object))]
+            [id_ for (id_,) in CLOSE_ALERTS.rows(condition=condition, objects=kept)]
             if look.is_complete
             else []
         )

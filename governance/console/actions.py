@@ -8,12 +8,12 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from governance.access.roles import Scope
+from governance.console import pages
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.kernel import reasons
 from governance.kernel.errors import OrbitError
@@ -143,16 +143,21 @@ class ReasonedAdmin(ReadOnlyAdmin):
             if action.when(obj)
         ]
 
+    def draw(
+        self, request: HttpRequest, template: str, row: Any, *, title: str, **context: Any
+    ) -> HttpResponse:
+        """Draw a page of ``row`` with the buttons of its actions."""
+        buttons = self.buttons(request, row)
+        return pages.draw(
+            request, template, title=title, opts=self.opts, buttons=buttons, **context
+        )
+
     def object_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what the template of ``obj`` shows beside its fields."""
         return {}
 
     def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         obj = self.get_object(request, object_id)
         context = {
@@ -164,9 +169,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
 
     def _object_view(self, action: ReasonedAction) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            obj = self.get_object(request, object_id) if self.has_view_permission(request) else None
-            if obj is None:
-                raise Http404
+            obj = self.get_or_404(request, object_id)
             return self._ask(
                 request,
                 action,
@@ -221,26 +224,35 @@ class ReasonedAdmin(ReadOnlyAdmin):
         )
         if submitted and form.is_valid():
             together = action.together if is_selection else None
-            self._run(request, action, objects, together, dict(form.cleaned_data))
-            return HttpResponseRedirect(back)
+            done, refused = self._run(request, action, objects, together, form.cleaned_data)
+            if done or not refused:
+                for line in _first(done):
+                    messages.success(request, line)
+                for line in _first(refused):
+                    messages.error(request, line)
+                return HttpResponseRedirect(back)
+            # Nothing was done: the form comes back with what was typed.
+            form.add_error(None, _first(refused))
+            if action.seen and (row := self.get_object(request, str(objects[0].pk))):
+                form.data = {**request.POST.dict(), **action.seen(row)}
         preview = None
         if action.preview and not is_selection:
             preview = getattr(self, action.preview)(request, objects[0])
         # A list sends these again, so that Django's changelist calls this action once more.
         hidden = {"action": [action.name], "_selected_action": [str(obj.pk) for obj in objects]}
-        context = {
-            **self.admin_site.each_context(request),
-            "title": action.label,
-            "opts": self.opts,
-            "heading": self.heading,
-            "action": action,
-            "chosen": objects,
-            "form": form,
-            "hidden": hidden if is_selection else {},
-            "back": back,
-            "preview": preview,
-        }
-        return TemplateResponse(request, "console/reason.html", context)
+        return pages.draw(
+            request,
+            "console/reason.html",
+            title=action.label,
+            opts=self.opts,
+            heading=self.heading,
+            action=action,
+            chosen=objects,
+            form=form,
+            hidden=hidden if is_selection else {},
+            back=back,
+            preview=preview,
+        )
 
     def _run(
         self,
@@ -249,9 +261,8 @@ class ReasonedAdmin(ReadOnlyAdmin):
         objects: list[Any],
         together: str | None,
         values: dict[str, Any],
-    ) -> None:
-        done: list[str] = []
-        refused: list[str] = []
+    ) -> tuple[list[str], list[str]]:
+        done, refused = list[str](), list[str]()
         if together:
             try:
                 done.append(getattr(self, together)(request, objects, **values))
@@ -263,8 +274,9 @@ class ReasonedAdmin(ReadOnlyAdmin):
                     done.append(action.run(self, request, obj, **values))
                 except OrbitError as error:
                     refused.append(f"{obj}: {error.detail}")
-        for lines, level in ((done, messages.SUCCESS), (refused, messages.ERROR)):
-            for line in lines[:_MAX_MESSAGES]:
-                messages.add_message(request, level, line)
-            if len(lines) > _MAX_MESSAGES:
-                messages.add_message(request, level, f"and {len(lines) - _MAX_MESSAGES} more")
+        return done, refused
+
+
+def _first(lines: list[str]) -> list[str]:
+    more = [f"and {len(lines) - _MAX_MESSAGES} more"] if len(lines) > _MAX_MESSAGES else []
+    return [*lines[:_MAX_MESSAGES], *more]

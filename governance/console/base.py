@@ -23,9 +23,16 @@ from governance.access import actors
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import display, export
+from governance.kernel.errors import Kind, OrbitError
+
+
+class NotHere(Http404):
+    """A 404 whose page shows this error's text."""
+
 
 #: A list counts no further and says "10,000+": counting all would read the whole table.
 COUNTED = 10_000
+_SHORT_ID = 60
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -58,6 +65,12 @@ def narrowed(request: HttpRequest) -> Actor:
 def suggest_halt(request: HttpRequest, namespace: str) -> None:
     """Fill in ``namespace`` if the user opens Halt on this page."""
     request.object_namespace = namespace  # type: ignore[attr-defined]
+
+
+def shows_list(request: HttpRequest) -> bool:
+    """Return whether the page is a table's list, not a page of one of its rows."""
+    at = request.resolver_match
+    return at is not None and str(at.url_name).endswith("_changelist")
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -122,6 +135,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     #: Further pages: their route below the list's -> the method that shows them. The name for
     #: ``reverse`` ends with the route's last word.
     own_pages: ClassVar[dict[str, str]] = {}
+    #: States among the columns: "status" gives a column "status_badge".
+    badges: ClassVar[tuple[str, ...]] = ()
     #: Columns of the list's download as CSV; without any there is none.
     exported: ClassVar[tuple[str, ...]] = ()
 
@@ -137,7 +152,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         for name in self._json_fields:
-            setattr(self, f"{name}_shown", _json_column(name))
+            setattr(self, f"{name}_shown", _column(name, display.json_block))
+        for name in self.badges:
+            setattr(self, f"{name}_badge", _column(name, display.badge))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if ERROR_FLAG in request.GET:
@@ -315,23 +332,43 @@ class PageAdmin(ReadOnlyAdmin):
     """A table whose objects have pages of their own, by ``page``."""
 
     def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        return self.page(request, self.get_or_404(request, object_id))
+        if not self.has_view_permission(request):
+            raise Http404
+        try:
+            row = self.read(request, object_id)
+        except OrbitError as error:
+            if error.kind != Kind.MISSING:
+                raise
+            raise self._not_here(error.detail) from None
+        return self.page(request, row)
+
+    def read(self, request: HttpRequest, object_id: str) -> Any:
+        """Return what ``page`` shows. Raises Http404, or a refusal of the kind "missing"."""
+        return self.get_or_404(request, object_id)
 
     def page(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Show ``row``, which the user sees."""
+        """Show what ``read`` returned."""
         raise NotImplementedError
 
+    def key(self, object_id: str) -> Any:
+        """Return the key in an address. Raises NotHere."""
+        try:
+            return self.opts.pk.to_python(object_id)
+        except ValidationError:
+            detail = f"{object_id[:_SHORT_ID]} is not the id of a {self.opts.verbose_name}."
+            raise self._not_here(detail) from None
 
-def _json_column(name: str) -> Callable[[Model], SafeString]:
+    def _not_here(self, detail: str) -> NotHere:
+        name = self.list_title or str(self.opts.verbose_name_plural)
+        return NotHere(f"{detail} Look for it in the list of {name.lower()}.")
+
+
+def _column(name: str, show: Callable[[Any], SafeString]) -> Callable[[Model], SafeString]:
 
     def column(obj: Model) -> SafeString:
-        return display.json_block(getattr(obj, name))
+        return show(getattr(obj, name))
 
     column.short_description = name.replace("_", " ")  # type: ignore[attr-defined]
     return column

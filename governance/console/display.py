@@ -123,7 +123,8 @@ def time(value: datetime, layout: str, *, cut: int = 0) -> SafeString:
 
 def badge(state: str | None) -> SafeString:
     """Return a state as icon, word and colour."""
-    return mark(look(state)[0], (state or "-").replace("_", " "))
+    word = (state or "-").lower()
+    return mark(look(word)[0], word.replace("_", " "))
 
 
 def mark(style: str, word: str) -> SafeString:

@@ -7,20 +7,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console.base import actor_of
-from governance.kernel.errors import OrbitError
+from governance.kernel.errors import Kind, OrbitError
 
 View = Callable[..., HttpResponse]
-
-
-class NotHere(Http404):
-    """A 404 whose page shows this error's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +108,19 @@ def done(
         message = act(**form.cleaned_data)
     except OrbitError as error:
         form.add_error((by_code or {}).get(error.code, refused_at), error.detail)
+        return False
+    messages.success(request, message)
+    return True
+
+
+def tried(request: HttpRequest, act: Callable[[], str]) -> bool:
+    """Run ``act``; show its message or the refusal. Raises a refusal of the kind "missing"."""
+    try:
+        message = act()
+    except OrbitError as error:
+        if error.kind == Kind.MISSING:
+            raise
+        messages.error(request, error.detail)
         return False
     messages.success(request, message)
     return True

@@ -1,8 +1,8 @@
 """The page of alerts."""
 
+from functools import partial
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -10,7 +10,6 @@ from governance.access.roles import Scope
 from governance.alerts import acknowledge, listing
 from governance.console import pages
 from governance.console.base import actor_of
-from governance.kernel.reasons import ReasonInvalid
 from orbit.alerts import send
 
 
@@ -39,13 +38,12 @@ def alerts(request: HttpRequest) -> HttpResponse:
 def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     """Acknowledge the alert, and go back to the page."""
     if request.method == "POST":
-        try:
-            alert = acknowledge.acknowledge(
-                alert_id, actor=actor_of(request), reason=request.POST.get("reason", "")
-            )
-            messages.success(request, f"{alert.acknowledged_by} looks after it: {alert.summary}.")
-        except listing.AlertUnknown as error:
-            raise pages.NotHere(error.detail) from None
-        except ReasonInvalid as error:
-            messages.error(request, error.detail)
+        pages.tried(request, partial(_acknowledge, request, alert_id))
     return redirect("admin:alerts")
+
+
+def _acknowledge(request: HttpRequest, alert_id: UUID) -> str:
+    alert = acknowledge.acknowledge(
+        alert_id, actor=actor_of(request), reason=request.POST.get("reason", "")
+    )
+    return f"{alert.acknowledged_by} looks after it: {alert.summary}."

@@ -7,28 +7,27 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of, suggest_halt
+from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of, suggest_halt
 from governance.console.keyset import KeysetChangeList
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
 from orbit import seen
 from orbit.admin import pruned_search
 from orbit.cycles import cancel, compare, detail, listing, page
+from orbit.cycles.page import CyclePage
 from orbit.cycles.rerun import bulk, preview, single
-from orbit.errors import CycleUnknown
 from orbit.models import CycleRun, SkipNotice
 from orbit.states import CYCLE, Cycle, SeenKind, Trigger
 
 _PAIR = 2
-_SHORT_ID = 60
 
 
 def _has_ended(cycle: CycleRun) -> bool:
@@ -46,7 +45,7 @@ class CycleChangeList(KeysetChangeList):
 
 
 @admin.register(CycleRun)
-class CycleRunAdmin(ReasonedAdmin):
+class CycleRunAdmin(PageAdmin, ReasonedAdmin):
     """Runs of the pipeline."""
 
     namespace_path = "namespace"
@@ -92,47 +91,25 @@ class CycleRunAdmin(ReasonedAdmin):
             own["mark_seen"] = (_mark_seen, "mark_seen", "Mark as seen")
         return {**super().get_actions(request), **own}
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
         pruned_search.note(request, self.get_queryset(request))
-        context = {
-            "may_trigger": actor_of(request).may(Scope.OPERATE),
-            "typed": request.GET.dict(),
-        }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+        may_trigger = actor_of(request).may(Scope.OPERATE)
+        return {"may_trigger": may_trigger, "typed": request.GET.dict()}
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        if not self.has_view_permission(request):
-            raise Http404
-        actor = actor_of(request)
-        try:
-            cycle_page = page.read(
-                self.opts.pk.to_python(object_id), request.GET.dict(), actor=actor
-            )
-        except CycleUnknown as error:
-            raise pages.NotHere(f"{error.detail} Look for it in the list of cycles.") from None
-        except ValidationError:
-            raise pages.NotHere(
-                f"{object_id[:_SHORT_ID]} is not the id of a cycle. Look for it in the list of "
-                "cycles, or search for it."
-            ) from None
+    def read(self, request: HttpRequest, object_id: str) -> CyclePage:
+        cycle_page = page.read(self.key(object_id), request.GET.dict(), actor=actor_of(request))
         suggest_halt(request, cycle_page.cycle.namespace_id)
-        return pages.draw(
+        return cycle_page
+
+    def page(self, request: HttpRequest, row: CyclePage) -> HttpResponse:
+        return self.draw(
             request,
             "console/cycle.html",
-            title=cycle_page.title,
-            opts=self.opts,
-            page=cycle_page,
-            cycle=cycle_page.cycle,
-            buttons=self.buttons(request, cycle_page.cycle),
-            may_operate=actor.may(Scope.OPERATE),
+            row.cycle,
+            title=row.title,
+            page=row,
+            cycle=row.cycle,
+            may_operate=actor_of(request).may(Scope.OPERATE),
         )
 
     @reasoned_action(
@@ -206,9 +183,8 @@ def _mark_seen(
     )
     number = f"{len(chosen)} cycle{'' if len(chosen) == 1 else 's'}"
     messages.success(request, f"You are marked as the one who looks after {number}.")
-    if "from_cycle" in request.POST:
-        address = reverse("admin:orbit_cyclerun_change", args=[chosen[0][0]]) if chosen else ""
-        return HttpResponseRedirect(address or request.get_full_path())
+    if "from_cycle" in request.POST and chosen:
+        return redirect("admin:orbit_cyclerun_change", chosen[0][0])
     return HttpResponseRedirect(request.get_full_path())
 
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
-from governance.console import display, export, filters, pages
+from governance.console import export, filters, pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
@@ -106,6 +106,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
     namespace_path = "namespace"
     list_title = "Dead letters"
+    badges = ("status",)
     list_display = (
         "id",
         "status_badge",
@@ -172,10 +173,6 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
     def title_of(self, row: DeadLetterDispatch) -> str:
         return f"Dead letter at {row.endpoint_key}: {row.last_error or row.reason}"
-
-    @admin.display(description="status")
-    def status_badge(self, letter: DeadLetterDispatch) -> str:
-        return display.badge(letter.status)
 
     @admin.display(description="endpoint now")
     def endpoint_now(self, letter: DeadLetterDispatch) -> str:

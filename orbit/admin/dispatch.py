@@ -1,34 +1,26 @@
 """Deliveries: jobs and their attempts."""
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
 
 from governance.access.roles import Scope
-from governance.console import display, export, filters, pages
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console import export, filters, pages
+from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of
 from orbit.dispatch import delivery
-from orbit.dispatch.delivery import JobUnknown
+from orbit.dispatch.delivery import DeliveryPage
 from orbit.models import DeliveryReceipt, DispatchJob
 from orbit.states import Attempt, Job
 
 
-class _StatusAdmin(ReadOnlyAdmin):
-    @admin.display(description="status")
-    def status_badge(self, row: Any) -> str:
-        return display.badge(row.status)
-
-
 @admin.register(DispatchJob)
-class DispatchJobAdmin(_StatusAdmin):
+class DispatchJobAdmin(PageAdmin):
     """Jobs: one item for one endpoint each."""
 
     namespace_path = "cycle__namespace"
     exported = ("cycle__namespace", *export.columns(DispatchJob))
+    badges = ("status",)
     list_display = (
         "id",
         "status_badge",
@@ -42,38 +34,25 @@ class DispatchJobAdmin(_StatusAdmin):
     list_filter = (filters.choice("status", Job),)
     search_fields = ("id", "delivery_id")
     links = ("cycle", "cycle__id__exact")
+    own_pages = {"<uuid:object_id>/payload/": "payload_view"}
 
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self._payload)
-        address = path("<uuid:object_id>/payload/", view, name="orbit_dispatchjob_payload")
-        return [address, *super().get_urls()]
+    def read(self, request: HttpRequest, object_id: str) -> DeliveryPage:
+        return delivery.read(self.key(object_id), actor=actor_of(request))
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
+    def page(self, request: HttpRequest, row: DeliveryPage) -> HttpResponse:
         actor = actor_of(request)
-        if not self.has_view_permission(request):
-            raise Http404
-        try:
-            page = delivery.read(self.opts.pk.to_python(object_id), actor=actor)
-        except JobUnknown as error:
-            raise pages.NotHere(error.detail) from None
-        except ValidationError:
-            raise Http404 from None
         return pages.draw(
             request,
             "console/delivery.html",
-            title=f"Delivery {page.job.pk}",
-            page=page,
+            title=f"Delivery {row.job.pk}",
+            page=row,
             may_operate=actor.may(Scope.OPERATE),
             sees_endpoints=actor.namespaces is None,
         )
 
-    def _payload(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
-        try:
-            body = delivery.body(object_id, actor=actor_of(request))
-        except JobUnknown as error:
-            raise pages.NotHere(error.detail) from None
+    def payload_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Send the body of a delivery."""
+        body = delivery.body(object_id, actor=actor_of(request))
         # Never shown by a browser: it may be a hostile page.
         response = HttpResponse(body, content_type="application/octet-stream")
         response["Content-Disposition"] = f'attachment; filename="{object_id}.bin"'
@@ -81,10 +60,11 @@ class DispatchJobAdmin(_StatusAdmin):
 
 
 @admin.register(DeliveryReceipt)
-class DeliveryReceiptAdmin(_StatusAdmin):
+class DeliveryReceiptAdmin(ReadOnlyAdmin):
     """Delivery attempts: one request each."""
 
     namespace_path = "job__cycle__namespace"
+    badges = ("status",)
     list_display = (
         "id",
         "job_id",

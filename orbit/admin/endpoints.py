@@ -30,12 +30,9 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
 def endpoint_page(request: HttpRequest, endpoint_key: str) -> HttpResponse:
     """Show one endpoint; a POST sends a test delivery."""
     actor = actor_of(request)
-    try:
-        if request.method == "POST":
-            return _send_test(request, endpoint_key)
-        detail = endpoint_health.read(endpoint_key, actor=actor)
-    except EndpointUnknown as error:
-        raise pages.NotHere(error.detail) from None
+    if request.method == "POST":
+        return _send_test(request, endpoint_key)
+    detail = endpoint_health.read(endpoint_key, actor=actor)
     return pages.draw(
         request,
         "console/endpoint.html",
@@ -49,9 +46,9 @@ def endpoint_page(request: HttpRequest, endpoint_key: str) -> HttpResponse:
 def _send_test(request: HttpRequest, key: str) -> HttpResponse:
     try:
         result = test_delivery.send(key, actor=actor_of(request))
-    except EndpointUnknown:
-        raise
     except OrbitError as error:
+        if isinstance(error, EndpointUnknown):
+            raise
         messages.error(request, error.detail)
     else:
         level = messages.SUCCESS if result.status == Attempt.DELIVERED else messages.ERROR

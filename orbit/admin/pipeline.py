@@ -34,6 +34,7 @@ class TransformationAdmin(ReadOnlyAdmin):
     """Tiers of cycles."""
 
     namespace_path = "cycle__namespace"
+    badges = ("status",)
     list_display = (
         "id",
         "cycle_id",
@@ -49,10 +50,6 @@ class TransformationAdmin(ReadOnlyAdmin):
     search_fields = ("id",)
     links = ("cycle", "cycle__id__exact")
     readonly_fields = ("output_excerpt",)
-
-    @admin.display(description="status")
-    def status_badge(self, row: Transformation) -> str:
-        return display.badge(row.status)
 
     @admin.display(description="output")
     def output_excerpt(self, row: Transformation) -> SafeString:

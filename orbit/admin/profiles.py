@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
@@ -70,18 +70,18 @@ class _Configured(ReasonedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        row = self._get_or_404(request, object_id)
+        row = self.get_or_404(request, object_id)
         buttons, may = self.buttons(request, row), self.has_change_permission(request, row)
         return editing.edit_page(request, self.kind, row, buttons=buttons, may=may)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        return revisions.list_page(request, self.kind, self._get_or_404(request, object_id))
+        return revisions.list_page(request, self.kind, self.get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
-        row = self._get_or_404(request, object_id)
+        row = self.get_or_404(request, object_id)
         return revisions.revision_page(request, self.kind, row, number)
 
     @reasoned_action(
@@ -108,12 +108,6 @@ class _Configured(ReasonedAdmin):
             self.kind, str(row), state, actor=actor_of(request), source="admin", reason=reason
         )
         return f"{row} {state}."
-
-    def _get_or_404(self, request: HttpRequest, object_id: str) -> Any:
-        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        if row is None:
-            raise Http404
-        return row
 
 
 @admin.register(Profile)

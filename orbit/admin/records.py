@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.base import ReadOnlyAdmin, narrowed
 from orbit.models import ClusterNode, CronTick, CycleCheckpoint, CycleRun, ExecutionRecord
 from orbit.schedules import listing
@@ -20,6 +20,7 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     """The log of cycles."""
 
     namespace_path = "namespace"
+    badges = ("level",)
     list_display = (
         "created_at",
         "cycle_id",
@@ -35,10 +36,6 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     # The key's own order, newest cycle first: ordering by created_at would sort every partition.
     ordering = ("-partition_key", "-id")
     links = ("partition_key", "partition_key__exact")
-
-    @admin.display(description="level")
-    def level_badge(self, row: ExecutionRecord) -> str:
-        return display.badge(row.level)
 
 
 @admin.register(CycleCheckpoint)
@@ -66,16 +63,13 @@ class CronTickAdmin(ReadOnlyAdmin):
     """Due ticks, each with its outcome."""
 
     namespace_path, narrow_path = "schedule", ""
+    badges = ("outcome",)
     list_display = ("due_at", "schedule", "tick_key", "outcome_badge", "why", "decided_at")
     list_filter = (filters.choice("outcome", Tick),)
     search_fields = ("schedule",)
     search_help_text = "The name of a schedule"
     ordering = ("-id",)
     links = ("schedule__exact",)
-
-    @admin.display(description="outcome")
-    def outcome_badge(self, tick: CronTick) -> str:
-        return display.badge(tick.outcome)
 
     @admin.display(description="why")
     def why(self, tick: CronTick) -> str:

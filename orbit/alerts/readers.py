@@ -1,5 +1,6 @@
 """How the conditions of the pipeline, its schedules and its tables are read."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from urllib.parse import quote, urlencode
 
@@ -10,7 +11,7 @@ from django.db.models.functions import Now
 from governance.alerts.conditions import MOST, Condition, Look, Observation, Reader
 from governance.kernel import clock, sql
 from governance.kernel.identifiers import uuid7_floor
-from governance.models import GovernanceSetting
+from governance.models import Alert, GovernanceSetting
 from governance.namespaces import gate
 from governance.states import Mode
 from orbit.cycles import maintenance
@@ -98,8 +99,16 @@ def dead_letters() -> Look:
         )
         for endpoint_key, namespace, count, newest, last in rows
     ]
-    # Behind the newest of an endpoint there may be others, of another namespace.
-    return Look.of(observations, is_complete=all(row[4] < LETTERS for row in rows))
+    return Look.of(observations, unseen=_unseen({row[0] for row in rows if row[4] == LETTERS}))
+
+
+def _unseen(endpoints: Collection[str]) -> list[str]:
+    """Return the open alerts of endpoints whose older letters, of any namespace, aren't counted."""
+    if not endpoints:
+        return []
+    alerts = Alert.objects.filter(condition=Condition.DEAD_LETTERS, resolved_at__isnull=True)
+    names = alerts.values_list("object", flat=True)
+    return [name for name in names if name.rpartition(" in ")[0] in endpoints]
 
 
 def endpoint_down() -> Look:

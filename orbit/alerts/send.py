@@ -64,6 +64,8 @@ def send_due(*, most: int = MOST, is_ending: Callable[[], bool] = lambda: False)
 
 
 def _send(message: Claimed) -> _Failure | None:
+    if message.attempts > MAX_RETRIES + 1:
+        return _Failure("its sender died in each attempt", None)
     if message.channel == EMAIL:
         return _mail(message)
     endpoint = endpoints.configured().get(message.channel.removeprefix(ENDPOINT))

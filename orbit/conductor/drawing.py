@@ -127,11 +127,10 @@ def _name(state: str) -> str:
     return NAMES.get(state, state)
 
 
-def siblings(tasks: Siblings, address: str) -> dict[str, Any]:
-    """Return what the template shows of tasks with the same parent; ``address`` pages them."""
+def siblings(tasks: Siblings) -> dict[str, Any]:
+    """Return what the template shows of tasks with the same parent."""
     drawn = rows(tasks.grid)
     return {
-        "address": address,
         "grid": tasks.grid,
         "rows": drawn,
         "as_squares": bool(drawn),

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from governance.console import display
 from orbit.conductor.counts import Counts
 from orbit.conductor.tree import Node, RunPage, TaskPage
-from orbit.models import ConductorParent, ConductorTask
+from orbit.models import ConductorParent, ConductorRun, ConductorTask
 from orbit.states import FailurePolicy, TaskState
 
 _OPENING = {
@@ -64,6 +65,15 @@ def policy(parent: ConductorParent) -> str:
     if parent.failure_policy == FailurePolicy.TOLERATE:
         return f"up to {parent.tolerated:,} failed children are tolerated"
     return "it waits for all children"
+
+
+def took(row: ConductorRun | ConductorTask, *, now: datetime) -> str:
+    """Say how long a run or a task took."""
+    if row.started_at is None:
+        return "-"
+    if row.finished_at is None:
+        return f"{display.duration((now - row.started_at).total_seconds())} so far"
+    return display.duration((row.finished_at - row.started_at).total_seconds())
 
 
 def lease(row: ConductorTask, *, now: datetime) -> str:

@@ -16,7 +16,7 @@ from governance.namespaces import gate
 from governance.operations import slices
 from orbit import queue
 from orbit.cycles import lease
-from orbit.models import ClusterNode
+from orbit.models import ClusterNode, OverviewFacts
 from orbit.records.fence import ALONE_FROM
 from orbit.rollup import counts
 
@@ -100,6 +100,10 @@ def prune(*, limit: int = 10_000) -> dict[str, int]:
         "login_attempts": PRUNE_LOGIN_ATTEMPTS.execute(most=limit),
         "request_counts": PRUNE_REQUEST_COUNTS.execute(most=limit),
         "delivery_hours": counts.prune(limit=limit),
+        # A row for each set of namespaces that a user looked at.
+        "overviews": OverviewFacts.objects.filter(taken_at__lt=Now() - timedelta(days=1)).delete()[
+            0
+        ],
         "clusters": silent.delete()[0],
         "alerts": retention.delete_old(settings.ORBIT_RETENTION_DAYS, limit=limit),
     }

@@ -1,21 +1,24 @@
 """Count deliveries by hour and cycles by day.
 
 Each refresh adds the rows after the last one counted, and moves the mark in the same statement: a
-crash loses nothing and counts nothing twice. The newest seconds are left out, because a transaction
-may still write there; readers count those rows themselves.
+crash loses nothing and counts nothing twice. What is newer than the oldest transaction that writes,
+or than the oldest attempt in flight, is left out; readers count those rows themselves.
 
-What can still go wrong: an attempt that is answered more than 15 minutes after it began is not
-counted, and a cycle whose end is committed more than 30 seconds later.
+What can still go wrong: an attempt is not counted if its answer comes more than 15 minutes after it
+began, or after another worker has closed it; nor is a transaction that takes longer than that. If
+the database's clock goes back, the rows of that time are counted twice.
 """
 
 from governance.kernel import sql
 
 #: Rows of a kind that one refresh counts, and that a reader counts.
 MOST = 20_000
-#: Seconds that are left to readers. Cycles end in transactions that write more.
+#: Seconds that are left to readers: between a row's time and the first write of its transaction.
 DELIVERY_LAG, CYCLE_LAG = 10, 30
-#: Attempts in flight hold the mark back so long; most end within seconds.
+#: Attempts in flight and open transactions hold the mark back so long; most end within seconds.
 LONGEST_ATTEMPT = 900
+#: A mark so far in the future was made by a wrong clock.
+AHEAD = 60
 #: Where counting begins on the first refresh.
 FIRST_HOURS, FIRST_DAYS = 24, 14
 
@@ -28,7 +31,9 @@ ADVANCE = sql.load(
     longest_attempt=LONGEST_ATTEMPT,
     first_hours=FIRST_HOURS,
     first_days=FIRST_DAYS,
+    ahead=AHEAD,
 )
+WRITTEN = sql.load(__name__, "written")
 #: Columns hour, delivered, dead of the last 24 hours. Takes ``scope``: namespaces, null for all.
 PER_HOUR = sql.load(__name__, "per_hour", most=MOST)
 #: Columns namespace, day and a count for each outcome, of the last 14 days. Takes ``scope``.
@@ -41,7 +46,8 @@ def refresh() -> bool:
 
     Two at once do no harm: one of them does nothing.
     """
-    row = ADVANCE.one()
+    [(written,)] = WRITTEN.rows()
+    row = ADVANCE.one(written=written)
     return row is not None and max(row) >= MOST
 
 

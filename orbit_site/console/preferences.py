@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from governance.access.roles import Scope
 from governance.console import pages
+from governance.kernel import cron_fields
 
 ZONE, KEYS, READ = "orbit_zone", "orbit_keys", "orbit_read"
 _A_YEAR = 365 * 86_400
@@ -20,7 +21,7 @@ _A_YEAR = 365 * 86_400
 def zone(request: HttpRequest) -> ZoneInfo:
     """Return the zone of the times on the user's pages."""
     name = request.COOKIES.get(ZONE, "")
-    return ZoneInfo(name if name in available_timezones() else settings.TIME_ZONE)
+    return ZoneInfo(name if cron_fields.is_time_zone(name) else settings.TIME_ZONE)
 
 
 def keys(request: HttpRequest) -> bool:

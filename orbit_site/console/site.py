@@ -29,8 +29,9 @@ from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.console import pages
-from governance.console.base import actor_of, namespace_of
+from governance.console.base import NotHere, actor_of, namespace_of
 from governance.kernel import availability
+from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.statement_limit import statement_limit
 from orbit_site import error_pages
 from orbit_site.console import counts, destination, preferences
@@ -189,6 +190,10 @@ class OrbitAdminSite(AdminSite):
             except (DisallowedModelAdminLookup, DisallowedModelAdminToField) as error:
                 # Django would log a traceback for every mistyped address.
                 return error_pages.unknown_filter(request, error)
+            except OrbitError as error:
+                if error.kind != Kind.MISSING:
+                    raise
+                raise NotHere(error.detail) from None
             if request.method == "POST" and not request.user.is_authenticated:
                 messages.warning(request, _LOGGED_OUT)
             return _keep_namespace(request, response)

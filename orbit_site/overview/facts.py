@@ -93,6 +93,8 @@ def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, l
     readers: dict[str, Callable[[], Any]] = {key: lambda: _take(scope), _PROBLEMS: problems.read}
     ages = {key: seconds, _PROBLEMS: min(seconds * 10, PROBLEM_SECONDS)}
     stored, mine = _claim(ages)
+    if key in mine:  # never on a standby
+        counts.refresh()
     taken = {
         name: reader()
         for name, reader in readers.items()
@@ -111,7 +113,6 @@ def _key(scope: list[str] | None) -> str:
 
 
 def _take(scope: list[str] | None) -> Facts:
-    counts.refresh()
     # Prepared: planning it takes about as long as running it.
     [(document,)] = FACTS.send(scope=scope)
     facts: Facts = json.loads(document)

@@ -50,6 +50,7 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
 
     namespace_path = "namespace"
     exported = export.columns(TelemetryEvent)
+    badges = ("level",)
     list_display = (
         "occurred_at",
         "name",
@@ -91,10 +92,6 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
             return None
         rows: QuerySet[Any] = self.get_queryset(request).filter(id=event_id)
         return reading.near(rows, event_id, at=request.GET.get("at"))
-
-    @admin.display(description="level")
-    def level_badge(self, event: TelemetryEvent) -> SafeString:
-        return display.badge(event.level)
 
     @admin.display(description="took")
     def took(self, event: TelemetryEvent) -> str:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from governance.console import display, filters, pages
+from governance.console import filters, pages
 from governance.console.base import ReadOnlyAdmin, actor_of
 from governance.plots import charts
 from telemetry.admin import links
@@ -21,6 +21,7 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
 
     namespace_path = "namespace"
     list_title = "Task projection"
+    badges = ("status",)
     list_display = (
         "task_id",
         "title",
@@ -45,10 +46,6 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
         runs = reconcile.drift_history()
         points = [charts.Point(f"{at:%d %b %H:%M}", number) for at, number in runs]
         return {"drift": charts.line(points, title="Tasks that had drifted") if runs else "none"}
-
-    @admin.display(description="status")
-    def status_badge(self, task: TaskProjection) -> SafeString:
-        return display.badge(task.status)
 
     @admin.display(description="events")
     def events(self, task: TaskProjection) -> SafeString:

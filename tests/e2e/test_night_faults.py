@@ -106,3 +106,23 @@ def test_s24_a_form_that_is_sent_after_the_session_ended_comes_back_after_the_lo
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("textbox", name="Reason")).to_have_value("typed with care at 03:12")
+
+
+def test_s24_what_one_user_typed_does_not_come_back_to_another(night: NightSite) -> None:
+    with chromium(night.address) as browser:
+        console = browser.visit("ann")
+        path = f"/admin/orbit/deadletterdispatch/{night.night.letter}/requeue/"
+        page = console.open(path)
+        page.get_by_role("textbox", name="Reason").fill("not for the eyes of adm")
+        page.context.clear_cookies()
+        page.get_by_role("main").get_by_role("button", name="Requeue").click()
+        console.expected("status of 403")
+        expect(page.get_by_role("main")).to_contain_text(re.compile("[Rr]equest [0-9a-f]{32}"))
+        console.open("/admin/orbit/cyclerun/")
+        page.get_by_label("Username").fill("adm")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Cycles")
+        assert page.evaluate("sessionStorage.getItem('orbit.draft')") is None
+        console.open(path)
+        expect(page.get_by_role("textbox", name="Reason")).to_have_value("")

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from advisory.decisions import probation_end, track_record_end
+from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_floor
 from orbit.alerts import readers as alerts
 from orbit.cycles import (
@@ -28,6 +29,7 @@ from orbit.cycles import (
     maintenance,
     namespace_queue,
     progress,
+    stops,
     waiting,
 )
 from orbit.cycles.rerun import bulk as rerun_bulk
@@ -36,6 +38,7 @@ from orbit.dispatch import claim, error_groups
 from orbit.retention import cycles as old_cycles
 from orbit.retention import months, sweep, ticks, unused
 from orbit.rollup import counts
+from orbit.schedules import week
 from orbit_site import metrics
 from orbit_site.overview import facts, problems
 from orbit_site.processes.postgres import Server
@@ -317,6 +320,16 @@ def test_a_search_goes_by_indexes_and_takes_few_queries(
         assert not [query for query in captured.captured_queries if whole_reads(query["sql"])]
 
 
+def _stop(namespace: str | None) -> dict[str, Any]:
+    since = datetime.now(UTC) - timedelta(days=20)
+    return {"namespace": namespace, "since": since, "most": stops.MOST}
+
+
+def _last_week() -> dict[str, datetime]:
+    now = datetime.now(UTC)
+    return {"since": now - timedelta(days=7), "until": now}
+
+
 def _hot() -> list[tuple[str, str, dict[str, Any]]]:
     some = uuid.UUID(int=7)
     held = {"ids": [some], "tokens": [1]}
@@ -414,7 +427,32 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             problems.PROBLEMS.text,
             {"share": 0.9, "most": 10_000, "days": 90},
         ),
-        ("rollup.advance", counts.ADVANCE.text, {}),
+        ("rollup.advance", counts.ADVANCE.text, {"written": datetime.now(UTC)}),
+        ("rollup.per_hour", counts.PER_HOUR.text, {"scope": ["n7"]}),
+        ("rollup.per_day", counts.PER_DAY.text, {"scope": ["n7"]}),
+        ("namespace_cards", stops.NAMESPACE_CARDS.text, {"names": ["n7", "n8"], "most": 9}),
+        ("stop_progress", stops.STOP_PROGRESS.text, {"namespace": "n7"}),
+        ("stop_progress of all", stops.STOP_PROGRESS.text, {"namespace": None}),
+        ("resume_preview", stops.RESUME_PREVIEW.text, _stop("n7")),
+        ("resume_preview of all", stops.RESUME_PREVIEW.text, _stop(None)),
+        (
+            "week_ticks",
+            week.WEEK_TICKS.text,
+            {"names": ["cycles", "run-profile:r7"], **_last_week(), "most": week.MOST_PAST},
+        ),
+        *(
+            (name, sql.REGISTRY[name].text, values)
+            for name, values in {
+                "orbit.cycles.usual_durations": {"run_profiles": ["r7"], "recent": 9},
+                "orbit.cycles.attempts_of_cycle": {"cycle": some, "most": 9},
+                "orbit.schedules.runs_of_profiles": {"keys": ["k7"], "run_profiles": ["r7"]},
+                "orbit.dispatch.job_family": {"job": some, "most": 9},
+                "orbit.dispatch.preview_letters": {"ids": [some], "scope": ["n7"]},
+                "orbit.dispatch.sample_attempts": {"per_hour": 9},
+                "orbit.dispatch.open_jobs_by_endpoint": {"most": 9},
+                "orbit.dispatch.last_errors": {"key": "e7", "looked_at": 9, "limit": 9},
+            }.items()
+        ),
         ("probations_over", probation_end.OVER.text, page),
         ("track_records_due", track_record_end.DUE.text, {**page, "days": 30}),
         ("cycles_after", track_record_end.AFTER.text, {"proposal": some}),
@@ -431,6 +469,10 @@ def test_hot_statements_go_by_an_index(
     crowded: str, name: str, sql: str, values: dict[str, Any]
 ) -> None:
     assert whole_reads(sql, values) == []
+
+
+def test_a_resume_reads_no_ticks_of_other_namespaces(crowded: str) -> None:
+    assert pages_read(stops.RESUME_PREVIEW, **_stop("n7")) < 100
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:

@@ -90,3 +90,14 @@ def test_the_page_shows_every_line_with_a_bounded_number_of_queries() -> None:
 def test_a_confined_user_has_no_page_of_the_system() -> None:
     browser = console(create_user("eve", "Administrator", "a"))
     assert browser.get("/admin/health/").status_code == 403
+
+
+def test_a_slow_statement_with_a_password_is_not_shown() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE pg_stat_statements ON COMMIT DROP AS SELECT q AS query, 10 AS calls,"
+            " 9.0::float8 AS mean_exec_time, 90.0::float8 AS total_exec_time,"
+            " (SELECT oid FROM pg_database WHERE datname = current_database()) AS dbid"
+            " FROM unnest(ARRAY['ALTER ROLE orbit PASSWORD ''hunter2''', 'SELECT $1']) AS q"
+        )
+    assert [row[0] for row in system.SLOWEST_STATEMENTS.rows()] == ["SELECT $1"]

@@ -46,19 +46,30 @@ SELECT
     (
         SELECT count(*)
         FROM (
-            SELECT 1
-            FROM orbit_crontick t
-            WHERE t.due_at >= %(since)s
-              AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
-              AND (
-                  %(namespace)s::text IS NULL
-                  OR EXISTS (
-                      SELECT 1
-                      FROM orbit_runprofile r
-                      WHERE r.namespace = %(namespace)s
-                        AND 'run-profile:' || r.run_profile_id = t.schedule
-                  )
-              )
-            LIMIT %(most)s
+            (   -- of the namespace's run profiles, the newest of each
+                SELECT 1
+                FROM orbit_runprofile r
+                CROSS JOIN LATERAL (
+                    SELECT t.outcome
+                    FROM orbit_crontick t
+                    WHERE t.schedule = 'run-profile:' || r.run_profile_id
+                      AND t.due_at >= %(since)s
+                    ORDER BY t.due_at DESC
+                    LIMIT %(most)s
+                ) AS t
+                WHERE r.namespace = %(namespace)s
+                  AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
+                LIMIT %(most)s
+            )
+            UNION ALL
+            (   -- of all: the index of notable ticks
+                SELECT 1
+                FROM orbit_crontick t
+                WHERE %(namespace)s::text IS NULL
+                  AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
+                  AND t.id >= orbit_uuid_floor(%(since)s - interval '1 hour')
+                  AND t.due_at >= %(since)s
+                LIMIT %(most)s
+            )
         ) AS ticks
     )

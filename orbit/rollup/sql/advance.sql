@@ -1,15 +1,21 @@
 -- Add what has ended since the last refresh to the hours and days, and move the marks.
 -- SKIP LOCKED: of two refreshes at once, one finds no mark and counts nothing.
+-- params: written timestamptz
 WITH first AS (   -- the marks of a new database; used from the next refresh on
-    INSERT INTO orbit_rollupmark (kind, at, after)
+    INSERT INTO orbit_rollupmark AS m (kind, at, after)
     SELECT x.kind, x.at, orbit_uuid_floor(x.at)
     FROM (VALUES
         ('receipts', now() - interval '{{first_hours}} hours'),
         ('letters', now() - interval '{{first_hours}} hours'),
         ('cycles', now() - interval '{{first_days}} days')
     ) AS x(kind, at)
-    WHERE NOT EXISTS (SELECT FROM orbit_rollupmark m WHERE m.kind = x.kind)
-    ON CONFLICT DO NOTHING
+    WHERE NOT EXISTS (
+        SELECT FROM orbit_rollupmark m
+        WHERE m.kind = x.kind AND m.at < now() + interval '{{ahead}} s'
+    )
+    -- the clock was wrong: counting would wait until it is as late as the mark
+    ON CONFLICT (kind) DO UPDATE SET at = now(), after = orbit_uuid_floor(now())
+    WHERE m.at >= now() + interval '{{ahead}} s'
 ),
 receipt_mark AS MATERIALIZED (
     SELECT after FROM orbit_rollupmark WHERE kind = 'receipts' FOR NO KEY UPDATE SKIP LOCKED
@@ -27,10 +33,11 @@ receipts AS MATERIALIZED (
       -- not beyond one that is in flight: it may still be delivered
       AND r.id < orbit_uuid_floor(greatest(
           clock_timestamp() - interval '{{longest_attempt}} s',
+          -- its id is a bit older than its start
           least(
-              clock_timestamp() - interval '{{delivery_lag}} s',
+              %(written)s::timestamptz,
               (SELECT min(started_at) FROM orbit_deliveryreceipt WHERE status = 'sending')
-          )
+          ) - interval '{{delivery_lag}} s'
       ))
     ORDER BY r.id
     LIMIT {{most}}
@@ -39,7 +46,10 @@ letters AS MATERIALIZED (
     SELECT l.id, l.namespace, l.created_at
     FROM orbit_deadletterdispatch l
     WHERE l.id > (SELECT after FROM letter_mark)
-      AND l.id < orbit_uuid_floor(clock_timestamp() - interval '{{delivery_lag}} s')
+      AND l.id < orbit_uuid_floor(greatest(
+          clock_timestamp() - interval '{{longest_attempt}} s',
+          %(written)s::timestamptz - interval '{{delivery_lag}} s'
+      ))
     ORDER BY l.id
     LIMIT {{most}}
 ),
@@ -47,7 +57,10 @@ cycles AS MATERIALIZED (
     SELECT c.id, c.namespace, c.finished_at, c.status
     FROM orbit_cyclerun c
     WHERE (c.finished_at, c.id) > (SELECT at, after FROM cycle_mark)
-      AND c.finished_at < clock_timestamp() - interval '{{cycle_lag}} s'
+      AND c.finished_at < greatest(
+          clock_timestamp() - interval '{{longest_attempt}} s',
+          %(written)s::timestamptz - interval '{{cycle_lag}} s'
+      )
     ORDER BY c.finished_at, c.id
     LIMIT {{most}}
 ),

@@ -1,13 +1,15 @@
 // Keeps what was typed into a form that met a log-in page or an error page instead of its answer.
+// It comes back only to the user who typed it, in the same tab. A log-out, or another user, ends it.
 
 const KEY = "orbit.draft";
 const FIELDS = "textarea, select, input:not([type=hidden], [type=password], [type=submit], [type=file])";
 
+const userOf = (page) => page.querySelector("[data-user]")?.dataset.user;
 const fieldsOf = (form) => [...form.querySelectorAll(FIELDS)].filter((field) => field.name);
 
 function save(form) {
   const values = fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? null]);
-  const draft = { path: location.pathname, form: form.id || form.className, values, interrupted: false };
+  const draft = { user: userOf(document), path: location.pathname, form: form.id || form.className, values, interrupted: false };
   sessionStorage.setItem(KEY, JSON.stringify(draft));
 }
 
@@ -32,6 +34,7 @@ function restore(draft) {
 export function keepDrafts() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.id === "logout-form") sessionStorage.removeItem(KEY);
     if (form.method === "post" && form.closest("#content") && form.id !== "login-form") save(form);
   });
   const draft = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
@@ -40,9 +43,10 @@ export function keepDrafts() {
     sessionStorage.setItem(KEY, JSON.stringify({ ...draft, interrupted: true }));
     return;
   }
-  if (draft.interrupted && draft.path !== location.pathname) return;
+  const isAnothers = userOf(document) && userOf(document) !== draft.user;
+  if (!isAnothers && draft.interrupted && draft.path !== location.pathname) return;
   sessionStorage.removeItem(KEY);
-  if (draft.interrupted) restore(draft);
+  if (!isAnothers && draft.interrupted) restore(draft);
 }
 
 if (document.querySelector("main.fault")) keepDrafts();

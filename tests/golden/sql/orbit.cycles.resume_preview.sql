@@ -25,13 +25,21 @@ JOIN orbit_dispatchjob j ON j.cycle_id = c.id
 WHERE c.next_due_at IS NOT NULL
 AND j.status IN ('pending', 'sending')
 LIMIT %(most)s) AS deliveries), (SELECT count(*)
-FROM (SELECT 1
+FROM ((SELECT 1
+FROM orbit_runprofile r CROSS
+JOIN LATERAL (SELECT t.outcome
 FROM orbit_crontick t
-WHERE t.due_at >= %(since)s
-AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
-AND (%(namespace)s::text IS NULL
-OR EXISTS (SELECT 1
-FROM orbit_runprofile r
+WHERE t.schedule = 'run-profile:' || r.run_profile_id
+AND t.due_at >= %(since)s
+ORDER BY t.due_at DESC
+LIMIT %(most)s) AS t
 WHERE r.namespace = %(namespace)s
-AND 'run-profile:' || r.run_profile_id = t.schedule))
-LIMIT %(most)s) AS ticks)
+AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
+LIMIT %(most)s)
+UNION ALL (SELECT 1
+FROM orbit_crontick t
+WHERE %(namespace)s::text IS NULL
+AND t.outcome IN ('skipped', 'refused', 'missed', 'late')
+AND t.id >= orbit_uuid_floor(%(since)s - interval '1 hour')
+AND t.due_at >= %(since)s
+LIMIT %(most)s)) AS ticks)

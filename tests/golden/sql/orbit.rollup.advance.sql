@@ -1,10 +1,14 @@
-WITH first AS (INSERT INTO orbit_rollupmark (kind, at, after)
+WITH first AS (INSERT INTO orbit_rollupmark AS m (kind, at, after)
 SELECT x.kind, x.at, orbit_uuid_floor(x.at)
 FROM (VALUES ('receipts', now() - interval '24 hours'), ('letters', now() - interval '24 hours'), ('cycles', now() - interval '14 days')) AS x(kind, at)
 WHERE NOT EXISTS (SELECT
 FROM orbit_rollupmark m
-WHERE m.kind = x.kind)
-ON CONFLICT DO NOTHING), receipt_mark AS MATERIALIZED (SELECT after
+WHERE m.kind = x.kind
+AND m.at < now() + interval '60 s')
+ON CONFLICT (kind) DO
+UPDATE
+SET at = now(), after = orbit_uuid_floor(now())
+WHERE m.at >= now() + interval '60 s'), receipt_mark AS MATERIALIZED (SELECT after
 FROM orbit_rollupmark
 WHERE kind = 'receipts'
 FOR NO KEY
@@ -20,21 +24,21 @@ UPDATE SKIP LOCKED), receipts AS MATERIALIZED (SELECT r.id, r.job_id, r.started_
 FROM orbit_deliveryreceipt r
 WHERE r.id > (SELECT after
 FROM receipt_mark)
-AND r.id < orbit_uuid_floor(greatest(clock_timestamp() - interval '900 s', least(clock_timestamp() - interval '10 s', (SELECT min(started_at)
+AND r.id < orbit_uuid_floor(greatest(clock_timestamp() - interval '900 s', least(%(written)s::timestamptz, (SELECT min(started_at)
 FROM orbit_deliveryreceipt
-WHERE status = 'sending'))))
+WHERE status = 'sending')) - interval '10 s'))
 ORDER BY r.id
 LIMIT 20000), letters AS MATERIALIZED (SELECT l.id, l.namespace, l.created_at
 FROM orbit_deadletterdispatch l
 WHERE l.id > (SELECT after
 FROM letter_mark)
-AND l.id < orbit_uuid_floor(clock_timestamp() - interval '10 s')
+AND l.id < orbit_uuid_floor(greatest(clock_timestamp() - interval '900 s', %(written)s::timestamptz - interval '10 s'))
 ORDER BY l.id
 LIMIT 20000), cycles AS MATERIALIZED (SELECT c.id, c.namespace, c.finished_at, c.status
 FROM orbit_cyclerun c
 WHERE (c.finished_at, c.id) > (SELECT at, after
 FROM cycle_mark)
-AND c.finished_at < clock_timestamp() - interval '30 s'
+AND c.finished_at < greatest(clock_timestamp() - interval '900 s', %(written)s::timestamptz - interval '30 s')
 ORDER BY c.finished_at, c.id
 LIMIT 20000), hours AS (INSERT INTO orbit_deliveryhour AS h (namespace, hour, delivered, dead)
 SELECT namespace, hour, sum(delivered), sum(dead)

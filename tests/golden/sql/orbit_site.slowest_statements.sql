@@ -4,5 +4,6 @@ WHERE dbid = (SELECT oid
 FROM pg_database
 WHERE datname = current_database())
 AND calls >= 10
+AND query !~* 'password\s+'''
 ORDER BY mean_exec_time DESC
 LIMIT 5

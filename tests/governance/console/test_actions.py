@@ -28,7 +28,10 @@ def test_cancel_asks_for_a_reason_and_acts_with_it() -> None:
     assert CycleRun.objects.get().status == "cancelled"
     assert AuditTrailEntry.objects.get(action="cycle.cancelled").reason == "wrong input"
     assert "/cancel/" not in answer.content.decode()
-    assert "has finished" in browser.post(page, {"reason": "again"}, follow=True).content.decode()
+    # A refusal keeps what was typed.
+    refused = browser.post(page, {"reason": "typed with care"}).content.decode()
+    assert "has finished" in refused
+    assert "typed with care</textarea>" in refused
 
 
 @pytest.mark.django_db

@@ -142,7 +142,7 @@ def test_who_may_not_see_the_list_or_misspells_a_filter_gets_no_file() -> None:
     assert browser.get(stages, {"_export": "csv"}).status_code in {302, 400}
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("first", [*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20"])
 def test_a_text_that_a_spreadsheet_would_run_is_quoted(first: str) -> None:
     assert csv_text.cell(f"{first}cmd") == f"'{first}cmd"
 

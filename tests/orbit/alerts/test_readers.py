@@ -8,11 +8,12 @@ from django.db.models.functions import Now
 
 from advisory.decisions import alerts as proposals
 from governance.access.actors import SYSTEM
+from governance.alerts import evaluate
 from governance.alerts import readers as governance
 from governance.alerts.conditions import Condition, Look
 from governance.kernel import clock
 from governance.kernel.identifiers import uuid7
-from governance.models import GovernanceSetting
+from governance.models import Alert, GovernanceSetting
 from governance.namespaces import halts
 from orbit.alerts import readers
 from orbit.cycles import maintenance
@@ -22,7 +23,7 @@ from orbit_site import alerting
 from tests.support.approved import pending
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.dead_letters import create_dead_letters
-from tests.support.pipeline import configure_endpoints, configure_profiles, start_cycle
+from tests.support.pipeline import configure_endpoints, configure_profiles, rows, start_cycle
 
 pytestmark = pytest.mark.django_db
 
@@ -94,8 +95,14 @@ def test_dead_letters_count_by_endpoint_and_namespace(
         "two in a": 2,
     }
     assert look.is_complete
+    evaluate.apply(Condition.DEAD_LETTERS, look, [])
+    # "one in b" is behind the newest letters of its endpoint, "two in a" is over.
     monkeypatch.setattr(readers, "LETTERS", 2)
-    assert not readers.dead_letters().is_complete
+    rows("DELETE FROM orbit_deadletterdispatch WHERE endpoint_key = 'two' RETURNING id")
+    create_dead_letters(2, namespace="a", key="one")
+    evaluate.apply(Condition.DEAD_LETTERS, readers.dead_letters(), [])
+    is_open = Alert.objects.filter(resolved_at__isnull=True).values_list("object", flat=True)
+    assert {*is_open} == {"one in a", "one in b"}
 
 
 def test_an_open_circuit_counts() -> None:

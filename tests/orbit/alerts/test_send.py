@@ -100,6 +100,16 @@ def test_retries_end(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert notifications.failed().count() == 1
 
 
+def test_a_message_that_kills_its_sender_is_given_up(settings: Any) -> None:
+    with Receiver(OK) as pager:
+        configure(settings, pager.url)
+        observe(SEEN)
+        Notification.objects.update(attempts=send.MAX_RETRIES + 1)
+        send_all()
+        assert not pager.requests
+    assert [row.last_error for row in notifications.failed()] == ["its sender died in each attempt"]
+
+
 def test_an_address_that_orbit_refuses_gets_nothing(settings: Any) -> None:
     with Receiver(OK) as pager:
         configure(settings, pager.url)

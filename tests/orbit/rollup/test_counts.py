@@ -14,8 +14,9 @@ from tests.support.pipeline import configure_endpoints, rows
 ADD_RECEIPT = """
 INSERT INTO orbit_deliveryreceipt
     (id, job_id, attempt, status, worker, fencing_token, started_at, finished_at, body_sha256)
-SELECT orbit_uuid_floor(clock_timestamp() - %s::interval), job_id, 1, %s, 'w', 1,
-    now() - %s::interval, now(),
+SELECT orbit_uuid_floor(now() - %s::interval - (5 + random() * 100) * interval '1 ms'), job_id,
+    1, %s, 'w', 1,
+    now() - %s::interval, now(),   -- as a claim does: the id is a bit older
     repeat('0', 64)
 FROM orbit_deadletterdispatch WHERE id = %s RETURNING id
 """
@@ -87,6 +88,25 @@ def test_the_mark_waits_for_an_attempt_in_flight(endpoint: None) -> None:
 
 
 @pytest.mark.django_db
+def test_a_mark_of_a_wrong_clock_is_put_back(endpoint: None) -> None:
+    counts.refresh()
+    rows(
+        "UPDATE orbit_rollupmark SET at = now() + interval '1 year',"
+        " after = orbit_uuid_floor(now() + interval '1 year') RETURNING kind"
+    )
+    counts.refresh()
+    rows(
+        "UPDATE orbit_rollupmark SET at = at - interval '1 hour',"
+        " after = orbit_uuid_floor(at - interval '1 hour') RETURNING kind"
+    )
+    attempt("1 minute")
+    end_cycles("1 minute", "failed")
+    counts.refresh()
+    assert (delivered(), failures()) == (1, 1)
+    assert sum(DeliveryHour.objects.values_list("delivered", flat=True)) == 1
+
+
+@pytest.mark.django_db
 def test_an_attempt_that_never_ends_doesnt_hold_the_mark_for_ever(endpoint: None) -> None:
     counts.refresh()
     attempt("20 hours", "sending")
@@ -119,7 +139,9 @@ def test_many_rows_are_counted_in_steps(endpoint: None, monkeypatch: Any) -> Non
     create_dead_letters(5)
     end_cycles("1 day", "partial_success")
     text = counts.ADVANCE.text.replace(f"LIMIT {counts.MOST}", "LIMIT 2")
-    monkeypatch.setattr(counts, "ADVANCE", type(counts.ADVANCE)("advance", text, {}))
+    monkeypatch.setattr(
+        counts, "ADVANCE", type(counts.ADVANCE)("advance", text, counts.ADVANCE.params)
+    )
     counts.refresh()
     totals = []
     for _ in range(4):
@@ -141,7 +163,7 @@ def test_a_refresh_that_is_rolled_back_counts_nothing_and_a_second_one_doesnt_wa
         try:
             with other.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '1s'")
-                cursor.execute(counts.ADVANCE.text)
+                cursor.execute(counts.ADVANCE.text, {"written": datetime.now(UTC)})
                 assert cursor.fetchone() == (0, 0, 0)
         finally:
             other.close()
@@ -149,4 +171,45 @@ def test_a_refresh_that_is_rolled_back_counts_nothing_and_a_second_one_doesnt_wa
     assert not CycleDay.objects.exists()
     counts.refresh()
     assert failures() == 2
+    assert sum(CycleDay.objects.values_list("failed", flat=True)) == 2
+
+
+def test_what_is_committed_late_is_counted_once(
+    committed: str, endpoint: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = counts.ADVANCE.text.replace(f"'{counts.DELIVERY_LAG} s'", "'0 s'")
+    text = text.replace(f"'{counts.CYCLE_LAG} s'", "'0 s'")
+    monkeypatch.setattr(
+        counts, "ADVANCE", type(counts.ADVANCE)("advance", text, counts.ADVANCE.params)
+    )
+    counts.refresh()
+    create_dead_letters(2)
+    late, early = (
+        row[0]
+        for row in rows(
+            "UPDATE orbit_deadletterdispatch SET id = orbit_uuid_floor("
+            "now() - interval '30 hours' - random() * interval '1 hour') RETURNING id"
+        )
+    )
+    cycle_of = "(SELECT cycle_id FROM orbit_deadletterdispatch WHERE id = %s)"
+    end = (
+        f"WITH c AS (UPDATE orbit_cyclerun SET finished_at = clock_timestamp(), status = 'failed'"
+        f" WHERE id = {cycle_of}) UPDATE orbit_deadletterdispatch"
+        " SET id = orbit_uuid_floor(clock_timestamp()) WHERE id = %s RETURNING id"
+    )
+    rows("UPDATE orbit_cyclerun SET finished_at = now() - interval '15 days' RETURNING id")
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(end, [late, late])
+            rows(end, early, early)
+            counts.refresh()
+            cursor.execute("COMMIT")
+    finally:
+        other.close()
+    for _ in range(3):
+        counts.refresh()
+        assert (dead(), failures()) == (2, 2)
+    assert sum(DeliveryHour.objects.values_list("dead", flat=True)) == 2
     assert sum(CycleDay.objects.values_list("failed", flat=True)) == 2
