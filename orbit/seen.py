@@ -1,5 +1,7 @@
 """Say that you look after something, so that two on-calls don't both dig."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +27,17 @@ class Seen:
     at: datetime
 
 
+def suffix(namespaces: Iterable[str] | None) -> str:
+    """Return the end of keys of groups that users confined to ``namespaces`` marked.
+
+    A group may have letters of several namespaces: such a mark doesn't count for other users.
+    """
+    if namespaces is None:
+        return ""
+    names = json.dumps(sorted(namespaces)).encode()
+    return f"@{hashlib.sha256(names).hexdigest()[:23]}"
+
+
 def mark(
     kind: SeenKind, keys: Iterable[str], actor: Actor, *, namespace: str | None = None
 ) -> None:
@@ -36,9 +49,10 @@ def mark(
     names = sorted(set(keys))[:MAX_KEYS]  # one order for all, against deadlocks
     if not names:
         return
+    own = suffix(actor.namespaces) if kind == SeenKind.GROUP else ""
     with audit.transaction():
         SeenMark.objects.bulk_create(
-            [SeenMark(kind=kind, key=name, by=actor.name, at=Now()) for name in names],
+            [SeenMark(kind=kind, key=name + own, by=actor.name, at=Now()) for name in names],
             update_conflicts=True,
             unique_fields=["kind", "key"],
             update_fields=["by", "at"],
@@ -53,7 +67,14 @@ def mark(
         )
 
 
-def of(kind: SeenKind, keys: Iterable[str]) -> dict[str, Seen]:
-    """Return the marks of those objects that have one, by key."""
-    marks = SeenMark.objects.filter(kind=kind, key__in=list(keys))
-    return {mark.key: Seen(mark.by, mark.at) for mark in marks}
+def of(
+    kind: SeenKind, keys: Iterable[str], *, namespaces: Iterable[str] | None = None
+) -> dict[str, Seen]:
+    """Return the marks of those objects that have one, by key.
+
+    ``namespaces``: also those by users confined to exactly these.
+    """
+    own = suffix(namespaces)
+    names = [key + end for key in keys for end in {"", own}]
+    marks = SeenMark.objects.filter(kind=kind, key__in=names).order_by("at")
+    return {mark.key.removesuffix(own): Seen(mark.by, mark.at) for mark in marks}

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 
-from governance.console import display
+from governance import display
 from governance.plots import gantt as plot
 
 register = template.Library()

@@ -146,7 +146,9 @@ def read(actor: Actor, filters: GroupFilter = OPEN) -> ErrorGroups:
         letters,
         total,
         is_cut=letters >= _counted(filters),
-        seen=seen.of(SeenKind.GROUP, [group.group for group in groups]),
+        seen=seen.of(
+            SeenKind.GROUP, [group.group for group in groups], namespaces=actor.namespaces
+        ),
         is_open=filters.status == Letter.OPEN,
     )
 

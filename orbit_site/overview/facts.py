@@ -17,7 +17,7 @@ from governance.alerts.conditions import Condition
 from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.namespaces import gate
-from orbit import queue
+from orbit import queue, seen
 from orbit.rollup import counts
 from orbit.schedules import rows
 from orbit_site.overview import problems
@@ -114,7 +114,7 @@ def _key(scope: list[str] | None) -> str:
 
 def _take(scope: list[str] | None) -> Facts:
     # Prepared: planning it takes about as long as running it.
-    [(document,)] = FACTS.send(scope=scope)
+    [(document,)] = FACTS.send(scope=scope, own=seen.suffix(scope))
     facts: Facts = json.loads(document)
     return facts
 

@@ -30,6 +30,19 @@ def test_the_last_user_who_marks_an_object_looks_after_it() -> None:
 
 
 @pytest.mark.django_db
+def test_a_mark_on_a_group_by_a_confined_user_counts_only_for_those_who_see_the_same() -> None:
+    bea = Actor("bea", 2, frozenset({Scope.OPERATE}), frozenset({"a"}))
+    seen.mark(SeenKind.GROUP, ["g"], bea)
+    assert seen.of(SeenKind.GROUP, ["g"]) == {}
+    assert seen.of(SeenKind.GROUP, ["g"], namespaces=["b"]) == {}
+    assert seen.of(SeenKind.GROUP, ["g"], namespaces=["a"])["g"].by == "bea"
+    seen.mark(SeenKind.GROUP, ["g"], ANN)
+    for namespaces in (None, ["a"], ["b"]):
+        assert seen.of(SeenKind.GROUP, ["g"], namespaces=namespaces)["g"].by == "ann"
+    assert AuditTrailEntry.objects.first().after["keys"] == ["g"]  # type: ignore[union-attr]
+
+
+@pytest.mark.django_db
 def test_a_mark_leaves_one_audit_entry() -> None:
     seen.mark(SeenKind.CYCLE, ["c1"], ANN, namespace="a")
     entry = AuditTrailEntry.objects.get()

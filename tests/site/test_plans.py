@@ -420,8 +420,8 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             find.LETTERS_WITH_ERROR.text,
             {"term": "%503%", "scope": None, "scanned": 100, "most": 9},
         ),
-        ("overview.facts", facts.FACTS.text, {"scope": None}),
-        ("overview.facts of a namespace", facts.FACTS.text, {"scope": ["n7"]}),
+        ("overview.facts", facts.FACTS.text, {"scope": None, "own": ""}),
+        ("overview.facts of a namespace", facts.FACTS.text, {"scope": ["n7"], "own": "@"}),
         (
             "overview.problems",
             problems.PROBLEMS.text,

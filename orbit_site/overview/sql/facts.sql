@@ -1,6 +1,6 @@
 -- All that the overview tells of one scope (null: all namespaces), as one JSON object.
 -- Each part reads an index of what is open, or a bounded number of the newest rows.
--- params: scope text[]
+-- params: scope text[], own text
 WITH active AS MATERIALIZED (   -- at most one of each namespace
     SELECT
         c.id, c.namespace, c.status, c.run_profile_id, c.next_due_at, c.lease_expires_at,
@@ -186,7 +186,8 @@ SELECT jsonb_build_object(
             SELECT
                 g.*, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error,
                 EXISTS (
-                    SELECT FROM orbit_seenmark m WHERE m.kind = 'group' AND m.key = g.key
+                    SELECT FROM orbit_seenmark m
+                    WHERE m.kind = 'group' AND m.key IN (g.key, g.key || %(own)s)
                 ) AS seen
             FROM (
                 SELECT

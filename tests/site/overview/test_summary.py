@@ -97,6 +97,9 @@ def test_a_group_or_cycle_that_a_user_looks_after_needs_no_other_one() -> None:
     group = DeadLetterDispatch.objects.get(pk=letter).error_group
     cycle = ended("failed")
     CycleRun.objects.filter(pk=letter).update(status="success")
+    # Nor can those who see one namespace hide the letters of the others.
+    confined = Actor("bea", None, frozenset({Scope.OPERATE}), frozenset({"default"}))
+    seen.mark(SeenKind.GROUP, [group], confined)
     assert kinds(look()) == ["dead_letters", "cycle"]
     seen.mark(SeenKind.GROUP, [group], operator())
     seen.mark(SeenKind.CYCLE, [str(cycle.pk)], operator())
