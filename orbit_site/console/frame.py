@@ -154,9 +154,5 @@ def banners(request: HttpRequest) -> HttpResponse:
 @pages.page("tables/", name="tables", title="All tables")
 def tables(request: HttpRequest) -> HttpResponse:
     """Return the stock admin's list of all tables."""
-    return pages.draw(
-        request,
-        "console/tables.html",
-        title="All tables",
-        app_list=admin.site.get_app_list(request),
-    )
+    apps = admin.site.get_app_list(request)
+    return pages.draw(request, "console/tables.html", title="All tables", app_list=apps)
