@@ -5,7 +5,7 @@ Permissions come from the user's roles. Django's own permissions are not used.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 from urllib.parse import parse_qs
 
 from django.contrib import admin, messages
@@ -207,6 +207,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404
         return row
 
+    def _get_obj_does_not_exist_redirect(self, *_: Any) -> NoReturn:
+        raise Http404  # Django redirects to the dashboard, as if all were well.
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
 
@@ -358,7 +361,6 @@ class PageAdmin(ReadOnlyAdmin):
 
 
 def _column(name: str, show: Callable[[Any], SafeString]) -> Callable[[Model], SafeString]:
-
     def column(obj: Model) -> SafeString:
         return show(getattr(obj, name))
 

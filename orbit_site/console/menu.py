@@ -18,6 +18,7 @@ PLACES = {
     "Now": (
         ("Dashboard", ""),
         ("Cycles", "orbit/cyclerun/"),
+        ("Run now", "orbit/cyclerun/trigger/"),
         ("Schedule", "orbit/schedules/"),
         ("Alerts", "alerts/"),
         ("Handover", "handover/"),
