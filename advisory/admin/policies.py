@@ -35,12 +35,7 @@ class PolicyForm(ReasonForm):
     field_order = ("required_approvals", "expires_after_hours", "reason")
 
 
-@pages.page(
-    "advisory/approvalpolicy/",
-    name="advisory_approvalpolicies",
-    title="Approval policies",
-    group="Decide",
-)
+@pages.page("advisory/approvalpolicy/", name="advisory_approvalpolicies", title="Approval policies")
 def policies(request: HttpRequest) -> HttpResponse:
     """List the policies of the namespaces that the user sees."""
     actor = actor_of(request)
