@@ -17,12 +17,7 @@ _PER_PAGE = 50
 _LIST = "admin:advisory_approvalpolicies"
 
 
-@pages.page(
-    "advisory/approvalpolicy/",
-    name="advisory_approvalpolicies",
-    title="Approval policies",
-    group="Decide",
-)
+@pages.page("advisory/approvalpolicy/", name="advisory_approvalpolicies", title="Approval policies")
 def policies(request: HttpRequest) -> HttpResponse:
     """List the policies of the namespaces that the user sees."""
     actor = actor_of(request)
