@@ -56,6 +56,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that failed for good. Only a user sends one again."""
 
     namespace_path = "namespace"
+    list_title = "Dead letters"
     badges = ("status",)
     list_display = (
         "id",
@@ -114,7 +115,6 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             return _groups_page(request)
         group = request.GET.get("group", "")
         context = {
-            "title": "Dead letters",
             "group": error_groups.find(group, actor=actor) if group else None,
             "may_operate": actor.may(Scope.OPERATE),
             "matching": None
@@ -122,6 +122,9 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             else request.GET.urlencode(),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def title_of(self, row: DeadLetterDispatch) -> str:
+        return f"Dead letter at {row.endpoint_key}: {row.last_error or row.reason}"
 
     @admin.display(description="endpoint now")
     def endpoint_now(self, letter: DeadLetterDispatch) -> str:

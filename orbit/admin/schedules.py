@@ -22,7 +22,7 @@ from orbit.schedules.week import week
 _PER_PAGE = 50
 
 
-@pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules", group="Configuration")
+@pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules")
 def schedules(request: HttpRequest) -> HttpResponse:
     """Show the visible schedules: their week and the list."""
     actor, now = actor_of(request), clock.now()
@@ -84,7 +84,7 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
     return _ask(request, schedule, form, act, "Change cron")
 
 
-@pages.page("orbit/why/", name="orbit_why", title="Why did it run?", group="Monitoring")
+@pages.page("orbit/why/", name="orbit_why", title="Why did it run?")
 def why_page(request: HttpRequest) -> HttpResponse:
     """Ask for a run profile and a time (default: now), and explain."""
     bound = "at" in request.GET
