@@ -504,6 +504,10 @@ def test_a_resume_reads_no_ticks_of_other_namespaces(crowded: str) -> None:
     assert pages_read(stops.RESUME_PREVIEW, **_stop("n7")) < 100
 
 
+def test_a_pause_reads_one_receipt(crowded: str) -> None:
+    assert pages_read(stops.STOP_PROGRESS, namespace=None) < 300
+
+
 def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:
     assert whole_reads("SELECT count(*) FROM orbit_cyclerun WHERE reason <> ''") == [
         "orbit_cyclerun"
