@@ -110,7 +110,8 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         if action in _BULK and request.POST.get("select_across") == "1":
             # Django asks for a selected row too, which a browser without scripts doesn't send.
             return _bulk_page(action, request)
-        if not _OF_LETTERS.intersection(request.GET) and self.has_view_permission(request):
+        looks = action is None and not _OF_LETTERS.intersection(request.GET)
+        if looks and self.has_view_permission(request):
             return _groups_page(request)
         group = request.GET.get("group", "")
         context = {
