@@ -76,7 +76,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404."""
     detail = str(exception) if isinstance(exception, NotHere) else ""
-    return _answer(request, 404, "not_found", detail or "There is nothing here.")
+    if not detail:
+        is_page = request.path.startswith(_CONSOLE)
+        detail = "There is nothing here." + (" Look for it in Search." if is_page else "")
+    return _answer(request, 404, "not_found", detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

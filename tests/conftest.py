@@ -6,6 +6,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.conf import settings
@@ -138,6 +139,26 @@ def committed(
     django_db_blocker: pytest.FixtureRequest,
 ) -> Iterator[str]:
     """The name of a database for this test alone: for threads, processes and crashes."""
+    with _own_database(server, pools, django_db_blocker) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def committed_by_all(
+    server: Server,
+    pools: list[Pool],
+    django_db_setup: None,
+    django_db_blocker: pytest.FixtureRequest,
+) -> Iterator[str]:
+    """The name of a database that the tests of a file share. They only read it."""
+    with _own_database(server, pools, django_db_blocker) as name:
+        yield name
+
+
+@contextmanager
+def _own_database(
+    server: Server, pools: list[Pool], django_db_blocker: pytest.FixtureRequest
+) -> Iterator[str]:
     before = str(connections["default"].settings_dict["NAME"])
     name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     names = list(zip(pools, (name, database.second(name)), strict=False))

@@ -3,18 +3,16 @@
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from advisory.decisions import policy
-from advisory.decisions.policy import MOST_APPROVALS, MOST_HOURS, Policy
-from governance.access.actors import NamespaceUnknown
+from advisory.decisions.policy import MOST_APPROVALS, MOST_HOURS
 from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import BoundedPaginator, actor_of
-from governance.kernel.errors import OrbitError
 from governance.models import Namespace
 
 _PER_PAGE = 50
@@ -69,13 +67,15 @@ def policies(request: HttpRequest) -> HttpResponse:
 )
 def change(request: HttpRequest, namespace: str) -> HttpResponse:
     """Show the form of one policy; on POST save it."""
-    try:
-        current = policy.of(namespace, actor=actor_of(request))
-    except NamespaceUnknown as unknown:
-        raise Http404 from unknown
-    form = PolicyForm(request.POST if request.method == "POST" else None, initial=current.rules())
-    if form.is_valid() and _saved(request, current, form):
-        return HttpResponseRedirect(reverse(_LIST))
+    current = policy.of(namespace, actor=actor_of(request))
+    form = PolicyForm(request.POST or None, initial=current.rules())
+
+    def act(**rules: Any) -> str:
+        saved = policy.change(namespace, actor=actor_of(request), **rules)
+        return f"In {saved.namespace}, for new proposals: {saved.sentence}"
+
+    if pages.done(request, form, act):
+        return redirect(_LIST)
     return pages.draw(
         request,
         "admin/advisory/policy.html",
@@ -84,20 +84,3 @@ def change(request: HttpRequest, namespace: str) -> HttpResponse:
         form=form,
         list_link=reverse(_LIST),
     )
-
-
-def _saved(request: HttpRequest, current: Policy, form: PolicyForm) -> bool:
-    values: dict[str, Any] = form.cleaned_data
-    try:
-        saved = policy.change(
-            current.namespace,
-            required_approvals=values["required_approvals"],
-            expires_after_hours=values["expires_after_hours"],
-            reason=values["reason"],
-            actor=actor_of(request),
-        )
-    except OrbitError as refusal:
-        form.add_error(None, refusal.detail)
-        return False
-    messages.success(request, f"In {saved.namespace}, for new proposals: {saved.sentence}")
-    return True

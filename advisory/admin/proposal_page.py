@@ -64,12 +64,12 @@ def confirm(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
     actor = actor_of(request)
     if not actor.may(Scope.REVIEW):
         raise PermissionDenied
-    try:
+
+    def act() -> str:
         probation.confirm(proposal.pk, actor=actor, reason=request.POST.get("reason", ""))
-    except OrbitError as refusal:
-        messages.error(request, refusal.detail)
-    else:
-        messages.success(request, "Confirmed: the change stays.")
+        return "Confirmed: the change stays."
+
+    pages.tried(request, act)
     return back
 
 

@@ -11,8 +11,9 @@ from advisory.admin import proposal_page, propose_page
 from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import inbox, risk, validity, words
 from advisory.states import Proposal
+from governance import display
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.base import PageAdmin, actor_of
 
 

@@ -16,9 +16,9 @@ from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import line_diff
 from governance.kernel.errors import OrbitError
-from orbit.admin.document_form import DocumentForm
 from orbit.errors import RevisionUnknown
 from orbit.profiles import history, members
+from orbit.profiles.document_form import DocumentForm
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
 
 KINDS: dict[str, AnyKind] = {"profile": PROFILE, "runprofile": RUN_PROFILE}

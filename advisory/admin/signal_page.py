@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from advisory.autonomy import computing
@@ -15,7 +15,6 @@ from governance.access.actors import Actor
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.plots import charts
-from orbit.errors import ProfileUnknown
 
 _LIST = "admin:advisory_advisorysignal_changelist"
 _LISTED = 10
@@ -62,11 +61,8 @@ def compute_signals(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method != "POST":
         return HttpResponseRedirect(reverse(_LIST))
-    try:
-        computed = computing.compute_and_act(
-            actor=actor, profile_id=request.POST.get("profile_id", "").strip() or None
-        )
-    except ProfileUnknown as unknown:
-        raise Http404 from unknown
+    computed = computing.compute_and_act(
+        actor=actor, profile_id=request.POST.get("profile_id", "").strip() or None
+    )
     messages.success(request, in_words.computed(computed.computation.signals))
     return HttpResponseRedirect(reverse(_LIST))

@@ -7,8 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
+from governance import display
 from governance.access.roles import Scope
-from governance.console import display, export, filters
+from governance.console import export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of, shows_list
 from governance.models import OperationRun, OperationRunItem

@@ -7,9 +7,10 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
+from governance import display
 from governance.access import tokens
 from governance.access.roles import SCOPES, Scope
-from governance.console import display, pages
+from governance.console import pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError

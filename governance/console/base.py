@@ -5,7 +5,7 @@ Permissions come from the user's roles. Django's own permissions are not used.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 from urllib.parse import parse_qs
 
 from django.contrib import admin, messages
@@ -19,10 +19,12 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
+from governance import display
 from governance.access import actors
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console import display, export
+from governance.console import export
+from governance.console.filters import TypedFilter
 from governance.kernel.errors import Kind, OrbitError
 
 
@@ -187,6 +189,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404
         return row
 
+    def _get_obj_does_not_exist_redirect(self, *_: Any) -> NoReturn:
+        raise Http404  # Django redirects to the dashboard, as if all were well.
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return BoundedChangeList
 
@@ -274,25 +279,15 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return condition
 
 
-class NamespaceFilter(admin.SimpleListFilter):
+class NamespaceFilter(TypedFilter):
     """By the namespace in the address; the header's switcher sets it."""
 
-    title, parameter_name, template = "namespace", "namespace", "console/_nothing.html"
+    title = parameter_name = "namespace"
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         path: str | None = model_admin.narrow_path
         self.path: str = model_admin.namespace_path if path is None else path
         super().__init__(request, params, model, model_admin)
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return []
-
-    def has_output(self) -> bool:
-        # Django ignores the value of a filter that says no.
-        return True
-
-    def choices(self, changelist: Any) -> Any:
-        return iter(())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         narrows = self.value() and self.path
@@ -348,7 +343,6 @@ class PageAdmin(ReadOnlyAdmin):
 
 
 def _column(name: str, show: Callable[[Any], SafeString]) -> Callable[[Model], SafeString]:
-
     def column(obj: Model) -> SafeString:
         return show(getattr(obj, name))
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from django.utils import timezone
 
-from governance.console import display
+from governance import display
 
 MOST_MARKS = 200
 MOST_TRACKS = 40

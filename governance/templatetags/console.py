@@ -1,5 +1,6 @@
 """Template tags and filters of the console."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -7,10 +8,10 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html, strip_tags
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html, strip_tags
+from django.utils.safestring import SafeString, mark_safe
 
-from governance.console import display
+from governance import display
 from governance.plots import gantt as plot
 
 register = template.Library()
@@ -32,6 +33,12 @@ def mark(look: str, word: str) -> SafeString:
 def icon(name: str) -> SafeString:
     """Show an icon beside a word."""
     return display.icon(name)
+
+
+@register.filter
+def commands(text: str) -> SafeString:
+    """Show what a sentence has between backticks as code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308 - escaped
 
 
 @register.simple_tag

@@ -7,8 +7,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from governance import display
 from governance.access.roles import Scope
-from governance.console import display, filters
+from governance.console import filters
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
 from governance.console.base import PageAdmin, actor_of, shows_list
 from governance.kernel import clock

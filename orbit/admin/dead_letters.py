@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -15,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
 from governance.console import export, filters, pages
-from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
+from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
@@ -24,66 +23,18 @@ from orbit.dispatch import bulk, bulk_preview, dead_letters, error_groups, lette
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.dispatch.error_groups import GroupFilter
 from orbit.dispatch.letter_choice import ChoiceInvalid, LetterChoice
+from orbit.dispatch.letter_forms import BulkForm, BulkRequeueForm, RequeueForm
 from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
 #: With one of these the list shows letters, else groups.
 _OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, PAGE_VAR, ERROR_FLAG, export.PARAMETER}
 _TABS = {Letter.OPEN: "Open", Letter.DISMISSED: "Dismissed", letter_choice.ALL: "All"}.items()
-#: Above this number a run has to be confirmed by typing it.
-_CONFIRMED = 100
 _ENDPOINT_NOW = {
     EndpointDrift.SAME: "unchanged",
     EndpointDrift.CHANGED: "changed since then",
     EndpointDrift.GONE: "no longer configured",
 }
-
-
-class RequeueForm(ReasonForm):
-    """The reason and the choices of a requeue."""
-
-    endpoint = forms.ChoiceField(
-        label="Endpoint",
-        choices=[
-            ("snapshot", "as it was when the delivery was made"),
-            ("current", "as it is configured now"),
-        ],
-        initial="snapshot",
-    )
-    new_key = forms.BooleanField(
-        label="New delivery id: the receiver takes it for another delivery and may act twice",
-        required=False,
-    )
-
-
-class BulkForm(ReasonForm):
-    """The reason, and the number of letters typed if they are many."""
-
-    number = forms.IntegerField()
-
-    def __init__(self, *args: Any, count: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._count = count
-        self.fields["number"].label = f"Number of letters: type {count}"
-        if count <= _CONFIRMED:
-            del self.fields["number"]
-
-    def clean_number(self) -> int:
-        if self.cleaned_data["number"] != self._count:
-            raise forms.ValidationError(f"Type {self._count} to confirm that many letters.")
-        return self._count
-
-    def choices(self) -> dict[str, Any]:
-        """Return what the run takes."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "number"}
-
-
-class BulkRequeueForm(RequeueForm, BulkForm):
-    """A requeue of many, at a rate."""
-
-    rate = forms.IntegerField(
-        label="Letters a second", min_value=1, max_value=bulk.MAX_RATE, initial=bulk.RATE
-    )
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
-from orbit.admin.document_form import DocumentForm
 from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
 from orbit.profiles import conflict, edit, history, members, validation
+from orbit.profiles.document_form import DocumentForm
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, AnyKind
 from orbit.schedules import runs

@@ -6,7 +6,8 @@ from django.db.models.functions import Length, Substr
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from governance.console import display, filters
+from governance import display
+from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
 from orbit.cycles.detail import EXCERPT
 from orbit.models import Initiation, NormalizationBatch, NormalizationItem, Transformation

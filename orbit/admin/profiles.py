@@ -132,11 +132,8 @@ class ProfileAdmin(_Configured):
     def get_queryset(self, request: HttpRequest) -> Any:
         # Not the base's filter: it would join, and show a profile once for each run profile.
         actor = actor_of(request)
-        return (
-            Profile.objects.order_by("profile_id")
-            if actor.namespaces is None
-            else visible.profiles(actor).order_by("profile_id")
-        )
+        rows = Profile.objects.all() if actor.namespaces is None else visible.profiles(actor)
+        return rows.order_by("profile_id")
 
 
 @admin.register(RunProfile)

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from governance.access.roles import Scope
 from governance.console import pages
@@ -58,10 +58,7 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
 def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
     """Show a revision and what it would change; on POST roll back."""
     actor = actor_of(request)
-    try:
-        revision = history.find(kind, str(row), number, actor=actor)
-    except RevisionUnknown:
-        raise Http404 from None
+    revision = history.find(kind, str(row), number, actor=actor)
     if request.method == "POST" and not actor.may(Scope.CONFIGURE):
         raise PermissionDenied
     form = RollBackForm(request.POST or None, initial={"over": row.revision})

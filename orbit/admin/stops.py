@@ -17,7 +17,7 @@ from governance.access import users
 from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, UntilForm, reasoned_action
-from governance.console.base import actor_of
+from governance.console.base import PageAdmin, actor_of
 from governance.models import Namespace
 from governance.namespaces import gate, halts, pauses, registry, status
 from governance.states import Mode
@@ -52,7 +52,7 @@ class NamespaceForm(forms.Form):
 
 
 @admin.register(Namespace)
-class NamespaceAdmin(ReasonedAdmin):
+class NamespaceAdmin(PageAdmin, ReasonedAdmin):
     """The tenants: what runs there, what stops them."""
 
     namespace_path = "name"
@@ -74,19 +74,15 @@ class NamespaceAdmin(ReasonedAdmin):
             page.context_data["cards"] = self._cards(request, changelist.result_list)  # type: ignore[attr-defined]
         return page
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        row = self.get_or_404(request, object_id)
+    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
         (card,) = self._cards(request, [row])
         halted = card["status"].state in {Mode.HALTING, Mode.QUIET}
-        return pages.draw(
+        return self.draw(
             request,
             "console/namespace.html",
+            row,
             title=row.name,
-            opts=self.opts,
             card=card,
-            buttons=self.buttons(request, row),
             progress=stops.progress(row.name) if halted else None,
             stops=status.history(row.pk),
         )

@@ -21,6 +21,7 @@ def ping_if_due() -> bool:
     if not settings.ORBIT_HEARTBEAT_URL:
         return False
     is_due = Q(pinged_at__isnull=True) | Q(pinged_at__lt=F("evaluated_at"))
+    is_due |= Q(pinged_at__gt=Now())  # before the clock went back
     # A compare-and-set: of two clusters, the second one's update matches no row.
     if not AlertWatch.objects.filter(is_due, id=1, evaluated_at__isnull=False).update(
         pinged_at=Now()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from governance.console import display
+from governance import display
 from orbit.conductor.counts import Counts
 from orbit.conductor.tree import Node, RunPage, TaskPage
 from orbit.models import ConductorParent, ConductorRun, ConductorTask

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from governance import display
 from governance.access.actors import Actor
-from governance.console import display
 from governance.kernel import json_diff, sql
 from orbit.cycles.delivery_counts import COUNT_DELIVERIES
 from orbit.errors import CycleUnknown

@@ -16,7 +16,7 @@ from governance.namespaces import gate
 from governance.operations import slices
 from orbit import queue
 from orbit.cycles import lease
-from orbit.models import ClusterNode, OverviewFacts
+from orbit.models import ClusterNode, OverviewFacts, SeenMark
 from orbit.records.fence import ALONE_FROM
 from orbit.rollup import counts
 
@@ -91,7 +91,10 @@ def wake_operations() -> int:
 
 def prune(*, limit: int = 10_000) -> dict[str, int]:
     """Delete expired rows, at most ``limit`` of each kind; return how many of each."""
-    silent = ClusterNode.objects.filter(seen_at__lt=Now() - timedelta(days=1))
+    day, kept = timedelta(days=1), timedelta(days=settings.ORBIT_RETENTION_DAYS)
+    silent = ClusterNode.objects.filter(seen_at__lt=Now() - day)
+    # A row for each set of namespaces that a user looked at.
+    overviews = OverviewFacts.objects.filter(taken_at__lt=Now() - day)
     return {
         "queue_results": queue.prune_failures(limit=limit),
         "quarantined_rows": queue.prune_quarantined(limit=limit),
@@ -100,10 +103,8 @@ def prune(*, limit: int = 10_000) -> dict[str, int]:
         "login_attempts": PRUNE_LOGIN_ATTEMPTS.execute(most=limit),
         "request_counts": PRUNE_REQUEST_COUNTS.execute(most=limit),
         "delivery_hours": counts.prune(limit=limit),
-        # A row for each set of namespaces that a user looked at.
-        "overviews": OverviewFacts.objects.filter(taken_at__lt=Now() - timedelta(days=1)).delete()[
-            0
-        ],
+        "overviews": overviews.delete()[0],
+        "seen_marks": SeenMark.objects.filter(at__lt=Now() - kept).delete()[0],
         "clusters": silent.delete()[0],
         "alerts": retention.delete_old(settings.ORBIT_RETENTION_DAYS, limit=limit),
     }

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Count, Max
 from django.db.models.functions import Length
 
-from governance.console import display
+from governance import display
 from governance.kernel.identifiers import uuid7_floor
 from orbit.cycles.overview import Overview
 from orbit.cycles.tabs import Filter

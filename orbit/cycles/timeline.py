@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from governance.console import display
+from governance import display
 from governance.kernel import sql
 from governance.models import Stop
 from governance.plots.gantt import MOST_MARKS, Gantt, Span, Track

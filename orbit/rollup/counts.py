@@ -51,6 +51,12 @@ def refresh() -> bool:
     return row is not None and max(row) >= MOST
 
 
+def catch_up(rounds: int = 5) -> None:
+    """Refresh until nothing is left, at most so often: after an upgrade there is a day to count."""
+    while rounds and refresh():
+        rounds -= 1
+
+
 def prune(*, limit: int) -> int:
     """Delete hours that no page shows any more; days are kept. Return how many."""
     return PRUNE.execute(most=limit)

@@ -19,6 +19,7 @@ PLACES = (
         (
             ("Dashboard", ""),
             ("Cycles", "orbit/cyclerun/"),
+            ("Run now", "orbit/cyclerun/trigger/"),
             ("Schedule", "orbit/schedules/"),
             ("Alerts", "alerts/"),
             ("Pause", "pause/"),

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from governance import display
 from governance.access.actors import Actor
-from governance.console import display
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
 from governance.plots import charts

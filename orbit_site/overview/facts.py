@@ -93,8 +93,6 @@ def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, l
     readers: dict[str, Callable[[], Any]] = {key: lambda: _take(scope), _PROBLEMS: problems.read}
     ages = {key: seconds, _PROBLEMS: min(seconds * 10, PROBLEM_SECONDS)}
     stored, mine = _claim(ages)
-    if key in mine:  # never on a standby
-        counts.refresh()
     taken = {
         name: reader()
         for name, reader in readers.items()

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from advisory.models import StrategyProposal
 from advisory.proposals.waiting import Waiting
+from governance import display
 from governance.access.actors import Actor
-from governance.console import display
 from governance.kernel import reasons
 from governance.namespaces import gate
 from orbit.dispatch import endpoints

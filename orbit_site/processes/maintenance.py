@@ -155,7 +155,7 @@ class Maintenance:
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
             PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
             PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
-            PeriodicTask("Can't count deliveries and cycles", ROLLUP_SECONDS, counts.refresh),
+            PeriodicTask("Can't count deliveries and cycles", ROLLUP_SECONDS, counts.catch_up),
             *_follow_up(),
             PeriodicTask("Can't start periodic work", WORK_SECONDS, self._start_work),
             PeriodicTask("Can't log the audit trail's head", DAY, head.log_head),

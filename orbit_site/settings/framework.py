@@ -78,6 +78,8 @@ STATICFILES_DIRS = [env.BASE_DIR / "orbit_site" / "static"]
 # Serve files from the packages, so that no collectstatic step can be forgotten.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
+# What browsers ask of the root without a link to it.
+WHITENOISE_ROOT = env.BASE_DIR / "orbit_site" / "root"
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 # The limit of every request's body.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from governance.console import display, export, filters
+from governance import display
+from governance.console import export, filters
 from governance.console.base import BoundedChangeList, ReadOnlyAdmin
 from governance.kernel import clock
 from telemetry import reading

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.test import override_settings
 from playwright.sync_api import expect
 
 from governance.access import tokens
@@ -115,10 +117,35 @@ def night(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[NightSite]:
     """Serve the bad night. No cluster runs."""
+    with _serve_night(server, committed, settings, tmp_path, monkeypatch) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def shared_night(
+    server: Server, committed_by_all: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NightSite]:
+    """Serve one bad night to the tests of a file, which only look at it."""
+    # Processes check passwords with Django's default hasher.
+    hashers = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    with (
+        override_settings(PASSWORD_HASHERS=hashers),
+        pytest.MonkeyPatch.context() as patch,
+        _serve_night(
+            server, committed_by_all, settings, tmp_path_factory.mktemp("night"), patch
+        ) as site,
+    ):
+        yield site
+
+
+@contextmanager
+def _serve_night(
+    server: Server, committed: str, settings: Any, folder: Path, patch: pytest.MonkeyPatch
+) -> Iterator[NightSite]:
     # While the browser's loop runs in this thread, tests read the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     with bad_night.receivers() as sinks:
-        made = bad_night.create(settings, tmp_path, sinks)
+        made = bad_night.create(settings, folder, sinks)
         connection.close()
         variables = {**database.environment(server, committed), **made.variables}
         with serve(variables) as address:
@@ -154,3 +181,18 @@ def _up(address: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the clicks of each job (J22 has none: see S25)."""
+    lines = [
+        text
+        for report in terminalreporter.stats.get("passed", [])
+        + terminalreporter.stats.get("failed", [])
+        for name, text in report.user_properties
+        if name == "job" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("clicks of each job")
+        for line in sorted(lines, key=lambda text: int(text[1:4])):
+            terminalreporter.write_line(line)

@@ -1,5 +1,7 @@
 """Receivers whose answer can change while they listen."""
 
+from datetime import UTC, datetime
+from socket import socket
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +13,13 @@ class Sink:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.receiver = Receiver(lambda sock: act(sock, self.answer))
+        #: When each request came.
+        self.times: list[datetime] = []
+        self.receiver = Receiver(self._take)
+
+    def _take(self, sock: socket) -> None:
+        self.times.append(datetime.now(UTC))
+        act(sock, self.answer)
 
     def __enter__(self) -> Self:
         self.receiver.__enter__()

@@ -9,18 +9,20 @@ claimed AS (
     INSERT INTO orbit_overviewfacts AS f (scope, taken_at)
     SELECT scope, clock_timestamp()
     FROM needed
-    -- no lock for what is fresh
+    -- no lock for what is fresh; of a time to come, it was taken before the clock went back
     WHERE NOT EXISTS (
         SELECT FROM orbit_overviewfacts o
         WHERE o.scope = needed.scope
+          AND o.taken_at <= clock_timestamp()
           AND o.taken_at > clock_timestamp() - needed.seconds * interval '1 second'
     )
     ORDER BY scope   -- one order for all, against deadlocks
     ON CONFLICT (scope) DO UPDATE SET taken_at = clock_timestamp()
     -- another reader claimed it meanwhile
-    WHERE f.taken_at <= clock_timestamp() - (
-        SELECT w.seconds FROM needed w WHERE w.scope = f.scope
-    ) * interval '1 second'
+    WHERE f.taken_at > clock_timestamp()
+       OR f.taken_at <= clock_timestamp() - (
+           SELECT w.seconds FROM needed w WHERE w.scope = f.scope
+       ) * interval '1 second'
     RETURNING f.scope
 )
 SELECT needed.scope, f.facts, needed.scope IN (SELECT scope FROM claimed)

@@ -79,7 +79,8 @@ class Freshness {
   end() { this.control.hidden = true; }
 }
 
-function poll(place, every, isFree, use) {
+// Calls use(page, freshness) with each new look; it returns false after the last one.
+function poll(place, every, use, isFree = () => true) {
   const control = document.querySelector("#fresh");
   if (!control) return;
   const freshness = new Freshness(control, every);
@@ -92,7 +93,6 @@ function poll(place, every, isFree, use) {
   });
   place.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== place || isElsewhere(event.detail.xhr) || !isFree()) return;
-    freshness.mark();
     if (!use(parse(event.detail.xhr.responseText), freshness)) {
       ended = true;
       freshness.end();
@@ -103,24 +103,28 @@ function poll(place, every, isFree, use) {
 // A page's parts with "data-live", as often as "data-every" says, until the page has none any more.
 function keepPartsFresh(place) {
   const isFree = () => ![...document.querySelectorAll("[data-live]")].some(isInUse) && !document.querySelector(CHOSEN);
-  poll(place, Number(place.dataset.every), isFree, (page) => {
+  poll(place, Number(place.dataset.every), (page, freshness) => {
+    freshness.mark();
     for (const old of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(old.id);
       if (fresh && fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
     }
     return page.querySelector("#live[data-every]") !== null;
-  });
+  }, isFree);
 }
 
-// A list: its rows change in place; new ones are counted.
+// A list: its rows change in place, but not while the reader uses them; new ones are counted.
 function keepListFresh(form) {
   const rowsOf = (page) => new Map([...page.querySelectorAll("#result_list tbody tr")].map((row) => [row.querySelector("th a, td a")?.getAttribute("href") ?? row.textContent, row]));
   const isFree = () => !isInUse(form) && !form.querySelector(CHOSEN);
-  poll(form, 15, isFree, (page, freshness) => {
+  poll(form, 15, (page, freshness) => {
     const [old, fresh] = [rowsOf(document), rowsOf(page)];
-    for (const [key, row] of fresh) {
-      const same = old.get(key);
-      if (same && same.innerHTML !== row.innerHTML) same.replaceChildren(...row.childNodes);
+    if (isFree()) {
+      for (const [key, row] of fresh) {
+        const same = old.get(key);
+        if (same && same.innerHTML !== row.innerHTML) same.replaceChildren(...row.childNodes);
+      }
+      freshness.mark();
     }
     freshness.offer([...fresh.keys()].filter((key) => !old.has(key)).length);
     return true;

@@ -5,12 +5,14 @@ FROM needed
 WHERE NOT EXISTS (SELECT
 FROM orbit_overviewfacts o
 WHERE o.scope = needed.scope
+AND o.taken_at <= clock_timestamp()
 AND o.taken_at > clock_timestamp() - needed.seconds * interval '1 second')
 ORDER BY scope
 ON CONFLICT (scope) DO
 UPDATE
 SET taken_at = clock_timestamp()
-WHERE f.taken_at <= clock_timestamp() - (SELECT w.seconds
+WHERE f.taken_at > clock_timestamp()
+OR f.taken_at <= clock_timestamp() - (SELECT w.seconds
 FROM needed w
 WHERE w.scope = f.scope) * interval '1 second'
 RETURNING f.scope)

@@ -168,7 +168,10 @@ def test_each_evaluation_earns_one_ping(settings: Any) -> None:
         assert [heartbeat.ping_if_due() for _ in range(3)] == [True, False, False]
         AlertWatch.objects.update(pinged_at="2020-01-01T00:00Z")
         assert heartbeat.ping_if_due()
-        assert [request.line for request in monitor.requests] == ["GET /hook HTTP/1.1"] * 2
+        # The clock went back.
+        AlertWatch.objects.update(pinged_at="2120-01-01T00:00Z")
+        assert [heartbeat.ping_if_due() for _ in range(2)] == [True, False]
+        assert [request.line for request in monitor.requests] == ["GET /hook HTTP/1.1"] * 3
     assert AlertWatch.objects.get().ping_error == ""
 
 

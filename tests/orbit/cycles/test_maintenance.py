@@ -22,7 +22,7 @@ from governance.operations import ledger
 from governance.states import Outcome
 from orbit import queue
 from orbit.cycles import maintenance
-from orbit.models import ClusterNode, CycleRun
+from orbit.models import ClusterNode, CycleRun, OverviewFacts, SeenMark
 from orbit.records import partitions
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
@@ -144,6 +144,18 @@ def test_old_rows_are_pruned_and_the_others_stay() -> None:
     assert list(RequestCount.objects.values_list("caller", flat=True)) == ["new"]
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]
     assert list(ClusterNode.objects.values_list("host", flat=True)) == ["new"]
+
+
+@pytest.mark.django_db
+def test_old_overviews_and_marks_of_users_are_pruned(settings: Any) -> None:
+    settings.ORBIT_RETENTION_DAYS = 30
+    for name, days in (("old", 31), ("new", 29)):
+        SeenMark.objects.create(kind="cycle", key=name, by="u", at=Now() - timedelta(days=days))
+    for name, hours in (("old", 25), ("new", 23)):
+        OverviewFacts.objects.create(scope=name, taken_at=Now() - timedelta(hours=hours))
+    maintenance.prune()
+    assert list(SeenMark.objects.values_list("key", flat=True)) == ["new"]
+    assert list(OverviewFacts.objects.values_list("scope", flat=True)) == ["new"]
 
 
 @pytest.mark.django_db

@@ -57,6 +57,15 @@ def test_the_egress_rules_hold_for_tests_too(settings: Any) -> None:
         delivery.send("aurora", actor=SYSTEM)
 
 
+def test_a_clock_that_goes_back_holds_up_no_test(settings: Any) -> None:
+    with Receiver() as receiver:
+        configure_endpoints(settings, aurora=receiver.url)
+        delivery.send("aurora", actor=SYSTEM)
+        EndpointState.objects.update(tested_at="2120-01-01T00:00Z")
+        delivery.send("aurora", actor=SYSTEM)
+        assert len(receiver.requests) == 2
+
+
 def test_of_two_tests_at_once_one_is_sent(settings: Any) -> None:
     outcomes: list[str] = []
 

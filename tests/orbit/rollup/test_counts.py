@@ -151,6 +151,22 @@ def test_many_rows_are_counted_in_steps(endpoint: None, monkeypatch: Any) -> Non
     assert totals == [2, 4, 5, 5]
 
 
+@pytest.mark.django_db
+def test_what_is_behind_is_caught_up(endpoint: None, monkeypatch: Any) -> None:
+    text = counts.ADVANCE.text.replace(f"LIMIT {counts.MOST}", "LIMIT 2")
+    advance = type(counts.ADVANCE)("advance", text, counts.ADVANCE.params)
+    monkeypatch.setattr(counts, "ADVANCE", advance)
+    monkeypatch.setattr(counts, "MOST", 2)
+    counts.refresh()  # makes the marks
+    create_dead_letters(9)
+    end_cycles("1 day", "failed")
+    totals = []
+    for _ in range(3):
+        counts.catch_up(rounds=3)
+        totals.append(sum(CycleDay.objects.values_list("failed", flat=True)))
+    assert totals == [6, 9, 9]
+
+
 def test_a_refresh_that_is_rolled_back_counts_nothing_and_a_second_one_doesnt_wait(
     committed: str, endpoint: None
 ) -> None:

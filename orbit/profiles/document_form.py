@@ -58,6 +58,7 @@ class DocumentForm(ReasonForm):
         return [self[member.name] for member in self.members]
 
     def clean_document(self) -> Any:
+        """Return the document as JSON."""
         document, problems = profile_members.parse(self.cleaned_data["document"])
         if problems:
             raise forms.ValidationError(problems)

@@ -1,4 +1,4 @@
-"""How the console shows states, JSON and bytes, all of it escaped."""
+"""How pages and plots show states, times, JSON and bytes, all of it escaped."""
 
 import json
 from datetime import UTC, datetime

@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.console import display
+from governance import display
 
 
 @pytest.mark.parametrize(

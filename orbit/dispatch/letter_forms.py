@@ -1,0 +1,59 @@
+"""What the forms ask that requeue or dismiss dead letters."""
+
+from typing import Any
+
+from django import forms
+
+from governance.console.actions import ReasonForm
+from orbit.dispatch import bulk
+
+#: Above this number a run has to be confirmed by typing it.
+_CONFIRMED = 100
+
+
+class RequeueForm(ReasonForm):
+    """The reason and the choices of a requeue."""
+
+    endpoint = forms.ChoiceField(
+        label="Endpoint",
+        choices=[
+            ("snapshot", "as it was when the delivery was made"),
+            ("current", "as it is configured now"),
+        ],
+        initial="snapshot",
+    )
+    new_key = forms.BooleanField(
+        label="New delivery id: the receiver takes it for another delivery and may act twice",
+        required=False,
+    )
+
+
+class BulkForm(ReasonForm):
+    """The reason, and the number of letters typed if they are many."""
+
+    number = forms.IntegerField()
+
+    def __init__(self, *args: Any, count: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._count = count
+        self.fields["number"].label = f"Number of letters: type {count}"
+        if count <= _CONFIRMED:
+            del self.fields["number"]
+
+    def clean_number(self) -> int:
+        """Return the number if it is that of the letters."""
+        if self.cleaned_data["number"] != self._count:
+            raise forms.ValidationError(f"Type {self._count} to confirm that many letters.")
+        return self._count
+
+    def choices(self) -> dict[str, Any]:
+        """Return what the run takes."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "number"}
+
+
+class BulkRequeueForm(RequeueForm, BulkForm):
+    """A requeue of many, at a rate."""
+
+    rate = forms.IntegerField(
+        label="Letters a second", min_value=1, max_value=bulk.MAX_RATE, initial=bulk.RATE
+    )
