@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from advisory.decisions import policy
-from advisory.decisions.policy import MOST_APPROVALS, MOST_HOURS
+from advisory.decisions.policy_form import PolicyForm
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.actions import ReasonForm
 from governance.console.base import BoundedPaginator, actor_of
 from governance.models import Namespace
 
@@ -19,28 +17,7 @@ _PER_PAGE = 50
 _LIST = "admin:advisory_approvalpolicies"
 
 
-class PolicyForm(ReasonForm):
-    """How many approvals a proposal of a namespace needs, and until when."""
-
-    required_approvals = forms.IntegerField(
-        label="Approvals", min_value=1, max_value=MOST_APPROVALS
-    )
-    expires_after_hours = forms.IntegerField(
-        label="Expires after (hours)",
-        required=False,
-        min_value=1,
-        max_value=MOST_HOURS,
-        help_text="From a proposal's creation. Empty: proposals don't expire.",
-    )
-    field_order = ("required_approvals", "expires_after_hours", "reason")
-
-
-@pages.page(
-    "advisory/approvalpolicy/",
-    name="advisory_approvalpolicies",
-    title="Approval policies",
-    group="Decide",
-)
+@pages.page("advisory/approvalpolicy/", name="advisory_approvalpolicies", title="Approval policies")
 def policies(request: HttpRequest) -> HttpResponse:
     """List the policies of the namespaces that the user sees."""
     actor = actor_of(request)

@@ -7,11 +7,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from advisory.admin import signal_page
-from advisory.admin.decision_form import DecisionForm
 from advisory.decisions import decide, probation
 from advisory.decisions import page as reading
+from advisory.decisions.decision_form import DecisionForm
 from advisory.models import StrategyProposal
+from advisory.signals import in_words
 from advisory.states import Verdict
 from governance.access.roles import Scope
 from governance.console import pages
@@ -50,7 +50,7 @@ def page(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
         page=reading.read(proposal, actor=actor),
         call=identifiers.uuid7(),
         confirm_form=ReasonForm(),
-        **({} if proposal.signal is None else signal_page.parts(proposal.signal, actor)),
+        **({} if proposal.signal is None else in_words.parts(proposal.signal, actor=actor)),
     )
 
 

@@ -3,36 +3,22 @@
 from typing import Any
 
 import jsonpatch
-from django import forms
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from advisory.models import StrategyProposal
-from advisory.proposals import create, forbidden
+from advisory.proposals import create, proposal_form
+from advisory.proposals.proposal_form import ProposalForm
 from governance.access.actors import Actor
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import line_diff
 from governance.kernel.errors import OrbitError
-from orbit.errors import RevisionUnknown
-from orbit.profiles import history, members
-from orbit.profiles.document_form import DocumentForm
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind, AnyRow
 
 KINDS: dict[str, AnyKind] = {"profile": PROFILE, "runprofile": RUN_PROFILE}
-
-
-class ProposalForm(DocumentForm):
-    """The document as it should be, a title, and why."""
-
-    title = forms.CharField(
-        label="Title",
-        required=False,
-        max_length=200,
-        help_text="What the reviewers read first, such as: Raise the back-off of tier 3.",
-    )
 
 
 def may_propose(actor: Actor) -> bool:
@@ -52,7 +38,9 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
     row = None if kind is None else kind.visible_to(actor).filter(pk=pk).first()
     if kind is None or row is None:
         raise Http404
-    form = _form(request, kind, row, actor)
+    form = proposal_form.of(
+        kind, row, request.POST if request.method == "POST" else None, actor=actor
+    )
     context: dict[str, Any] = {}
     if form.is_valid() and (document := form.merged()) is not None:
         if document == form.base and "_preview" not in request.POST:
@@ -73,33 +61,6 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
         list_link=reverse(f"admin:orbit_{noun}_changelist"),
         **context,
     )
-
-
-def _form(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> ProposalForm:
-    form = ProposalForm(
-        request.POST if request.method == "POST" else None,
-        members=[
-            member
-            for member in members.members_of(kind, actor, new=False)
-            if not forbidden.is_forbidden(kind.noun, member.path)
-        ],
-        base=_base(request, kind, row, actor),
-        revision=row.revision,
-        wants_reason="_preview" not in request.POST,
-    )
-    form.order_fields(["title", *form.fields])
-    return form
-
-
-def _base(request: HttpRequest, kind: AnyKind, row: AnyRow, actor: Actor) -> dict[str, Any]:
-    revision = request.POST.get("revision", "")
-    if request.method != "POST" or revision == str(row.revision):
-        return dict(row.document)
-    # Fields are compared with what the user saw.
-    try:
-        return history.document_of(kind, row, revision, actor=actor)
-    except RevisionUnknown:
-        raise BadRequest("There is no such revision.") from None
 
 
 def _make(

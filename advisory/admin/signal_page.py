@@ -1,7 +1,5 @@
 """The page of one signal, and the button that computes new ones."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,7 +12,6 @@ from advisory.signals import compute, in_words
 from governance.access.actors import Actor
 from governance.console import pages
 from governance.console.base import actor_of
-from governance.plots import charts
 
 _LIST = "admin:advisory_advisorysignal_changelist"
 _LISTED = 10
@@ -32,21 +29,8 @@ def page(request: HttpRequest, signal: AdvisorySignal) -> HttpResponse:
         signal=signal,
         proposals=list(proposals.only("id", "title", "state")[:_LISTED]),
         may_compute=may_compute(actor),
-        **parts(signal, actor),
+        **in_words.parts(signal, actor=actor),
     )
-
-
-def parts(signal: AdvisorySignal, actor: Actor) -> dict[str, Any]:
-    """Return what the pages of a signal and of its proposals show of it."""
-    series = in_words.series(signal, actor=actor)
-    points = [charts.Point(point.label, point.rate, point.low, point.high) for point in series]
-    return {
-        "plot": charts.line(points, title="Success rate", unit=" %", top=100) if points else "",
-        "evidence_rows": in_words.rows(signal.evidence),
-        "example_cycles": in_words.cycles(signal.evidence, actor=actor),
-        "confidence": in_words.confidence(signal),
-        "meaning": in_words.meaning(signal),
-    }
 
 
 def may_compute(actor: Actor) -> bool:

@@ -10,6 +10,7 @@ from advisory.signals import reading
 from advisory.states import SignalKind
 from advisory.statistics import rounding
 from governance.access.actors import Actor
+from governance.plots import charts
 from orbit.models import CycleRun
 
 #: Signals of the series, the newest.
@@ -47,6 +48,19 @@ class Point:
     rate: float | None
     low: float | None
     high: float | None
+
+
+def parts(signal: AdvisorySignal, *, actor: Actor) -> dict[str, Any]:
+    """Return what the pages of a signal and of its proposals show of it."""
+    rates = series(signal, actor=actor)
+    points = [charts.Point(point.label, point.rate, point.low, point.high) for point in rates]
+    return {
+        "plot": charts.line(points, title="Success rate", unit=" %", top=100) if points else "",
+        "evidence_rows": rows(signal.evidence),
+        "example_cycles": cycles(signal.evidence, actor=actor),
+        "confidence": confidence(signal),
+        "meaning": meaning(signal),
+    }
 
 
 def confidence(signal: AdvisorySignal) -> str:

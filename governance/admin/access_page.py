@@ -11,9 +11,7 @@ from governance.console.base import actor_of
 from governance.models import LoginAttempt
 
 
-@pages.page(
-    "access/", name="access", title="Access", group="Govern", scope=Scope.ADMINISTER, workspace=True
-)
+@pages.page("access/", name="access", title="Access", scope=Scope.ADMINISTER, workspace=True)
 def access(request: HttpRequest) -> HttpResponse:
     """Show the page; ``?user=`` adds the permissions of that user."""
     page = overview.read(request.GET.get("user", ""))

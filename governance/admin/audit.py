@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
@@ -84,16 +83,8 @@ class AuditTrailEntryAdmin(PageAdmin):
 
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         """Stream the entries that the list shows as JSON Lines."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        try:
-            rows = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:
-            raise BadRequest("The search can't be read") from None
+        rows = export.listed(self, request)
         lines = audit_export.lines(
             rows, with_head=actor_of(request).namespaces is None, limit=audit_export.MAX_DOWNLOAD
         )
-        response = StreamingHttpResponse(lines, content_type="application/jsonl; charset=utf-8")
-        response["Content-Disposition"] = 'attachment; filename="audit-trail.jsonl"'
-        response["Cache-Control"] = "no-store"
-        return response
+        return export.stream(lines, name="audit-trail.jsonl", content_type="application/jsonl")

@@ -245,6 +245,7 @@ class ReasonedAdmin(ReadOnlyAdmin):
             "console/reason.html",
             title=action.label,
             opts=self.opts,
+            heading=self.heading,
             action=action,
             chosen=objects,
             form=form,

@@ -164,9 +164,27 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(request, "That page of the list doesn't exist: this is all of it.")
         if self.exported and request.GET.get(export.PARAMETER) == "csv":
             return cast(HttpResponse, export.respond(self, request))
-        title = self.list_title or capfirst(str(self.opts.verbose_name_plural))
-        context = {"title": title, **self.list_context(request), **(extra_context or {})}
+        context = {"title": self.heading, **self.list_context(request), **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
+        return response
+
+    @property
+    def heading(self) -> str:
+        """The list's heading, also in breadcrumbs."""
+        return self.list_title or capfirst(str(self.opts.verbose_name_plural))
+
+    def title_of(self, row: Any) -> str:
+        """Return the heading of ``row``'s page."""
+        return capfirst(str(self.opts.verbose_name))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        row = context.get("original")
+        if row is not None and not self.has_change_permission(request, row):
+            context["title"] = self.title_of(row)
+        context["heading"] = self.heading
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:

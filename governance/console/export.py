@@ -1,10 +1,11 @@
 """The rows of a filtered list as CSV."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db.models import BinaryField, Model
+from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 
 from governance.rest import csv_rows
@@ -21,21 +22,29 @@ def columns(model: type[Model]) -> tuple[str, ...]:
 
 def respond(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:
     """Stream ``exported`` of the rows that the list has. Raises PermissionDenied, BadRequest."""
-    if not model_admin.has_view_permission(request):
-        raise PermissionDenied
     query = request.GET.copy()
     query.pop(PARAMETER, None)
     request.GET = query  # type: ignore[assignment] # Django reads every parameter as a filter
+    rows = listed(model_admin, request)
+    key = [name.lstrip("-") for name in model_admin.ordering or model_admin.opts.ordering]
+    lines = csv_rows.lines(rows, model_admin.exported, tuple(key))
+    return stream(lines, name=f"{model_admin.opts.model_name}.csv", content_type="text/csv")
+
+
+def listed(model_admin: Any, request: HttpRequest) -> QuerySet[Any]:
+    """Return all rows that the list has. Raises PermissionDenied and BadRequest."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
     try:
-        rows = model_admin.get_changelist_instance(request).queryset
+        rows: QuerySet[Any] = model_admin.get_changelist_instance(request).queryset
     except IncorrectLookupParameters:
         raise BadRequest("The filter can't be read") from None
-    key = [name.lstrip("-") for name in model_admin.ordering or model_admin.opts.ordering]
-    response = StreamingHttpResponse(
-        csv_rows.lines(rows, model_admin.exported, tuple(key)),
-        content_type="text/csv; charset=utf-8",
-    )
-    name = f"{model_admin.opts.model_name}.csv"
+    return rows
+
+
+def stream(lines: Iterable[str], *, name: str, content_type: str) -> StreamingHttpResponse:
+    """Answer with a file to download."""
+    response = StreamingHttpResponse(lines, content_type=f"{content_type}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     return response

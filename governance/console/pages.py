@@ -28,8 +28,6 @@ class Page:
     #: For ``reverse``.
     name: str
     title: str
-    #: Its place in the menu; None leaves it out.
-    group: str | None
     scope: Scope
     #: Hidden from users who are confined to namespaces.
     workspace: bool
@@ -50,7 +48,6 @@ def page(
     *,
     name: str,
     title: str,
-    group: str | None = None,
     scope: Scope = Scope.READ,
     sends: Scope | None = None,
     workspace: bool = False,
@@ -58,7 +55,7 @@ def page(
     """Register ``view(request, **parts of the address)`` as a page."""
 
     def register(view: View) -> View:
-        _registered.append(Page(address, name, title, group, scope, workspace, view, sends))
+        _registered.append(Page(address, name, title, scope, workspace, view, sends))
         return view
 
     return register

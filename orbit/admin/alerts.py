@@ -13,7 +13,7 @@ from governance.console.base import actor_of
 from orbit.alerts import send
 
 
-@pages.page("alerts/", name="alerts", title="Alerts", group="Now")
+@pages.page("alerts/", name="alerts", title="Alerts")
 def alerts(request: HttpRequest) -> HttpResponse:
     """Show the open alerts, then those that were resolved."""
     actor = actor_of(request)

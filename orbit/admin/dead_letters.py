@@ -56,6 +56,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     """Deliveries that failed for good. Only a user sends one again."""
 
     namespace_path = "namespace"
+    list_title = "Dead letters"
     badges = ("status",)
     list_display = (
         "id",
@@ -109,11 +110,11 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         if action in _BULK and request.POST.get("select_across") == "1":
             # Django asks for a selected row too, which a browser without scripts doesn't send.
             return _bulk_page(action, request)
-        if not _OF_LETTERS.intersection(request.GET) and self.has_view_permission(request):
+        looks = action is None and not _OF_LETTERS.intersection(request.GET)
+        if looks and self.has_view_permission(request):
             return _groups_page(request)
         group = request.GET.get("group", "")
         context = {
-            "title": "Dead letters",
             "group": error_groups.find(group, actor=actor) if group else None,
             "may_operate": actor.may(Scope.OPERATE),
             "matching": None
@@ -121,6 +122,9 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
             else request.GET.urlencode(),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def title_of(self, row: DeadLetterDispatch) -> str:
+        return f"Dead letter at {row.endpoint_key}: {row.last_error or row.reason}"
 
     @admin.display(description="endpoint now")
     def endpoint_now(self, letter: DeadLetterDispatch) -> str:

@@ -19,7 +19,6 @@ from orbit.profiles import drift, export, reload
     "config/drift/",
     name="config_drift",
     title="Config drift",
-    group="Configuration",
     sends=Scope.CONFIGURE,
     workspace=True,
 )

@@ -3,11 +3,10 @@
 If another user saved meanwhile, the page shows all three versions and the user decides.
 """
 
-from copy import deepcopy
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -18,8 +17,8 @@ from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
-from orbit.errors import DocumentInvalid, RevisionUnknown, Stale
-from orbit.profiles import conflict, edit, history, members, validation
+from orbit.errors import DocumentInvalid, Stale
+from orbit.profiles import conflict, document_form, edit, members, validation
 from orbit.profiles.document_form import DocumentForm
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, AnyKind
@@ -66,20 +65,11 @@ def address(kind: AnyKind, row: Any, name: str) -> str:
 
 
 def _form(request: HttpRequest, kind: AnyKind, row: Any) -> DocumentForm:
-    actor, base = (
-        actor_of(request),
-        deepcopy(members.BLANK[kind.noun]) if row is None else row.document,
-    )
-    if row is not None and request.method == "POST":
-        # Fields are compared with what the user saw, which may not be the current revision.
-        try:
-            base = history.document_of(kind, row, request.POST.get("revision", ""), actor=actor)
-        except RevisionUnknown:
-            raise BadRequest("There is no such revision.") from None
+    actor = actor_of(request)
     return DocumentForm(
         request.POST or None,
         members=members.members_of(kind, actor, new=row is None),
-        base=base,
+        base=document_form.base_of(kind, row, request.POST, actor=actor),
         revision=0 if row is None else row.revision,
         wants_reason=not {"_check", "_preview", "_combine"} & request.POST.keys(),
     )

@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -15,45 +14,15 @@ from governance.console.actions import ReasonForm
 from governance.console.base import BoundedPaginator, actor_of
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
-from governance.rest import queries
 from orbit.schedules import change, explain, listing
+from orbit.schedules.forms import CronForm, WhyForm
 from orbit.schedules.listing import ScheduleSummary
 from orbit.schedules.week import week
 
 _PER_PAGE = 50
 
 
-class CronForm(ReasonForm):
-    """The new cron, and the reason."""
-
-    cron = forms.CharField(
-        label="Cron",
-        max_length=200,
-        required=False,
-        help_text="Five fields: minute, hour, day of month, month, day of week. "
-        "Empty: the configured cron.",
-    )
-    field_order = ("cron", "reason")
-
-
-class WhyForm(forms.Form):
-    """A run profile and a time."""
-
-    run_profile_id = forms.CharField(label="Run profile", max_length=200)
-    at = forms.CharField(
-        label="Time",
-        max_length=60,
-        help_text="With its zone, such as 2026-01-31T06:00:00Z or 2026-01-31T06:00:00+01:00.",
-    )
-
-    def clean_at(self) -> Any:
-        try:
-            return queries.moment(self.cleaned_data["at"])
-        except ValueError as error:
-            raise forms.ValidationError(f"This {error}.") from error
-
-
-@pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules", group="Configuration")
+@pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules")
 def schedules(request: HttpRequest) -> HttpResponse:
     """Show the visible schedules: their week and the list."""
     actor, now = actor_of(request), clock.now()
@@ -115,7 +84,7 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
     return _ask(request, schedule, form, act, "Change cron")
 
 
-@pages.page("orbit/why/", name="orbit_why", title="Why did it run?", group="Monitoring")
+@pages.page("orbit/why/", name="orbit_why", title="Why did it run?")
 def why_page(request: HttpRequest) -> HttpResponse:
     """Ask for a run profile and a time (default: now), and explain."""
     bound = "at" in request.GET

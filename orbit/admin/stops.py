@@ -157,7 +157,7 @@ def halt_page(request: HttpRequest) -> HttpResponse:
     return pages.draw(request, "console/halt.html", title="Halt", form=form)
 
 
-@pages.page("pause/", name="pause", title="Pause", group="Now", sends=Scope.OPERATE, workspace=True)
+@pages.page("pause/", name="pause", title="Pause", sends=Scope.OPERATE, workspace=True)
 def pause_page(request: HttpRequest) -> HttpResponse:
     """Show the pause; on POST pause everything or end the console's pause."""
     pause, actor = pauses.read(), actor_of(request)

@@ -7,17 +7,14 @@ from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.safestring import SafeString
 
 from governance.console import export, filters
 from governance.console.base import ReadOnlyAdmin, actor_of
-from governance.plots import charts
 from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
-from orbit.records.value_totals import Period, Totals
+from orbit.records.value_totals import Period
 
 _MAX_TOTALS = 50
-_LOOKS = ("run", "ok", "part", "wait")
 
 
 class PeriodFilter(SimpleListFilter):
@@ -69,20 +66,8 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
             totals = value_totals.totals(actor=actor_of(request), **conditions)
             context = {
                 "totals": totals,
-                "bars": _bars(totals),
+                "bars": value_totals.plot(totals),
                 "latest": totals.rows[:_MAX_TOTALS],
                 "csv": urlencode({name: value for name, value in conditions.items() if value}),
             }
         return super().changelist_view(request, {**context, **(extra_context or {})})
-
-
-def _bars(totals: Totals) -> SafeString | None:
-    bars = value_totals.bars(totals)
-    if bars is None:
-        return None
-    columns = [
-        charts.Column(f"{day.day} {day:%b}", day.isoformat(), tuple(quantities))
-        for day, quantities in bars.periods
-    ]
-    series = [charts.Series(tag, look) for tag, look in zip(bars.tags, _LOOKS, strict=False)]
-    return charts.bars(columns, series=series, title=f"{bars.unit} per {totals.period}")

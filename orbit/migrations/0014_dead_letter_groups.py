@@ -14,7 +14,14 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("orbit", "0013_roll_up")]
     operations = [
-        migrations.AddField("endpointstate", "tested_at", models.DateTimeField(null=True)),
+        # An interrupted migration begins again.
+        migrations.RunSQL(
+            "ALTER TABLE orbit_endpointstate ADD COLUMN IF NOT EXISTS tested_at timestamptz",
+            "ALTER TABLE orbit_endpointstate DROP COLUMN IF EXISTS tested_at",
+            state_operations=[
+                migrations.AddField("endpointstate", "tested_at", models.DateTimeField(null=True))
+            ],
+        ),
         indexes.build(
             "dead_letter_open_groups",
             f"{LETTER} (id) INCLUDE (error_group, namespace, endpoint_key, created_at)"

@@ -1,12 +1,19 @@
 """The form of a profile or run profile: fields for some members, beside the JSON."""
 
 import json
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from django import forms
+from django.core.exceptions import BadRequest
 
+from governance.access.actors import Actor
 from governance.console.actions import ReasonForm
+from orbit.errors import RevisionUnknown
+from orbit.profiles import history
 from orbit.profiles import members as profile_members
+from orbit.profiles.kinds import AnyKind
 from orbit.profiles.members import Member
 from orbit.profiles.schema import Problems
 
@@ -77,6 +84,22 @@ class DocumentForm(ReasonForm):
         """Show each problem at its field, or at the JSON."""
         for name, message in profile_members.assign(self.members, problems):
             self.add_error(name, message)
+
+
+def base_of(kind: AnyKind, row: Any, data: Mapping[str, str], *, actor: Actor) -> dict[str, Any]:
+    """Return the document that fields are compared with: what the user saw, by ``revision``.
+
+    It may not be the current one. Raises BadRequest.
+    """
+    if row is None:
+        return deepcopy(profile_members.BLANK[kind.noun])
+    seen = data.get("revision", str(row.revision))
+    if seen == str(row.revision):
+        return dict(row.document)
+    try:
+        return history.document_of(kind, row, seen, actor=actor)
+    except RevisionUnknown:
+        raise BadRequest("There is no such revision.") from None
 
 
 def _field(member: Member) -> forms.CharField:

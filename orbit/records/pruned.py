@@ -40,6 +40,19 @@ def explain(kind: Kind, made_at: datetime | None) -> str:
     )
 
 
+def of_cycle(term: str) -> str:
+    """Explain a cycle's id that a user typed; other texts need no explanation."""
+    try:
+        return explain(CYCLES, time_of(UUID(term)))
+    except ValueError:
+        return ""
+
+
+def of_run(term: str) -> str:
+    """Explain the id of a conductor run that a user typed."""
+    return explain(RUNS, ulid.moment_of(term))
+
+
 def unknown(what: str, id_: UUID | str) -> str:
     """Return "There is no ...", and why if retention may be the cause.
 

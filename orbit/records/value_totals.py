@@ -7,13 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from django.utils.safestring import SafeString
+
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel import clock, csv_text, sql
 from governance.kernel.errors import Kind, OrbitError
+from governance.plots import charts
 
 LIMIT = 10_000
 _MOST_TAGS = 4
+_LOOKS = ("run", "ok", "part", "wait")
 
 SUM = sql.load(__name__, "sum_value_ledger")
 
@@ -124,6 +128,19 @@ def bars(totals: Totals) -> Bars | None:
     return Bars(
         unit, tags, [(day, [quantities[day.isoformat(), tag] for tag in tags]) for day in days]
     )
+
+
+def plot(totals: Totals) -> SafeString | None:
+    """Draw what ``bars`` returns."""
+    shares = bars(totals)
+    if shares is None:
+        return None
+    columns = [
+        charts.Column(f"{day.day} {day:%b}", day.isoformat(), tuple(quantities))
+        for day, quantities in shares.periods
+    ]
+    series = [charts.Series(tag, look) for tag, look in zip(shares.tags, _LOOKS, strict=False)]
+    return charts.bars(columns, series=series, title=f"{shares.unit} per {totals.period}")
 
 
 def _starts(totals: Totals) -> list[date]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -153,4 +154,5 @@ def banners(request: HttpRequest) -> HttpResponse:
 @pages.page("tables/", name="tables", title="All tables")
 def tables(request: HttpRequest) -> HttpResponse:
     """Return the stock admin's list of all tables."""
-    return pages.draw(request, "console/tables.html", title="All tables")
+    apps = admin.site.get_app_list(request)
+    return pages.draw(request, "console/tables.html", title="All tables", app_list=apps)

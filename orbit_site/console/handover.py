@@ -10,7 +10,7 @@ from governance.kernel import clock
 from orbit_site import handover
 
 
-@pages.page("handover/", name="handover", title="Handover", group="Now")
+@pages.page("handover/", name="handover", title="Handover")
 def page(request: HttpRequest) -> HttpResponse:
     """Show what was done in the last hours, with a link that stays the same."""
     query = request.GET

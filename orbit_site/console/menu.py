@@ -1,6 +1,7 @@
 """The menu: places by what one wants to do."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -11,68 +12,57 @@ from governance.console import pages
 from governance.console.base import actor_of
 from orbit_site.console import counts
 
-#: Title and address below ``/admin/``. A place is shown if a page or a table that the user may
-#: open has this address. Other pages with a ``group`` come behind the places of their group.
-PLACES = (
-    (
-        "Now",
-        (
-            ("Dashboard", ""),
-            ("Cycles", "orbit/cyclerun/"),
-            ("Run now", "orbit/cyclerun/trigger/"),
-            ("Schedule", "orbit/schedules/"),
-            ("Alerts", "alerts/"),
-            ("Pause", "pause/"),
-            ("Handover", "handover/"),
-        ),
+#: Title and address below ``/admin/``. A place is there if a page or a table that the user may
+#: open has this address.
+PLACES = {
+    "Now": (
+        ("Dashboard", ""),
+        ("Cycles", "orbit/cyclerun/"),
+        ("Run now", "orbit/cyclerun/trigger/"),
+        ("Schedule", "orbit/schedules/"),
+        ("Alerts", "alerts/"),
+        ("Handover", "handover/"),
     ),
-    (
-        "Deliveries",
-        (
-            ("Dead letters", "orbit/deadletterdispatch/"),
-            ("Jobs", "orbit/dispatchjob/"),
-            ("Endpoints", "orbit/endpoints/"),
-            ("Items", "orbit/normalizationitem/"),
-        ),
+    "Deliveries": (
+        ("Dead letters", "orbit/deadletterdispatch/"),
+        ("Jobs", "orbit/dispatchjob/"),
+        ("Endpoints", "orbit/endpoints/"),
     ),
-    (
-        "Decide",
-        (
-            ("Approvals", "advisory/strategyproposal/"),
-            ("Signals", "advisory/advisorysignal/"),
-        ),
+    "Decide": (
+        ("Approvals", "advisory/strategyproposal/"),
+        ("Signals", "advisory/advisorysignal/"),
     ),
-    (
-        "Configuration",
-        (
-            ("Profiles", "orbit/profile/"),
-            ("Run profiles", "orbit/runprofile/"),
-            ("Drift", "config/drift/"),
-        ),
+    "Configuration": (
+        ("Profiles", "orbit/profile/"),
+        ("Run profiles", "orbit/runprofile/"),
+        ("Drift", "config/drift/"),
     ),
-    (
-        "Govern",
-        (
-            ("Namespaces", "governance/namespace/"),
-            ("Audit trail", "governance/audittrailentry/"),
-            ("Access", "access/"),
-        ),
+    "Govern": (
+        ("Namespaces", "governance/namespace/"),
+        ("Pause", "pause/"),
+        ("Audit trail", "governance/audittrailentry/"),
+        ("Access", "access/"),
     ),
-    (
-        "Monitoring",
-        (
-            ("Operations", "governance/operationrun/"),
-            ("Conductor", "orbit/conductorrun/"),
-            ("Telemetry", "telemetry/telemetryevent/"),
-            ("Coverage", "telemetry/coverage/"),
-            ("Error groups", "telemetry/errorgroup/"),
-            ("Projection", "telemetry/projection/"),
-            ("Value", "orbit/valueledgerentry/"),
-            ("System", "health/"),
-            ("All tables", "tables/"),
-        ),
+    "Monitoring": (
+        ("Operations", "governance/operationrun/"),
+        ("Conductor", "orbit/conductorrun/"),
+        ("Telemetry", "telemetry/telemetryevent/"),
+        ("Value", "orbit/valueledgerentry/"),
+        ("System", "health/"),
+        ("All tables", "tables/"),
     ),
-)
+}
+#: Places below another, shown while one of them or the other is open.
+BELOW = {
+    "orbit/schedules/": (("Why did it run?", "orbit/why/"),),
+    "orbit/dispatchjob/": (("Items", "orbit/normalizationitem/"),),
+    "advisory/strategyproposal/": (("Approval policies", "advisory/approvalpolicy/"),),
+    "telemetry/telemetryevent/": (
+        ("Coverage", "telemetry/coverage/"),
+        ("Error groups", "telemetry/errorgroup/"),
+        ("Projection", "telemetry/projection/"),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +74,15 @@ class Place:
     is_here: bool
     count: str = ""
     style: str = ""
+    is_below: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """A heading of the menu and its places."""
 
     name: str
-    places: list[Place] = field(default_factory=list)
+    places: list[Place]
 
 
 def suffix(namespace: str) -> str:
@@ -102,38 +93,30 @@ def suffix(namespace: str) -> str:
 def groups(request: HttpRequest, namespace: str) -> list[Group]:
     """Return the places that the user may open."""
     root, waiting = reverse("admin:index"), counts.of(request, namespace)
-    listed = {address for _, places in PLACES for _, address in places}
-    offered = {
-        name: [*places, *((page.title, page.address) for page in _others(name, listed))]
-        for name, places in PLACES
-    }
+    listed = {each for places in (PLACES | BELOW).values() for _, each in places}
     open_to_user = _open_addresses(request)
     here = _here(request.path.removeprefix(root), open_to_user & listed)
+
+    def place(title: str, address: str, is_below: bool) -> Place:
+        link, count = root + address + suffix(namespace), waiting.get(address, ("", ""))
+        return Place(title, link, address == here, *count, is_below=is_below)
+
     answer = [
-        Group(
-            name,
-            [
-                Place(
-                    title,
-                    root + address + suffix(namespace),
-                    address == here,
-                    *waiting.get(address, ("", "")),
-                )
-                for title, address in places
-                if address in open_to_user
-            ],
-        )
-        for name, places in offered.items()
+        Group(name, [place(*each) for each in _unfolded(places, here) if each[1] in open_to_user])
+        for name, places in PLACES.items()
     ]
     return [group for group in answer if group.places]
 
 
-def _others(group: str, listed: set[str]) -> list[pages.Page]:
-    return [
-        page
-        for page in pages.registered()
-        if page.group == group and page.address not in listed and "<" not in page.address
-    ]
+def _unfolded(
+    places: Iterable[tuple[str, str]], here: str | None
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield the places, and those below the one that is open."""
+    for title, address in places:
+        yield title, address, False
+        below = BELOW.get(address, ())
+        if here in {address, *(each for _, each in below)}:
+            yield from ((*each, True) for each in below)
 
 
 def _open_addresses(request: HttpRequest) -> set[str]:

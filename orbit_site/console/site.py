@@ -13,21 +13,18 @@ from django.contrib.admin.exceptions import (
     DisallowedModelAdminLookup,
     DisallowedModelAdminToField,
 )
-from django.contrib.admin.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
-from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from governance import audit
-from governance.access import actors, devices, lockout
+from governance.access import devices
 from governance.access.lockout import LockedOut, LoginsBusy
+from governance.access.own_password import OwnPasswordForm
 from governance.access.roles import Scope
-from governance.audit.actions import Action
 from governance.console import pages
 from governance.console.base import NotHere, actor_of, namespace_of
 from governance.kernel import availability
@@ -50,35 +47,6 @@ _LOGGED_OUT = (
 _CHANGE_TEMPLATE = "registration/password_change_form.html"
 
 
-class _OwnPasswordForm(AdminPasswordChangeForm):
-    """Saves the change with its audit entry; hashing takes long, so it comes before."""
-
-    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._request = request
-
-    def clean_old_password(self) -> str:
-        old: str = self.cleaned_data["old_password"]
-        if not lockout.check_old_password(self.user, old, self._request):
-            raise ValidationError(
-                self.error_messages["password_incorrect"], code="password_incorrect"
-            )
-        return old
-
-    def save(self, commit: bool = True) -> Any:
-        user = super().save(commit=False)
-        if commit:
-            with audit.transaction():
-                user.save()
-                audit.record(
-                    Action.USER_CHANGED,
-                    actor=actors.of_user(user).name,
-                    object_id=str(user.pk),
-                    after={"changed": "own password"},
-                )
-        return user
-
-
 class OrbitAdminSite(AdminSite):
     """Django's admin without Django-Q2's pages."""
 
@@ -89,6 +57,7 @@ class OrbitAdminSite(AdminSite):
     #: The menu is ours: orbit_site.console.menu.
     enable_nav_sidebar = False
     final_catch_all_view = False
+    app_index_template = "console/tables.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models = (
@@ -152,7 +121,7 @@ class OrbitAdminSite(AdminSite):
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         context = {**self.each_context(request), **(extra_context or {})}
         view = PasswordChangeView.as_view(
-            form_class=partial(_OwnPasswordForm, request=request),
+            form_class=partial(OwnPasswordForm, request=request),
             success_url=reverse("admin:password_change_done", current_app=self.name),
             extra_context=context,
             template_name=self.password_change_template or _CHANGE_TEMPLATE,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -12,18 +12,18 @@ from django.utils import timezone
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel import reasons
-from governance.models import GovernanceSetting
+from governance.models import GovernanceSetting, Stop
 from governance.namespaces import gate, pauses
-from governance.states import Mode
+from governance.states import Mode, Stopped
 from orbit.dispatch import endpoints
 from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.problems import Problem
 
 _LISTED = 5
-_MODES = {
-    Mode.HALTING: "halting: halted, and what is in flight is ending,",
-    Mode.QUIET: "halted and quiet: nothing is in flight,",
-    Mode.DRAINING: "draining",
+_WORDS = {Mode.HALTING: "halted", Mode.QUIET: "halted", Mode.DRAINING: "draining"}
+_ENDINGS = {
+    Mode.HALTING: " What is in flight is ending.",
+    Mode.DRAINING: " Open cycles end; none starts.",
 }
 
 
@@ -47,7 +47,21 @@ def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Bann
 
     Stops are read now: who halts must see it on the very next page.
     """
-    banners = [*_paused(actor), *_stopped(actor)]
+    banners = [*_paused(actor), *_stopped(actor), *_missing(facts)]
+    if actor.namespaces is None:
+        banners += [
+            Banner(problem.style, problem.text, problem.link, problem.action)
+            for problem in problems
+        ]
+        down = list(listed(facts, "circuits"))
+        banners += [Banner("part", _down(circuit)) for circuit in down[:_LISTED]]
+        if len(down) > _LISTED:
+            banners.append(Banner("part", "More endpoints are down: see Endpoints."))
+    return sorted(banners, key=lambda banner: banner.style != "bad")
+
+
+def _missing(facts: Facts) -> list[Banner]:
+    banners = []
     if not facts["clusters"]["count"]:
         banners.append(
             Banner(
@@ -64,15 +78,6 @@ def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Bann
                 "Set ORBIT_DISPATCH_ENDPOINTS.",
             )
         )
-    if actor.namespaces is not None:
-        return banners
-    banners += [
-        Banner(problem.style, problem.text, problem.link, problem.action) for problem in problems
-    ]
-    down = list(listed(facts, "circuits"))
-    banners += [Banner("part", _down(circuit)) for circuit in down[:_LISTED]]
-    if len(down) > _LISTED:
-        banners.append(Banner("part", "More endpoints are down: see Endpoints."))
     return banners
 
 
@@ -92,7 +97,7 @@ def _paused(actor: Actor) -> list[Banner]:
             reverse("admin:pause") if actor.may(Scope.OPERATE) and actor.namespaces is None else ""
         )
         period = _period(console.since, console.until)
-        text = f"Everything is paused {period} by {console.by}: {console.reason}"
+        text = f"Everything is paused {period} by {console.by}: {_quoted(console.reason)}."
         banners.append(Banner("bad", text, link, "End pause" if link else ""))
     return banners
 
@@ -102,6 +107,10 @@ def _stopped(actor: Actor) -> list[Banner]:
     rows = GovernanceSetting.objects.filter(
         in_force, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)
     ).select_related("namespace")
+    halts = Stop.objects.filter(
+        namespace=OuterRef("namespace"), kind=Stopped.HALT, ended_at__isnull=True
+    )
+    rows = rows.annotate(quiet_at=Subquery(halts.values("quiet_at")[:1]))
     stopped = list(rows.order_by("-halt", "-since")[: _LISTED + 1])
     banners = []
     for row in stopped[:_LISTED]:
@@ -110,9 +119,11 @@ def _stopped(actor: Actor) -> list[Banner]:
             if actor.may(Scope.OPERATE)
             else ""
         )
-        by, reason = row.changed_by or "unknown", row.reason or reasons.NO_REASON
-        period = _period(row.since, row.until)
-        text = f"{row.namespace.name} is {_MODES[Mode(row.mode)]} {period} by {by}: {reason}"
+        mode, by = Mode(row.mode), row.changed_by or "unknown"
+        text = (
+            f"{row.namespace.name} is {_WORDS[mode]} {_period(row.since, row.until)} by {by}: "
+            f"{_quoted(row.reason)}.{_ENDINGS.get(mode) or _quiet(row.quiet_at)}"
+        )
         banners.append(Banner("part", text, link, "Resume" if link else ""))
     if len(stopped) > _LISTED:
         banners.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
@@ -120,14 +131,29 @@ def _stopped(actor: Actor) -> list[Banner]:
 
 
 def _period(since: datetime, until: datetime | None) -> str:
-    ends = "" if until is None else f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}"
-    return f"since {timezone.localtime(since):%Y-%m-%d %H:%M:%S %Z}{ends}"
+    return f"since {_moment(since)}" + ("" if until is None else f" until {_moment(until)}")
+
+
+def _moment(at: datetime) -> str:
+    """Return a time of day, with its date if that isn't today."""
+    local = timezone.localtime(at)
+    layout = "%H:%M %Z" if local.date() == timezone.localdate() else "%d %b %Y %H:%M %Z"
+    return f"{local:{layout}}"
+
+
+def _quoted(reason: str) -> str:
+    return f"“{reason}”" if reason else reasons.NO_REASON
+
+
+def _quiet(at: datetime | None) -> str:
+    since = f"Quiet since {timezone.localtime(at):%H:%M:%S}; " if at else "Quiet: "
+    return f" {since}nothing is in flight."
 
 
 def _down(circuit: dict[str, str]) -> str:
-    since = datetime.fromisoformat(circuit["opened_at"])
-    probe = datetime.fromisoformat(circuit["probe_at"])
+    since = _moment(datetime.fromisoformat(circuit["opened_at"]))
+    probe = timezone.localtime(datetime.fromisoformat(circuit["probe_at"]))
     return (
-        f"{circuit['endpoint_key']} is down since {since:%Y-%m-%d %H:%M} UTC: "
+        f"{circuit['endpoint_key']} is down since {since}: "
         f"its deliveries wait. The next probe: {probe:%H:%M:%S}."
     )

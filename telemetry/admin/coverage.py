@@ -16,7 +16,7 @@ _PER_PAGE = 100
 _RANGES = {1: "24 hours", 7: "7 days", 30: "30 days", 0: "all stored events"}
 
 
-@pages.page("telemetry/coverage/", name="telemetry_coverage", title="Coverage", group="Monitoring")
+@pages.page("telemetry/coverage/", name="telemetry_coverage", title="Coverage")
 def page(request: HttpRequest) -> HttpResponse:
     """Show the sessions of a range of time, those with gaps first."""
     query, namespaces = request.GET, actor_of(request).namespaces

@@ -27,7 +27,7 @@ def test_a_namespace_is_halted_through_it_and_a_lost_port_is_named(
         page = console.open("/admin/halt/?namespace=eu")
         page.get_by_role("textbox", name="Reason").fill("a flood")
         page.get_by_role("button", name="Halt namespace").click()
-        expect(page.get_by_role("status").filter(has_text="eu is halting")).to_contain_text("ann")
+        expect(page.get_by_role("status").filter(has_text="eu is halted")).to_contain_text("ann")
     losing = {"Host": "{host}", "X-Forwarded-Proto": "https"}
     with web_proxy(upstream, tls, losing) as port, visit(f"https://localhost:{port}") as console:
         page = console.open("/admin/")

@@ -23,7 +23,7 @@ def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its
         banner = (
             page.get_by_role("complementary", name="System state")
             .get_by_role("status")
-            .filter(has_text="eu is halting")
+            .filter(has_text="eu is halted")
         )
         expect(banner).to_contain_text("by ann: a flood")
         banner.get_by_role("link", name="Resume").click()

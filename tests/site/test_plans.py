@@ -35,6 +35,7 @@ from orbit.cycles import (
 from orbit.cycles.rerun import bulk as rerun_bulk
 from orbit.cycles.rerun import history
 from orbit.dispatch import claim, error_groups
+from orbit.models import OverviewFacts
 from orbit.retention import cycles as old_cycles
 from orbit.retention import months, sweep, ticks, unused
 from orbit.rollup import counts
@@ -256,6 +257,34 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
         assert (number <= FEW_QUERIES, whole) == (True, []), path
 
 
+MOST_BYTES = 300 * 1024
+#: Pages that are no list of a model -> the most queries, however many namespaces a user sees.
+PAGES = {
+    "/admin/": 15,
+    "/admin/handover/?hours=24": FEW_QUERIES,
+    "/admin/handover/?hours=24&namespace=n7": FEW_QUERIES,
+    "/admin/search/?q=HTTP+503": FEW_QUERIES,
+    "/admin/search/?q=01a22770": FEW_QUERIES,
+    "/admin/alerts/": FEW_QUERIES,
+    "/admin/orbit/schedules/": FEW_QUERIES,
+    "/admin/governance/namespace/": FEW_QUERIES,
+    "/admin/orbit/deadletterdispatch/?namespace=n7": FEW_QUERIES,
+    "/overview": 15,
+    "/alerts": 15,
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_of_the_console_go_by_an_index_and_are_small(
+    browser: Client, confined: Client, path: str
+) -> None:
+    for client in (browser, confined):
+        OverviewFacts.objects.all().delete()
+        number, whole = costs(client, path)
+        assert (number <= PAGES[path], whole) == (True, []), path
+        assert len(client.get(path).content) <= MOST_BYTES
+
+
 # The URLconf does it, if a test of another file has read it.
 admin.autodiscover()
 LARGE_ADMINS = sorted(
@@ -473,6 +502,10 @@ def test_hot_statements_go_by_an_index(
 
 def test_a_resume_reads_no_ticks_of_other_namespaces(crowded: str) -> None:
     assert pages_read(stops.RESUME_PREVIEW, **_stop("n7")) < 100
+
+
+def test_a_pause_reads_one_receipt(crowded: str) -> None:
+    assert pages_read(stops.STOP_PROGRESS, namespace=None) < 300
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:

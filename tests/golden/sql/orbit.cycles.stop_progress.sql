@@ -10,11 +10,15 @@ WHERE c.lease_owner IS NOT NULL
 AND (%(namespace)s::text IS NULL
 OR c.namespace = %(namespace)s)
 LIMIT 200))
-SELECT (SELECT max(r.started_at)
+SELECT CASE WHEN %(namespace)s::text IS NULL THEN (SELECT r.started_at
+FROM orbit_deliveryreceipt r
+WHERE r.status || '' <> 'unsent'
+ORDER BY r.id DESC
+LIMIT 1) ELSE (SELECT max(r.started_at)
 FROM cycles
 JOIN orbit_dispatchjob j ON j.cycle_id = cycles.id
 JOIN orbit_deliveryreceipt r ON r.job_id = j.id
-WHERE r.status <> 'unsent'), (SELECT count(*)
+WHERE r.status <> 'unsent') END, (SELECT count(*)
 FROM orbit_deliveryreceipt r
 JOIN orbit_dispatchjob j ON j.id = r.job_id
 JOIN orbit_cyclerun c ON c.id = j.cycle_id

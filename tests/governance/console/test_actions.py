@@ -1,5 +1,6 @@
 """Actions that ask for a reason: by page and by selection, without a script."""
 
+import re
 from typing import Any
 
 import pytest
@@ -91,25 +92,24 @@ def test_a_selection_of_dead_letters_is_requeued_with_one_reason(settings: Any) 
         run_cycle(start_cycle())
     letter_ids = [str(pk) for pk in DeadLetterDispatch.objects.values_list("pk", flat=True)[:2]]
     browser = console(create_user())
-    answer = browser.post(
+    page = browser.post(
         "/admin/orbit/deadletterdispatch/", {"action": "requeue", "_selected_action": letter_ids}
-    )
-    page = answer.content.decode()
-    assert all(f'name="_selected_action" value="{pk}"' in page for pk in letter_ids)
+    ).content.decode()
+    assert all(f'name="ids" value="{pk}"' in page for pk in letter_ids)
     assert DispatchJob.objects.count() == 3
     form = {
-        "action": "requeue",
-        "_selected_action": letter_ids,
-        "asked": "1",
+        **dict(re.findall(r'name="(frozen|until)" value="([^"]*)"', page)),
+        "ids": letter_ids,
         "reason": "Aurora is back",
         "endpoint": "snapshot",
+        "rate": "10",
     }
-    result_page = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
-    assert result_page.content.decode().count("requeued as job") == 2
-    assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
-    second_page = browser.post("/admin/orbit/deadletterdispatch/", form, follow=True)
-    assert "It was requeued" in second_page.content.decode()
-    assert DispatchJob.objects.filter(requeue_of__isnull=False).count() == 2
+    address = "/admin/orbit/deadletterdispatch/requeue-matching/"
+    for words in ("takes 2 dead letters", "is active already and takes 2"):
+        assert words in browser.post(address, form, follow=True).content.decode()
+    run = OperationRun.objects.get()
+    assert run.reason == "Aurora is back"
+    assert {str(pk) for pk in run.items.values_list("object_id", flat=True)} == set(letter_ids)
 
 
 @pytest.mark.django_db

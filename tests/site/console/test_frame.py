@@ -84,6 +84,20 @@ def test_the_menu_has_the_places_that_the_user_may_open() -> None:
     assert not {"Access", "Pause"} & confined
 
 
+def test_places_below_another_are_in_the_menu_while_one_of_them_is_open(operator: Client) -> None:
+    below = ">Coverage", ">Error groups", ">Projection"
+    for path in ("/admin/telemetry/telemetryevent/", "/admin/telemetry/coverage/"):
+        side = text(operator, path).partition('id="side"')[2].partition("</nav>")[0]
+        assert all(words in side for words in below)
+    side = text(operator, "/admin/").partition('id="side"')[2].partition("</nav>")[0]
+    assert not any(words in side for words in below)
+
+
+def test_all_tables_and_an_apps_tables_are_listed(operator: Client) -> None:
+    for path in ("/admin/tables/", "/admin/orbit/"):
+        assert '<a href="/admin/orbit/executionrecord/"' in text(operator, path), path
+
+
 def test_the_page_that_is_open_is_marked(operator: Client) -> None:
     page = text(operator, "/admin/orbit/dispatchjob/")
     assert page.count('aria-current="page"') == 1

@@ -194,6 +194,7 @@ def _get(browser: Client, path: str) -> None:
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)[^>]*>|\sstyle=|\son[a-z]+=\"", page), path
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page), path
     assert "token-of" not in page, path
+    assert not re.search(r"<(?:title|h1)>\s*(?:View|Select) |class=\"closelink\"", page), path
     assert not any(
         re.search(r"COUNT\(\*\) AS \"__count\" FROM \"", query["sql"])
         for query in queries.captured_queries

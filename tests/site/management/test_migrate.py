@@ -4,19 +4,32 @@ import sys
 import threading
 from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 import psycopg
 import pytest
 
 from orbit_site.management.commands import migrate
 from orbit_site.management.commands.migrate import APPEND_ONLY
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.backups import call, create
+from tests.support.dead_letters import create_dead_letters
+from tests.support.pipeline import configure_endpoints
 from tests.support.polling import until
 from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.processes
+
+NEW_OF_ORBIT = (
+    "0012_seen_marks",
+    "0013_roll_up",
+    "0014_dead_letter_groups",
+    "0015_open_letters_by_cycle",
+    "0016_settings_hash",
+    "0017_cycles_by_trigger",
+)
 
 
 @pytest.fixture
@@ -211,3 +224,27 @@ def test_indexes_of_events_hold_up_no_writer_while_they_wait_for_another(
         long.commit()
     migrating.join(60)
     assert ended == [0]
+
+
+def test_migrations_that_were_interrupted_begin_again_with_data(
+    server: Server, committed: str, settings: Any
+) -> None:
+    """Each one not in a transaction is killed before it is recorded; the tables hold rows."""
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9")
+    create_dead_letters(3)
+    before = "0011_retention"
+    assert call(server, committed, "migrate", "orbit", before, "--skip-checks")[0] == 0
+    for name in NEW_OF_ORBIT:
+        module = import_module(f"orbit.migrations.{name}")
+        assert call(server, committed, "migrate", "orbit", name, "--skip-checks")[0] == 0
+        if not module.Migration.atomic:
+            with psycopg.connect(server.url(SUPERUSER, committed), autocommit=True) as owner:
+                owner.execute("DELETE FROM django_migrations WHERE name = %s", [name])
+            code, _, errors = call(server, committed, "migrate", "orbit", name, "--skip-checks")
+            assert (code, errors) == (0, ""), name
+    assert call(server, committed, "makemigrations", "--check", "--dry-run")[0] == 0
+    with psycopg.connect(server.url(SUPERUSER, committed)) as owner:
+        invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+        assert owner.execute(invalid).fetchall() == []
+        groups = "SELECT count(*) FROM orbit_deadletterdispatch WHERE status = 'open'"
+        assert owner.execute(groups).fetchone() == (3,)
