@@ -57,7 +57,6 @@ class OrbitAdminSite(AdminSite):
     #: The menu is ours: orbit_site.console.menu.
     enable_nav_sidebar = False
     final_catch_all_view = False
-    app_index_template = "console/tables.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models = (
