@@ -210,3 +210,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=2,
         help="requests of the fuzzer to each operation, of each role, good and bad",
     )
+    parser.addoption("--rows", type=int, default=10_000, help="cycles of the large database of S23")

@@ -1,7 +1,7 @@
 """Profiles and run profiles, their revisions, and the files applied last."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -35,8 +35,7 @@ class _Configured(ReasonedAdmin):
 
     @admin.display(description="next run")
     def next_run(self, row: Any) -> datetime | None:
-        due: datetime | None = row.runs.next_due_at
-        return due
+        return cast(datetime | None, row.runs.next_due_at)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from governance.access.actors import Actor
 from governance.kernel import clock
 from orbit import seen
@@ -49,10 +51,9 @@ class CyclePage:
 
     @property
     def title(self) -> str:
-        """The run profile and the time."""
-        return (
-            f"{self.cycle.run_profile_id or 'Raw cycle'}, {self.cycle.created_at:%d %b %H:%M} UTC"
-        )
+        """The run profile and the time in the reader's zone."""
+        at = timezone.localtime(self.cycle.created_at)
+        return f"{self.cycle.run_profile_id or 'Raw cycle'}, {at:%d %b %H:%M %Z}"
 
     @property
     def is_troubled(self) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from governance.models import AuditTrailEntry
+from orbit.models import DeadLetterDispatch
 from orbit_site.processes.postgres import Server
 from tests.e2e.conftest import NightSite, serve
 from tests.support import closed_database, database
@@ -48,6 +50,45 @@ def test_s16_a_viewer_has_no_action_anywhere_and_a_confined_user_no_foreign_obje
         confined.expected("status of 404")
         page = confined.open("/admin/orbit/cyclerun/")
         expect(page.get_by_role("main")).not_to_contain_text("daily-eu")
+
+
+def test_s16_a_form_sent_by_hand_is_refused(night: NightSite) -> None:
+    ids = night.night
+    forms = {
+        "halt/?namespace=eu": {"namespace": "eu"},
+        f"orbit/deadletterdispatch/{ids.letter}/requeue/": {"endpoint": "snapshot"},
+        f"orbit/deadletterdispatch/{ids.letter}/dismiss/": {},
+        f"orbit/cyclerun/{ids.waiting}/cancel/": {},
+        f"advisory/strategyproposal/{ids.open_proposal}/change/": {"decision": "approve"},
+        "orbit/cyclerun/trigger/": {"run_profile_id": "daily-eu"},
+        "pause/": {},
+        "config/drift/": {"reload": "1"},
+        "access/tokens/new/": {"owner": "vic", "name": "mine"},
+    }
+    before = AuditTrailEntry.objects.exclude(action__startswith="login").count()
+    with chromium(night.address) as browser:
+        # A viewer may do none of it, and an operator of us nothing in eu.
+        for name in ("vic", "con"):
+            page = browser.visit(name).page
+            token = page.locator("[name=csrfmiddlewaretoken]").first.get_attribute("value")
+            for path, fields in forms.items():
+                answer = page.request.post(
+                    f"{night.address}/admin/{path}",
+                    form={**fields, "reason": "by hand", "csrfmiddlewaretoken": token or ""},
+                    headers={"Referer": f"{night.address}/admin/"},
+                )
+                refused = {403, 404, 405} if name == "vic" else {200, 403, 404, 405}
+                assert answer.status in refused, (name, path, answer.status)
+    actions = AuditTrailEntry.objects.order_by("id").values_list("action", "actor")[before:]
+    assert [
+        action for action in actions if action[1] in {"vic", "con"} and _changes(action[0])
+    ] == []
+    assert DeadLetterDispatch.objects.get(pk=ids.letter).status == "open"
+
+
+def _changes(action: str) -> bool:
+    """Tell whether the action is more than a login, or a refusal."""
+    return not action.startswith(("login", "user.log", "access."))
 
 
 def test_s24_without_a_database_a_page_says_so_with_its_request(

@@ -50,17 +50,16 @@ def store_profiles(
         )
 
 
-def active_cycle(namespace: str = "default") -> CycleRun:
+def active_cycle(namespace: str = "default", **members: Any) -> CycleRun:
     """Create an active cycle that no worker runs."""
-    return CycleRun.objects.create(
-        id=uuid7(),
-        namespace_id=namespace,
-        status="pending",
-        trigger="rest",
-        context={},
-        initiation_hash="0" * 64,
-        input=b"{}",
-        input_content_type="application/json",
-        input_sha256="0" * 64,
-        next_due_at=Now(),
-    )
+    values = {
+        "status": "pending",
+        "trigger": "rest",
+        "context": {},
+        "initiation_hash": "0" * 64,
+        "input": b"{}",
+        "input_content_type": "application/json",
+        "input_sha256": "0" * 64,
+        "next_due_at": Now(),
+    }
+    return CycleRun.objects.create(id=uuid7(), namespace_id=namespace, **{**values, **members})
