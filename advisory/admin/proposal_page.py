@@ -5,7 +5,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.shortcuts import redirect
 
 from advisory.decisions import decide, probation
 from advisory.decisions import page as reading
@@ -56,9 +56,7 @@ def page(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
 
 def confirm(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
     """End the probation of ``proposal``, which the user sees: the change stays."""
-    back = HttpResponseRedirect(
-        reverse("admin:advisory_strategyproposal_change", args=[proposal.pk])
-    )
+    back = redirect("admin:advisory_strategyproposal_change", proposal.pk)
     if request.method != "POST":
         return back
     actor = actor_of(request)

@@ -5,7 +5,8 @@ from typing import Any
 import jsonpatch
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from advisory.models import StrategyProposal
@@ -48,8 +49,7 @@ def page(request: HttpRequest, noun: str, pk: int) -> HttpResponse:
         elif "_preview" in request.POST:
             context["diff"] = line_diff.compare(form.base, document)
         elif proposal := _make(request, kind, row, form, document):
-            address = reverse("admin:advisory_strategyproposal_change", args=[proposal.pk])
-            return HttpResponseRedirect(address)
+            return redirect("admin:advisory_strategyproposal_change", proposal.pk)
     return pages.draw(
         request,
         "admin/advisory/propose.html",

@@ -173,18 +173,17 @@ def _compare(
 def _mark_seen(
     model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
 ) -> HttpResponse:
-    chosen = list(queryset.values_list("pk", "namespace_id")[: seen.MAX_KEYS])
-    namespaces = {str(namespace) for _, namespace in chosen}
-    seen.mark(
-        SeenKind.CYCLE,
-        [str(cycle_id) for cycle_id, _ in chosen],
-        actor_of(request),
-        namespace=namespaces.pop() if len(namespaces) == 1 else None,
-    )
+    chosen = dict(queryset.values_list("pk", "namespace_id")[: seen.MAX_KEYS])
+    namespaces = {str(name) for name in chosen.values()}
+    only = namespaces.pop() if len(namespaces) == 1 else None
+    seen.mark(SeenKind.CYCLE, map(str, chosen), actor_of(request), namespace=only)
+    if not chosen:
+        messages.error(request, "None of the selected cycles exists any more.")
+        return HttpResponseRedirect(request.get_full_path())
     number = f"{len(chosen)} cycle{'' if len(chosen) == 1 else 's'}"
     messages.success(request, f"You are marked as the one who looks after {number}.")
-    if "from_cycle" in request.POST and chosen:
-        return redirect("admin:orbit_cyclerun_change", chosen[0][0])
+    if "from_cycle" in request.POST:
+        return redirect("admin:orbit_cyclerun_change", next(iter(chosen)))
     return HttpResponseRedirect(request.get_full_path())
 
 

@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 
 from governance.access.roles import Scope
@@ -266,6 +267,4 @@ def _show_run(request: HttpRequest, started: StartedRun) -> HttpResponse:
     messages.add_message(
         request, level, f"Operation run {started.run_id} {verb} {started.matched} dead letters."
     )
-    return HttpResponseRedirect(
-        reverse("admin:governance_operationrun_change", args=[started.run_id])
-    )
+    return redirect("admin:governance_operationrun_change", started.run_id)

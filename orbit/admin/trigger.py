@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from governance.access.roles import Scope
 from governance.console import pages
@@ -62,4 +62,4 @@ def _start(
     )
     verb = "resumed" if started.resumed else "started"
     messages.success(request, f"Cycle {started.cycle_id} {verb} in {started.namespace}.")
-    return HttpResponseRedirect(reverse("admin:orbit_cyclerun_change", args=[started.cycle_id]))
+    return redirect("admin:orbit_cyclerun_change", started.cycle_id)

@@ -53,10 +53,10 @@ class OrbitAdminSite(AdminSite):
     site_header = site_title = "Orbit"
     index_title = "Console"
     site_url = None
+    app_index_template = "console/tables.html"
     #: The menu is ours: orbit_site.console.menu.
     enable_nav_sidebar = False
     final_catch_all_view = False
-    app_index_template = "console/tables.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         models = (

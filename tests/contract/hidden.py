@@ -176,6 +176,9 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
         ("orbit/cyclerun/trigger/", {"run_profile_id": "", "namespace": HIDDEN, **REASON}),
         ("orbit/cyclerun/trigger/", {"run_profile_id": "open-rp", "namespace": HIDDEN, **REASON}),
     ],
+    "orbit_cyclerun_changelist": [
+        ("orbit/cyclerun/", {"action": "mark_seen", "_selected_action": "{cycle_id}"})
+    ],
     "orbit_cyclerun_compare": [("orbit/cyclerun/compare/?a={cycle_id}&b={cycle_id}", None)],
     "orbit_why": [(f"orbit/why/?run_profile_id=hidden-rp&at={AT}", None)],
     "orbit_schedule_switch": [

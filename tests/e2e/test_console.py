@@ -20,7 +20,8 @@ def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(s
         console.login("ann", PASSWORD)
         page = console.open(f"/admin/orbit/cyclerun/{site.cycle}/change/")
         expect(page.locator("p#verdict")).to_have_text(
-            "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at archive (410)."
+            "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at archive (410). "
+            "Nothing is tried again by itself."
         )
         expect(page.get_by_text("<script>alert(2)</script>").first).to_be_visible()
         expect(page.get_by_role("region", name="Jobs").get_by_role("row")).to_have_count(7)
@@ -137,7 +138,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         f"/admin/orbit/deadletterdispatch/{site.letters[0]}/dismiss/",
         "/admin/orbit/deadletterdispatch/requeue-matching/",
         "/admin/governance/operationrun/",
-        "/admin/orbit/endpointstate/",
+        "/admin/orbit/endpoints/",
         "/admin/governance/audittrailentry/",
         "/api/docs/plain",
     ]

@@ -188,6 +188,7 @@ SELECT jsonb_build_object(
                 EXISTS (
                     SELECT FROM orbit_seenmark m
                     WHERE m.kind = 'group' AND m.key IN (g.key, g.key || %(own)s)
+                      AND m.at >= g.first_at   -- not about letters that came back later
                 ) AS seen
             FROM (
                 SELECT

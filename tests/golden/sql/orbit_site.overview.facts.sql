@@ -162,7 +162,8 @@ FROM letters), 'groups', (SELECT jsonb_agg(to_jsonb(g))
 FROM (SELECT g.*, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error, EXISTS (SELECT
 FROM orbit_seenmark m
 WHERE m.kind = 'group'
-AND m.key IN (g.key, g.key || %(own)s)) AS seen
+AND m.key IN (g.key, g.key || %(own)s)
+AND m.at >= g.first_at) AS seen
 FROM (SELECT error_group AS key, (array_agg(id))[1] AS newest, count(*) AS count, min(created_at) AS first_at, max(created_at) AS last_at, max(created_at) > now() - interval '10 minutes'
 AND max(created_at) > min(created_at) + interval '1 minute' AS growing
 FROM letters

@@ -332,3 +332,11 @@ def test_no_list_sorts_by_a_column_that_it_does_not_offer(model: type[Model]) ->
     usual = orders("")
     for columns in ("6", "-2.3", "1.2.3.4.5.6.7.8", "x.99.-1"):
         assert orders(f"?o={columns}") == usual, columns
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("app", ["orbit", "governance", "telemetry", "advisory", "auth"])
+def test_the_page_of_an_app_lists_its_tables(app: str) -> None:
+    page = console(create_user("boss", "Administrator")).get(f"/admin/{app}/")
+    assert page.status_code == 200
+    assert f'href="/admin/{app}/' in page.content.decode()

@@ -15,7 +15,14 @@ from governance.kernel.identifiers import uuid7
 from governance.models import Alert
 from governance.namespaces import halts, pauses
 from orbit import seen
-from orbit.models import ClusterNode, CycleRun, DeadLetterDispatch, EndpointState, OverviewFacts
+from orbit.models import (
+    ClusterNode,
+    CycleRun,
+    DeadLetterDispatch,
+    EndpointState,
+    OverviewFacts,
+    SeenMark,
+)
 from orbit.states import SeenKind
 from orbit_site.overview import summary
 from orbit_site.overview.summary import Summary
@@ -105,6 +112,9 @@ def test_a_group_or_cycle_that_a_user_looks_after_needs_no_other_one() -> None:
     seen.mark(SeenKind.CYCLE, [str(cycle.pk)], operator())
     assert look().sentence == "All well"
     assert look().numbers["dead_letters"] == 1
+    # A mark is about the letters that were there, not about those that came back.
+    SeenMark.objects.filter(kind=SeenKind.GROUP).update(at=Now() - timedelta(hours=1))
+    assert kinds(look()) == ["dead_letters"]
 
 
 def test_a_failed_cycle_needs_nobody_after_a_later_success_of_its_run_profile() -> None:
