@@ -1,8 +1,12 @@
 """S6 to S10, S12, S13: reviewers, configurators, auditors, support."""
 
+import hashlib
+import json
 import re
+from pathlib import Path
 
 import pytest
+import rfc8785
 from playwright.sync_api import Page, expect
 
 from advisory.models import StrategyProposal
@@ -118,6 +122,9 @@ def test_s10_the_chain_is_intact_until_a_row_is_changed(night: NightSite, script
     with chromium(night.address) as browser:
         console = browser.visit("vic", scripts=scripts)
         page = console.open("/admin/governance/audittrailentry/")
+        with page.expect_download() as download:
+            console.click(page.get_by_role("link", name="Export"))
+        _verify_offline(download.value.path())
         console.click(page.get_by_role("link", name="Verify the chain"))
         expect(page.locator("p#verdict")).to_contain_text("intact")
         assert console.clicks <= 4
@@ -125,6 +132,19 @@ def test_s10_the_chain_is_intact_until_a_row_is_changed(night: NightSite, script
         page.get_by_role("button", name="Verify the chain").click()
         expect(page.locator("p#verdict")).to_contain_text("3")
         expect(page.locator("p#verdict")).not_to_contain_text("is intact")
+
+
+def _verify_offline(path: Path) -> None:
+    """Check the hashes of an export, up to its signed head."""
+    *lines, last = map(json.loads, path.read_text().splitlines())
+    previous = "0" * 64
+    for line in lines:
+        digest = line.pop("hash")
+        assert line["previous_hash"] == previous
+        assert hashlib.sha256(rfc8785.dumps(line)).hexdigest() == digest
+        previous = digest
+    assert last["head"]["hash"] == previous
+    assert last["head"]["signature"].startswith("hmac-sha256:")
 
 
 def _tamper(site: NightSite, number: int) -> None:

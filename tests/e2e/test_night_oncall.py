@@ -1,6 +1,7 @@
 """S1 to S5, S11, S14: the on-call at 03:00. Each counts its clicks."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -55,8 +56,9 @@ def test_s2_a_key_halts_a_namespace_and_every_page_shows_it(night: NightSite) ->
         console.press("h")
         page.get_by_role("textbox", name="Reason").fill("receiver doubles orders")
         console.press("Enter")
-        expect(_state(page, "eu is halt")).to_contain_text("by ann: receiver doubles orders")
-        expect(_state(other, "eu is halt")).to_be_visible(timeout=15_000)
+        expect(_state(page, "eu is halt")).to_contain_text(re.compile("by ann.*receiver doubles orders"))
+        # Five seconds, and three for a busy machine.
+        expect(_state(other, "eu is halt")).to_be_visible(timeout=8_000)
         assert console.clicks <= 2
     entry = AuditTrailEntry.objects.get(action="namespace.halted", namespace="eu")
     assert (entry.actor, entry.reason) == ("ann", "receiver doubles orders")
@@ -80,6 +82,9 @@ def test_s2_after_a_halt_no_delivery_starts(night: NightSite) -> None:
         page.goto(f"{night.address}/admin/")
         page.goto(f"{night.address}/admin/governance/namespace/")
         assert aurora.requests == at_halt < before + 300
+    (halted,) = rows("SELECT since FROM governance_stop WHERE reason = 'stop now'")[0]
+    # One second, and another for a busy machine.
+    assert max(aurora.times) <= halted + timedelta(seconds=2)
 
 
 def test_s3_a_resume_says_first_what_it_starts_and_the_same_cycle_goes_on(
@@ -141,7 +146,20 @@ def test_s4_a_group_of_300_is_requeued_and_the_page_may_be_closed_meanwhile(
         _confirm(page)
         expect(page.get_by_role("main")).to_contain_text("dlq.bulk_requeue")
         assert console.clicks <= 4
+        address = page.url
         page.close()
+        page = browser.visit("vic").page
+        page.goto(address)
+        progress = page.get_by_role("progressbar", name="progress")
+        values = [0.0]
+        until(
+            lambda: values.append(progress.evaluate("e => e.value")) or values[-1] == 300,
+            "the page doesn't reach 300",
+            seconds=180,
+            every=0.2,
+        )
+        assert values == sorted(values)
+        expect(page.get_by_role("main")).to_contain_text("300 of 300")
         sent = DispatchJob.objects.filter(requeue_of__isnull=False, status="delivered")
         until(lambda: sent.count() == 300, "not all are delivered", seconds=180)
     assert aurora.requests == before + 300

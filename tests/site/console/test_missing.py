@@ -1,5 +1,8 @@
 """What isn't there, or not for the reader; and what browsers ask for by themselves."""
 
+import html
+import re
+
 import pytest
 from django.contrib import admin
 from django.test import Client
@@ -7,6 +10,7 @@ from django.urls import get_resolver, reverse
 
 from governance.console.base import ReadOnlyAdmin
 from tests.support.callers import console, create_user
+from tests.support.configuration import active_cycle
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +27,15 @@ def test_a_row_that_is_not_there_is_a_404_with_a_next_step_in_every_table() -> N
         assert answer.status_code == 404, name
         assert "<h1>" in text, name
         assert "There is nothing here.</p>" not in text, name
+
+
+def test_every_link_of_the_dashboard_leads_somewhere() -> None:
+    active_cycle()
+    browser = console(create_user("adm", "Administrator"))
+    text = browser.get("/admin/").content.decode()
+    links = {html.unescape(link) for link in re.findall(r'href="(/admin/[^"#]*)"', text)}
+    assert len(links) > 20
+    assert {link: code for link in links if (code := browser.get(link).status_code) != 200} == {}
 
 
 def test_commands_in_a_banner_are_code() -> None:
