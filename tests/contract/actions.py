@@ -429,7 +429,6 @@ SILENT_PAGES: dict[str, str] = {
     "orbit_cyclerun_change": "it only reads",
     "orbit_cyclerun_compare": "it only reads",
     "orbit_conductorrun_change": "it only reads",
-    "orbit_conductorrun_changelist": "it only reads",
     "orbit_conductortask_change": "it only reads",
     "orbit_deadletterdispatch_changelist": "it only reads",
     "orbit_endpoints": "it only reads",

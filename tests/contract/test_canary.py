@@ -300,7 +300,7 @@ def _pages(deployment: Deployment, cookie: str) -> list[str]:
         ]
     assert {
         f"/admin/orbit/{table}/"
-        for table in ("deliveryreceipt", "dispatchjob", "endpointsnapshot", "deadletterdispatch")
+        for table in ("deliveryreceipt", "dispatchjob", "endpoints", "deadletterdispatch")
     } <= visited
     new = {
         "access/",

@@ -56,7 +56,9 @@ def test_s2_a_key_halts_a_namespace_and_every_page_shows_it(night: NightSite) ->
         console.press("h")
         page.get_by_role("textbox", name="Reason").fill("receiver doubles orders")
         console.press("Enter")
-        expect(_state(page, "eu is halt")).to_contain_text(re.compile("by ann.*receiver doubles orders"))
+        expect(_state(page, "eu is halt")).to_contain_text(
+            re.compile("by ann.*receiver doubles orders")
+        )
         # Five seconds, and three for a busy machine.
         expect(_state(other, "eu is halt")).to_be_visible(timeout=8_000)
         assert console.clicks <= 2
