@@ -35,9 +35,9 @@ def choice(
 
 
 def flag(
-    parameter: str, heading: str, narrow: Callable[[QuerySet[Any]], QuerySet[Any]]
+    parameter: str, heading: str, words: str, narrow: Callable[[QuerySet[Any]], QuerySet[Any]]
 ) -> type[SimpleListFilter]:
-    """Return a filter that narrows the list, or not."""
+    """Return a filter that narrows the list, or not; ``words`` name the choice."""
 
     class Flag(SimpleListFilter):
         title = heading
@@ -46,7 +46,7 @@ def flag(
         def lookups(
             self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
         ) -> list[tuple[str, str]]:
-            return [("yes", f"with {heading}")]
+            return [("yes", words)]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             return narrow(queryset) if self.value() == "yes" else queryset

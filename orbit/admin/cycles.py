@@ -69,7 +69,10 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
     list_filter = (
         filters.choice("status", Cycle, title="outcome"),
         filters.choice("trigger", Trigger),
-        filters.flag("dead_letters", "dead letters", listing.with_dead_letters),
+        filters.flag(
+            "dead_letters", "dead letters", "with dead letters", listing.with_dead_letters
+        ),
+        filters.flag("needs", "needs a look", "failed and not seen", listing.not_seen),
         filters.typed("run_profile_id"),
         filters.moment("from", lambda cycles, at: detail.created(cycles, first=at)),
         filters.moment("to", lambda cycles, at: detail.created(cycles, before=at)),

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Cast
 
 from orbit import seen
 from orbit.cycles import delivery_counts, recent, waiting
 from orbit.cycles.delivery_counts import DeliveryCounts
 from orbit.cycles.waiting import Wait
-from orbit.models import CycleRun, DeadLetterDispatch, Transformation
+from orbit.models import CycleRun, DeadLetterDispatch, SeenMark, Transformation
 from orbit.seen import Seen
-from orbit.states import Letter, SeenKind
+from orbit.states import Cycle, Letter, SeenKind
 
 _TIERS = (1, 2, 3)
 _MOST_WITH_LETTERS = 10_000
+_MOST_BAD = 1_000
 #: A tier that hasn't begun.
 NOT_YET = "none"
 
@@ -76,6 +78,16 @@ def with_dead_letters(cycles: QuerySet[CycleRun]) -> QuerySet[CycleRun]:
     """Return those with open dead letters, of the 10,000 newest."""
     letters = DeadLetterDispatch.objects.filter(status=str(Letter.OPEN)).order_by("-cycle_id")
     return cycles.filter(pk__in=letters.values("cycle_id").distinct()[:_MOST_WITH_LETTERS])
+
+
+def not_seen(cycles: QuerySet[CycleRun]) -> QuerySet[CycleRun]:
+    """Return the failed and partial that no user looks after, of the newest 1,000 of each."""
+    bad = [
+        Q(pk__in=CycleRun.objects.filter(status=status).order_by("-id").values("id")[:_MOST_BAD])
+        for status in (Cycle.FAILED, Cycle.PARTIAL_SUCCESS)
+    ]
+    marks = SeenMark.objects.filter(kind=SeenKind.CYCLE, key=Cast(OuterRef("pk"), CharField()))
+    return cycles.filter(bad[0] | bad[1]).exclude(Exists(marks))
 
 
 def duration(cycle: CycleRun, *, now: datetime) -> float | None:

@@ -220,7 +220,7 @@ def _cycles(facts: Facts) -> Iterator[Thing]:
             f"{link}{cycle['id']}/change/",
             time(cycle["finished_at"]),
         )
-    yield from _more("cycle", "part", "Cycles", "cycle", facts["unresolved"], f"{link}?needs=look")
+    yield from _more("cycle", "part", "Cycles", "cycle", facts["unresolved"], f"{link}?needs=yes")
 
 
 def _fate(cycle: dict[str, Any]) -> str:

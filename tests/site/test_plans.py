@@ -249,6 +249,7 @@ def test_one_cycle_goes_by_an_index(browser: Client) -> None:
         f"/cycles/{first}",
         *(f"/admin/orbit/cyclerun/{first}/change/?tab={tab}" for tab in CYCLE_TABS),
         f"/admin/orbit/cyclerun/?older_than={first}&dead_letters=yes&status=failed",
+        "/admin/orbit/cyclerun/?needs=yes",
         f"/admin/orbit/cyclerun/?newer_than={first}&run_profile_id=r7&from=2020-01-01T00:00",
         f"/admin/orbit/cyclerun/compare/?a={first}&b={second}&all=1",
         f"/admin/orbit/cyclerun/{first}/run_again/",

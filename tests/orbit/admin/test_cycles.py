@@ -122,6 +122,9 @@ def test_the_list_is_filtered_by_dead_letters_trigger_and_run_profile(partial: C
     assert shows("to=2100-01-01T00:00&status=partial_success") == (True, False)
     DeadLetterDispatch.objects.update(status="dismissed")
     assert shows("dead_letters=yes") == (False, False)
+    assert shows("needs=yes") == (True, False)
+    browser.post(LIST, {"action": "mark_seen", "_selected_action": [str(partial.pk)]})
+    assert shows("needs=yes") == (False, False)
 
 
 @pytest.mark.django_db
