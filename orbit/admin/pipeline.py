@@ -1,15 +1,14 @@
 """Results of the stages: initiations, transformations, batches, items."""
 
 from django.contrib import admin
-from django.db.models import BinaryField, Model
-from django.db.models.functions import Length, Substr
+from django.db.models import Model
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from governance import display
 from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
-from orbit.cycles.detail import EXCERPT
+from orbit.cycles import detail
 from orbit.models import Initiation, NormalizationBatch, NormalizationItem, Transformation
 from orbit.states import Tier
 
@@ -54,7 +53,7 @@ class TransformationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="output")
     def output_excerpt(self, row: Transformation) -> SafeString:
-        return _excerpt(row, "output")
+        return _block(row, "output")
 
 
 @admin.register(NormalizationBatch)
@@ -77,17 +76,11 @@ class NormalizationItemAdmin(ReadOnlyAdmin):
 
     @admin.display(description="payload")
     def payload_excerpt(self, row: NormalizationItem) -> SafeString:
-        return _excerpt(row, "payload")
+        return _block(row, "payload")
 
 
-def _excerpt(row: Model, column: str) -> SafeString:
-    # A payload can have many megabytes: the database cuts it.
-    excerpt = Substr(column, 1, EXCERPT, output_field=BinaryField())
-    size, data = (
-        type(row)._default_manager.values_list(Length(column), excerpt).filter(pk=row.pk).get()
-    )
-    if size is None:
+def _block(row: Model, column: str) -> SafeString:
+    data = detail.excerpt(row, column)
+    if data is None:
         return display.badge(None)
-    return format_html(
-        '<pre class="data" tabindex="0">{}</pre>', display.readable(bytes(data), size=size)
-    )
+    return format_html('<pre class="data" tabindex="0">{}</pre>', data)

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BinaryField, F, Q, QuerySet
+from django.db.models import BinaryField, F, Model, Q, QuerySet
 from django.db.models.functions import Length, Substr
 
+from governance import display
 from governance.access.actors import Actor
 from governance.kernel import clock
 from governance.kernel.identifiers import uuid7_floor
@@ -211,7 +212,15 @@ def _read_receipts(jobs: Sequence[DispatchJob], cut: set[str]) -> list[DeliveryR
     return receipts
 
 
+def excerpt(row: Model, column: str) -> str | None:
+    """Return the first bytes of a payload or output, readable; None if there is none."""
+    values = type(row)._default_manager.filter(pk=row.pk)
+    size, data = values.values_list(Length(column), _excerpt(column)).get()
+    return None if size is None else display.readable(bytes(data), size=size)
+
+
 def _excerpt(column: str) -> Substr:
+    # A payload can have many megabytes: the database cuts it.
     return Substr(F(column), 1, EXCERPT, output_field=BinaryField())
 
 
