@@ -18,6 +18,7 @@ from tests.support.pipeline import rows
 QUEUE = "django_q_ormq_id_seq"
 #: Integers of other sizes that can't outgrow them: a row that is alone, and no ids.
 NO_IDS = {
+    ("governance_alertwatch", "id"),
     ("governance_audithead", "id"),
     ("orbit_appliedfiles", "id"),
     ("telemetry_outboxstate", "id"),

@@ -103,7 +103,7 @@ def test_confined_users_see_no_revision_of_another_namespace() -> None:
     revisions_shown = browser.get("/admin/orbit/runprofilerevision/").context["cl"].result_list
     assert [row.number for row in revisions_shown] == [2]
     first = RunProfileRevision.objects.get(number=1)
-    assert browser.get(f"/admin/orbit/runprofilerevision/{first.pk}/change/").status_code == 302
+    assert browser.get(f"/admin/orbit/runprofilerevision/{first.pk}/change/").status_code == 404
     assert (
         "of-us"
         not in browser.get(f"/admin/orbit/runprofile/{run.pk}/history/?a=1&b=2").content.decode()

@@ -53,8 +53,11 @@ def test_each_tier_delivers_the_text_that_was_sent_and_so_does_a_rerun(
     assert sorted(bytes(item.payload) for item in NormalizationItem.objects.all()) == expected
     tier = Transformation.objects.filter(cycle=cycle, tier=1).get()
     browser = console(create_user("bea"))
-    for page in (f"cyclerun/{cycle.pk}", f"transformation/{tier.pk}"):
-        shown = browser.get(f"/admin/orbit/{page}/change/").content.decode()
+    for page in (
+        f"cyclerun/{cycle.pk}/change/?tab=context",
+        f"transformation/{tier.pk}/change/",
+    ):
+        shown = browser.get(f"/admin/orbit/{page}").content.decode()
         assert "0.12345678901234567890" in shown
         assert "1e-400,1E+2,0.10,1.0,-0.0" in shown
 

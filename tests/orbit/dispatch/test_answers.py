@@ -80,7 +80,7 @@ def test_where_a_receiver_redirects_to_is_on_the_receipt_and_the_dead_letter(set
     assert DeadLetterDispatch.objects.values_list("last_error", flat=True)[0] == receipt.error
     browser = Client()
     browser.force_login(callers.create_user())
-    page = browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/change/").content.decode()
+    page = browser.get(f"/admin/orbit/cyclerun/{cycle.pk}/change/?tab=deliveries").content.decode()
     answer = browser.get(f"/cycles/{cycle.pk}").content.decode()
     for shown in (page, answer):
         assert "https://new.example/v2/hook" in shown

@@ -152,7 +152,7 @@ def test_times_are_written_as_they_sort() -> None:
         "import datetime, django; django.setup()\nfrom django.utils import formats\n"
         "print(formats.localize(datetime.datetime(2026, 1, 2, 15, 4, 5)))"
     )
-    assert settings(code, **PRODUCTION).stdout.strip() == "2026-01-02 15:04:05"
+    assert settings(code, **PRODUCTION).stdout.strip() == "2026-01-02 15:04:05 UTC"
 
 
 def test_a_migration_may_compute_inside_its_transaction_whatever_the_lease() -> None:
