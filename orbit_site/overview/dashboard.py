@@ -232,12 +232,19 @@ def _waits(facts: Facts, now: datetime) -> str:
 
 def _endpoints(facts: Facts, now: datetime) -> tuple[list[tuple[str, str]], str]:
     down = {circuit["endpoint_key"]: circuit for circuit in listed(facts, "circuits")}
-    keys = sorted({*endpoints.configured(), *down}, key=lambda key: (key not in down, key))
-    states = [("bad" if key in down else "ok", key) for key in keys[:_MOST_ENDPOINTS]]
+    growing = {group["endpoint_key"] for group in listed(facts, "groups") if group["growing"]}
+    looks = {
+        key: "bad" if key in down else "part" if key in growing else "ok"
+        for key in {*endpoints.configured(), *down}
+    }
+    keys = sorted(looks, key=lambda key: (looks[key] == "ok", looks[key] == "part", key))
+    states = [(looks[key], key) for key in keys[:_MOST_ENDPOINTS]]
     notes = []
     if down:
         probe = min(datetime.fromisoformat(circuit["probe_at"]) for circuit in down.values())
         notes.append(f"breaker open, probe in {waiting.seconds_until(probe, now)} s")
+    if "part" in looks.values():
+        notes.append("new dead letters")
     if len(keys) > _MOST_ENDPOINTS:
         notes.append(f"{len(keys) - _MOST_ENDPOINTS:,} more")
     return states, " · ".join(notes) or ("all breakers closed" if keys else "none is configured")

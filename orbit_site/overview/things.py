@@ -29,7 +29,7 @@ LINKS = {
     "endpoints": f"{_ADMIN}orbit/endpoints/",
     "alerts": f"{_ADMIN}alerts/",
 }
-_MODES = {"halting": "halting", "quiet": "halted", "draining": "draining"}
+_MODES = {"halting": "halted", "quiet": "halted", "draining": "draining"}
 _ORDER = {"bad": 0, "part": 1, "wait": 2}
 
 

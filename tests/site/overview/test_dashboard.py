@@ -1,5 +1,6 @@
 """The dashboard: the sentence, the tiles, the first steps, and what they cost."""
 
+import re
 from typing import Any
 
 import pytest
@@ -131,3 +132,18 @@ def test_hostile_texts_stay_texts(browser: Client) -> None:
     text = page(browser)
     assert hostile not in text
     assert escape(hostile) in text
+
+
+def test_an_endpoint_whose_letters_grow_is_not_well_though_its_circuit_is_closed(
+    browser: Client,
+) -> None:
+    assert "all breakers closed" in page(browser)
+    letters = create_dead_letters(2)
+    rows(
+        "UPDATE orbit_deadletterdispatch SET endpoint_key = 'aurora', created_at = created_at"
+        " - CASE WHEN id = %s THEN interval '1 hour' ELSE '0 s' END RETURNING id",
+        letters[0],
+    )
+    text = page(browser)
+    assert "new dead letters" in text
+    assert re.search(r'endpoints/aurora/[^<]*"><span class="state part"', text)
