@@ -148,7 +148,8 @@ class Frame:
 @pages.page("banners/", name="banners", title="Banners")
 def banners(request: HttpRequest) -> HttpResponse:
     """Return only the banners, to refresh an open page."""
-    return TemplateResponse(request, "console/_banners.html", {"banners": Frame(request).banners})
+    context = {"banners": overview_banners.read(actor_of(request), namespace_of(request))}
+    return TemplateResponse(request, "console/_banners.html", context)
 
 
 @pages.page("tables/", name="tables", title="All tables")

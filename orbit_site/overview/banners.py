@@ -16,6 +16,8 @@ from governance.models import GovernanceSetting, Stop
 from governance.namespaces import gate, pauses
 from governance.states import Mode, Stopped
 from orbit.dispatch import endpoints
+from orbit_site.overview import facts as facts_
+from orbit_site.overview import problems as problems_
 from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.problems import Problem
 
@@ -40,6 +42,15 @@ class Banner:
     def icon(self) -> str:
         """The name of its icon."""
         return "halt" if self.action in {"Resume", "End pause"} else self.style
+
+
+def read(actor: Actor, namespace: str) -> list[Banner]:
+    """Return the banners alone, for open pages that ask every few seconds.
+
+    Stops are read now, the rest is up to 15 s old: an open list doesn't cost a dashboard's reads.
+    """
+    facts, problems = facts_.read(facts_.scope_of(actor, namespace), seconds=facts_.PROBLEM_SECONDS)
+    return active(actor, facts, problems_.parse(problems))
 
 
 def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Banner]:
