@@ -40,8 +40,7 @@ def test_two_clicks_lead_from_the_dashboard_to_an_approval(
     with visit(site.address, scripts=scripts) as console:
         console.login("rev", PASSWORD)
         page = console.page
-        expect(page.get_by_role("heading", name="1 proposal waits for you")).to_be_visible()
-        page.get_by_role("link", name="Call it slower").click()
+        page.get_by_role("link", name="Approval Call it slower waits for you").click()
         expect(page.get_by_role("heading", name="Call it slower")).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("it reads well")
         page.get_by_role("button", name="Approve").click()
@@ -62,7 +61,7 @@ def test_without_a_reason_the_buttons_do_nothing_and_enter_presses_none(
         page.get_by_role("textbox", name="Reason").fill("for a while")
         page.get_by_label("Cycles").fill("10")
         page.get_by_label("Cycles").press("Enter")
-        expect(page.get_by_text("Waits for you")).to_be_visible()
+        expect(page.get_by_text("Waits for you", exact=True)).to_be_visible()
         page.get_by_role("button", name="Approve").click()
         expect(page.get_by_role("heading", name="Probation running")).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("it works")

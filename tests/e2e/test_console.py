@@ -23,8 +23,10 @@ def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(s
             "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at archive (410). "
             "Nothing is tried again by itself."
         )
+        page.get_by_role("link", name="Deliveries 3/6").click()
+        expect(page.get_by_role("region", name="Deliveries").get_by_role("row")).to_have_count(7)
+        page.get_by_role("link", name="Context").click()
         expect(page.get_by_text("<script>alert(2)</script>").first).to_be_visible()
-        expect(page.get_by_role("region", name="Jobs").get_by_role("row")).to_have_count(7)
 
 
 def test_a_missing_cluster_stands_above_every_page(site: Site) -> None:
@@ -178,6 +180,7 @@ def test_keys_lead_through_lists_and_open_the_halt_dialog(site: Site) -> None:
         dialog = page.get_by_role("dialog", name="Halt a namespace")
         expect(dialog.get_by_role("textbox", name="Reason")).to_be_focused()
         page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
         page.keyboard.press("g")
         page.keyboard.press("c")
         page.wait_for_url("**/admin/orbit/cyclerun/?namespace=eu")
