@@ -18,7 +18,7 @@ from tests.support.backups import create, run
 
 HOSTILE = {
     "search_path": "nowhere",
-    "statement_timeout": "'1ms'",
+    "statement_timeout": "'20ms'",
     "lock_timeout": "'1ms'",
     "idle_session_timeout": "'5s'",  # pg_dump sets it too late
     "idle_in_transaction_session_timeout": "'1ms'",
