@@ -58,8 +58,7 @@ class Frame:
     def namespaces(self) -> list[str]:
         """The user's namespaces; the address can name any other."""
         if not self.namespace:
-            names_: list[str] = self.overview.facts["namespaces"] or []
-            return names_
+            return list(self.overview.facts["namespaces"] or [])
         names = Namespace.objects.filter(actor_of(self.request).filter("name"))
         return list(names.order_by("name").values_list("name", flat=True)[:_MAX_CHOICES])
 
