@@ -34,7 +34,7 @@ FORMS = {
         "has changed since you saw it",
     ),
     "roll back": ("orbit/profile/{pk}/history/1/", {"over": "7"}, "is the current one"),
-    "token": ("access/tokens/new/", {"owner": "nobody"}, "no active user"),
+    "token": ("access/tokens/new/", {"owner": "gone"}, "no active user"),
 }
 
 
