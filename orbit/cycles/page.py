@@ -84,6 +84,7 @@ class _Request:
     chosen: Filter
     level: str
     after: UUID | None
+    node: str
     now: datetime
 
     @property
@@ -94,7 +95,8 @@ class _Request:
 def read(cycle_id: UUID, query: Mapping[str, str], *, actor: Actor) -> CyclePage:
     """Read the page as its address says: at most 25 queries. Raises CycleUnknown.
 
-    ``query``: ``tab``, the filter ``show`` and ``endpoint``, ``level``, and ``after`` of a page.
+    ``query``: ``tab``, the filter ``show`` and ``endpoint``, ``level``, ``after`` of a page, and
+    ``node``, what the provenance shows in detail.
     """
     cycle, now = detail.cycle(cycle_id, actor=actor), clock.now()
     show, level = query.get("show", ""), query.get("level", "")
@@ -106,6 +108,7 @@ def read(cycle_id: UUID, query: Mapping[str, str], *, actor: Actor) -> CyclePage
         ),
         level=level if level in tabs.LEVELS else "",
         after=_uuid(query.get("after", "")),
+        node=query.get("node", ""),
         now=now,
     )
     tab = query.get("tab", "")
@@ -132,7 +135,7 @@ _TABS: dict[str, tuple[str, Callable[[_Request], Any]]] = {
     ),
     "provenance": (
         "Provenance",
-        lambda request: provenance.read(request.overview, request.chosen),
+        lambda request: provenance.read(request.overview, request.chosen, request.node),
     ),
     "deliveries": (
         "Deliveries",
