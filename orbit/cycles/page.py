@@ -19,6 +19,7 @@ from orbit.models import CycleRun
 from orbit.seen import Seen
 from orbit.states import Cycle, SeenKind
 
+_MOST_ENDPOINTS = 3
 _TROUBLED = (Cycle.FAILED, Cycle.PARTIAL_SUCCESS)
 
 
@@ -46,6 +47,8 @@ class CyclePage:
     tab: str
     #: What is in the tab.
     content: Any
+    #: Where deliveries are dead, for users who see endpoints.
+    dead_at: Sequence[str]
     #: What ``level`` can be.
     levels: Sequence[str] = tabs.LEVELS
 
@@ -125,6 +128,7 @@ def read(cycle_id: UUID, query: Mapping[str, str], *, actor: Actor) -> CyclePage
         level=request.level,
         tab=tab,
         content=_TABS[tab][1](request),
+        dead_at=_dead_at(overview_) if actor.namespaces is None else (),
     )
 
 
@@ -156,6 +160,10 @@ _TABS: dict[str, tuple[str, Callable[[_Request], Any]]] = {
         },
     ),
 }
+
+
+def _dead_at(overview_: Overview) -> list[str]:
+    return sorted({dead.endpoint_key for dead in overview_.dead})[:_MOST_ENDPOINTS]
 
 
 def _uuid(text: str) -> UUID | None:

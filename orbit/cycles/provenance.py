@@ -155,7 +155,7 @@ def _first_cycle(initiation: Initiation) -> UUID | None:
 def _tier(tier: Transformation) -> Node:
     notes = [f"{tier.attempts} tries" if tier.attempts > 1 else ""]
     if tier.status == Tier.FAILED:
-        notes.insert(0, tier.error[:120])
+        notes.insert(0, tier.error[:120].rstrip("."))
     elif tier.started_at and tier.finished_at:
         notes.append(display.duration((tier.finished_at - tier.started_at).total_seconds()))
     size = tier.size  # type: ignore[attr-defined] # annotated

@@ -40,7 +40,13 @@ def test_the_verdict_comes_first_and_the_next_steps_with_it(partial: CycleRun) -
     assert verdict is not None
     assert "3 of 6 deliveries done; 3 dead at zulu (410)" in verdict[1]
     assert "Requeue 3 dead letters" in page and ">Run again<" in page and "Compare" in page
+    assert 'href="/admin/orbit/endpoints/zulu/">Endpoint zulu<' in page
     assert page.index('id="verdict"') < page.index('class="tabs"')
+
+
+def test_who_sees_some_namespaces_gets_no_link_to_an_endpoint(partial: CycleRun) -> None:
+    page = console(create_user("bea", "Operator", "a")).get(page_of(partial)).content.decode()
+    assert "dead at zulu (410)" in page and "Endpoint zulu" not in page
 
 
 def test_each_tab_has_an_address_and_reads_little(partial: CycleRun) -> None:
@@ -210,6 +216,8 @@ def test_compare_draws_durations_as_pairs_and_names_new_errors(
     browser = console(create_user())
     page = browser.get(f"{LIST}compare/?a={success.pk}&b={partial.pk}").content.decode()
     assert page.count('<progress class="pair"') >= 2
+    assert re.search(r'<td data-l="Difference">\d+ m?s (longer|shorter)</td>', page)
+    assert page.count("<dt>First cycle</dt>") == 1 and "partial success</span>" in page
     assert '<td data-l="Difference">new</td>' in page
     back = browser.get(f"{LIST}compare/?a={partial.pk}&b={success.pk}").content.decode()
     assert '<td data-l="Difference">gone</td>' in back
