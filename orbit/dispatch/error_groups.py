@@ -1,7 +1,7 @@
 """Dead letters by cause: groups of the same endpoint, reason, status code and error."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http.client import responses
@@ -11,6 +11,7 @@ from uuid import UUID
 from governance.access.actors import Actor
 from governance.kernel import sql
 from orbit import seen
+from orbit.dispatch import endpoints
 from orbit.models import DeadLetterDispatch
 from orbit.seen import Seen
 from orbit.states import Letter, SeenKind
@@ -116,6 +117,8 @@ class ErrorGroups:
     #: Who looks after which group.
     seen: Mapping[str, Seen]
     is_open: bool
+    #: What the list can be narrowed to: keys that the actor may know of.
+    endpoints: list[str]
 
     def __str__(self) -> str:
         if not self.letters:
@@ -146,6 +149,9 @@ def read(actor: Actor, filters: GroupFilter = OPEN) -> ErrorGroups:
     rows = _rows(actor, filters, limit=MAX_GROUPS, offset=0)
     groups = [_group(row) for row in rows]
     letters, total = rows[0][-2:] if rows else (0, 0)
+    # Endpoints belong to the whole workspace: others know those of their letters.
+    configured = endpoints.configured() if actor.namespaces is None else ()
+    keys = {*configured, *(group.endpoint_key for group in groups), filters.endpoint_key or ""}
     return ErrorGroups(
         groups,
         letters,
@@ -155,12 +161,16 @@ def read(actor: Actor, filters: GroupFilter = OPEN) -> ErrorGroups:
             SeenKind.GROUP, [group.group for group in groups], namespaces=actor.namespaces
         ),
         is_open=filters.status == Letter.OPEN,
+        endpoints=sorted(keys - {""}),
     )
 
 
-def mark_seen(names: Collection[str], *, actor: Actor) -> list[ErrorGroup]:
-    """Say that ``actor`` looks after those open groups that it sees; return them."""
-    groups = [group for group in largest(actor, limit=MAX_GROUPS) if group.group in names]
+def mark_seen(
+    names: Collection[str], filters: GroupFilter = OPEN, *, actor: Actor
+) -> list[ErrorGroup]:
+    """Say that ``actor`` looks after those open groups of its page; return them."""
+    listed = largest(actor, replace(filters, status=Letter.OPEN), limit=MAX_GROUPS)
+    groups = [group for group in listed if group.group in names]
     namespaces = {name for group in groups for name in group.names}
     seen.mark(
         SeenKind.GROUP,

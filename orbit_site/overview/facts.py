@@ -53,6 +53,7 @@ _OWN_CONDITIONS = (
     Condition.PROJECTION_DRIFT,
     Condition.RETENTION_LAG,
     Condition.PARTITIONS_MISSING,
+    Condition.AUDIT_BROKEN,
     Condition.NO_CLUSTER,
 )
 FACTS = sql.load(

@@ -225,7 +225,7 @@ LIMIT 50) AS f), 'alerts', (SELECT count(*)
 FROM alerts), 'other_alerts', (SELECT jsonb_agg(to_jsonb(a))
 FROM (SELECT *
 FROM alerts
-WHERE condition NOT IN ('dead_letters', 'endpoint_down', 'halted_long', 'proposal_expiring', 'projection_drift', 'retention_lag', 'partitions_missing', 'no_cluster')
+WHERE condition NOT IN ('dead_letters', 'endpoint_down', 'halted_long', 'proposal_expiring', 'projection_drift', 'retention_lag', 'partitions_missing', 'audit_broken', 'no_cluster')
 LIMIT 5) AS a), 'next_runs', (SELECT jsonb_agg(to_jsonb(s))
 FROM (SELECT *
 FROM schedules

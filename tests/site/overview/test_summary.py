@@ -176,14 +176,14 @@ def test_a_group_that_goes_on_growing_says_so() -> None:
 def test_an_alert_needs_a_user_until_it_is_acknowledged_and_none_is_said_twice() -> None:
     alert = Alert.objects.create(
         id=uuid7(),
-        condition="audit_broken",
-        object="chain",
-        summary="Entry 7 doesn't fit.",
-        link="/admin/governance/audittrailentry/verify/",
+        condition="cycle_not_finished",
+        object="c",
+        summary="A cycle of r1 runs for 3 hours.",
+        link="/admin/orbit/cyclerun/",
     )
     Alert.objects.create(id=uuid7(), condition="dead_letters", object="g", summary="3 are dead.")
     overview = look()
-    assert [thing.sentence for thing in overview.things] == ["Entry 7 doesn't fit"]
+    assert [thing.sentence for thing in overview.things] == ["A cycle of r1 runs for 3 hours"]
     assert overview.facts["alerts"] == 2
     Alert.objects.filter(pk=alert.pk).update(acknowledged_at=Now())
     assert look().sentence == "All well"
