@@ -169,7 +169,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
 
 def _groups_page(request: HttpRequest) -> HttpResponse:
-    actor, narrowed = actor_of(request), _filter_of(request)
+    actor, narrowed = actor_of(request), GroupFilter.of(request.GET)
     groups = error_groups.read(actor, narrowed)
     return pages.draw(
         request,
@@ -188,21 +188,11 @@ def _groups_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _filter_of(request: HttpRequest) -> GroupFilter:
-    query = request.GET
-    status = query.get("status") or Letter.OPEN
-    return GroupFilter(
-        None if status == letter_choice.ALL else status,
-        query.get("namespace") or None,
-        query.get("endpoint_key__exact") or None,
-    )
-
-
 def _mark_seen(request: HttpRequest) -> HttpResponse:
     if not actor_of(request).may(Scope.OPERATE):
         raise PermissionDenied
     groups = error_groups.mark_seen(
-        request.POST.getlist("group"), _filter_of(request), actor=actor_of(request)
+        request.POST.getlist("group"), GroupFilter.of(request.GET), actor=actor_of(request)
     )
     if groups:
         messages.success(request, f"You look after {', '.join(map(str, groups))}.")

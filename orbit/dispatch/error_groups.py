@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http.client import responses
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from governance.access.actors import Actor
 from governance.kernel import sql
 from orbit import seen
-from orbit.dispatch import endpoints
+from orbit.dispatch import endpoints, letter_choice
 from orbit.models import DeadLetterDispatch
 from orbit.seen import Seen
 from orbit.states import Letter, SeenKind
@@ -100,6 +100,16 @@ class GroupFilter:
     status: str | None = Letter.OPEN
     namespace: str | None = None
     endpoint_key: str | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Self:
+        """Return what the address of the groups' page says."""
+        status = query.get("status") or Letter.OPEN
+        return cls(
+            None if status == letter_choice.ALL else status,
+            query.get("namespace") or None,
+            query.get("endpoint_key__exact") or None,
+        )
 
 
 OPEN = GroupFilter()
