@@ -16,7 +16,12 @@ from orbit.models import DeadLetterDispatch
 from orbit.seen import Seen
 from orbit.states import Letter, SeenKind
 
-GROUP_ERRORS = sql.load(__name__, "group_errors")
+#: A group grows if letters joined it lately, after its first ones. For statements that have the
+#: times of its first and its last letter.
+GROWING = """(
+    last_at > now() - interval '10 minutes' AND last_at > first_at + interval '1 minute'
+)"""
+GROUP_ERRORS = sql.load(__name__, "group_errors", growing=GROWING)
 
 #: Groups count at most this many of the newest letters: of open ones, which an index holds, and of
 #: others, which are read from the table.
@@ -53,6 +58,7 @@ class ErrorGroup:
     #: Letters in each of the last ``HOURS`` hours, the oldest first.
     trend: tuple[int, ...]
     requeued_at: datetime | None
+    is_growing: bool
 
     def __str__(self) -> str:
         return f"{self.endpoint_key}: {self.label}"
@@ -79,13 +85,12 @@ class ErrorGroup:
         """Return what the group needs. ``mark``: who looks after it."""
         if not is_open:
             return GroupState.RESOLVED
-        # A mark is about letters that were there, and no longer about what came back.
-        since = self.requeued_at if self.came_back and self.requeued_at else self.first_at
-        if mark is not None and mark.at >= since:
+        # A mark is about the letters that were there: a newer one ends it.
+        if mark is not None and mark.at >= self.last_at:
             return GroupState.SEEN
         if self.came_back:
             return GroupState.CAME_BACK
-        return GroupState.GROWING if self.trend[-1] else GroupState.OPEN
+        return GroupState.GROWING if self.is_growing else GroupState.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +215,8 @@ def _rows(actor: Actor, filters: GroupFilter, *, limit: int, offset: int) -> lis
 
 
 def _group(row: tuple[Any, ...]) -> ErrorGroup:
-    *members, hours, requeued_at, _, _ = row
+    *members, hours, requeued_at, is_growing, _, _ = row
     by_hour = dict(hours or ())
     trend = tuple(by_hour.get(ago, 0) for ago in reversed(range(HOURS)))
     names = tuple(sorted(members[6]))
-    return ErrorGroup(*[*members[:6], names, *members[7:], trend, requeued_at])
+    return ErrorGroup(*[*members[:6], names, *members[7:], trend, requeued_at, is_growing])

@@ -3,10 +3,12 @@
 import html
 import re
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
 from orbit.admin.dead_letters import DeadLetterDispatchAdmin
@@ -130,7 +132,7 @@ def test_a_group_beyond_the_largest_is_marked_on_its_endpoints_page(
 def test_a_group_says_who_looks_after_it_until_it_comes_back() -> None:
     group = group_of(create_dead_letters(2)[0])
     browser = console(create_user())
-    assert "Growing" in browser.get(LIST).content.decode()
+    assert "Open</span>" in browser.get(LIST).content.decode()
     browser.post(f"{LIST}seen/", {"group": [group, "forged" * 9]})
     assert "Seen by ann" in browser.get(LIST).content.decode()
     entry = AuditTrailEntry.objects.get(action="seen.marked")
@@ -140,6 +142,18 @@ def test_a_group_says_who_looks_after_it_until_it_comes_back() -> None:
     browser.post(f"{LIST}{letter.pk}/requeue/", {"reason": "it is back", "endpoint": "snapshot"})
     create_dead_letters(1)
     assert "Came back" in browser.get(LIST).content.decode()
+
+
+def test_a_mark_ends_when_a_newer_letter_joins_the_group() -> None:
+    group = group_of(create_dead_letters(2)[0])
+    DeadLetterDispatch.objects.update(created_at=Now() - timedelta(hours=2))
+    browser = console(create_user())
+    browser.post(f"{LIST}seen/", {"group": group})
+    assert "Seen by ann" in browser.get(LIST).content.decode()
+    create_dead_letters(1)
+    text = browser.get(LIST).content.decode()
+    assert "Growing" in text
+    assert "Seen by ann" not in text
 
 
 def test_a_forged_group_and_a_hidden_one_are_not_marked() -> None:
