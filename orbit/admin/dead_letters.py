@@ -21,6 +21,7 @@ from governance.console.keyset import NEWER, OLDER, KeysetChangeList
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
 from governance.plots import charts
+from orbit.cycles import detail
 from orbit.dispatch import bulk, bulk_preview, dead_letters, error_groups, letter_choice
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints, EndpointDrift
 from orbit.dispatch.error_groups import GroupFilter
@@ -74,6 +75,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     list_filter = (
         filters.choice("status", Letter),
         filters.typed("error_group", parameter="group", every=letter_choice.ALL),
+        filters.moment("from", lambda letters, at: detail.created(letters, first=at)),
     )
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")

@@ -39,7 +39,7 @@ def schedules(request: HttpRequest) -> HttpResponse:
         week=week(summaries, _day(request.GET.get("week", "")), now=now),
         page=page,
         name_part=name_part,
-        query=_kept(request),
+        query=urlencode({"q": name_part}) + "&" if name_part else "",
         may_change=actor.may(Scope.CONFIGURE),
     )
 
@@ -101,12 +101,6 @@ def why_page(request: HttpRequest) -> HttpResponse:
     return pages.draw(
         request, "console/why.html", title="Why did it run?", form=form, answer=answer
     )
-
-
-def _kept(request: HttpRequest) -> str:
-    """Return the query's start for links to other pages and weeks."""
-    kept = {name: request.GET[name] for name in ("namespace", "q") if request.GET.get(name)}
-    return urlencode(kept) + "&" if kept else ""
 
 
 def _day(text: str) -> date | None:
