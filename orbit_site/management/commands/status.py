@@ -13,8 +13,8 @@ from orbit_site.overview import summary
 #: Something needs a user. Refusals have other codes.
 NEEDS_A_USER = 1
 _OTHER_SETTINGS = (
-    "This shell's settings differ from the clusters'. Run it with their environment if what it says "
-    "and what the console says differ."
+    "This shell's settings differ from the clusters'. "
+    "Run it with their environment to see what the console says."
 )
 
 
