@@ -324,7 +324,10 @@ def _loaded(obj: Any, lookup: str) -> str:
 
 
 class PageAdmin(ReadOnlyAdmin):
-    """A table whose objects have pages of their own, by ``page``."""
+    """A table whose objects have pages of their own."""
+
+    #: Shows what ``read`` returned.
+    page: Callable[[HttpRequest, Any], HttpResponse]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -342,10 +345,6 @@ class PageAdmin(ReadOnlyAdmin):
     def read(self, request: HttpRequest, object_id: str) -> Any:
         """Return what ``page`` shows. Raises Http404, or a refusal of the kind "missing"."""
         return self.get_or_404(request, object_id)
-
-    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Show what ``read`` returned."""
-        raise NotImplementedError
 
     def key(self, object_id: str) -> Any:
         """Return the key in an address. Raises NotHere."""
