@@ -169,14 +169,8 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
 
 def _groups_page(request: HttpRequest) -> HttpResponse:
-    actor, query = actor_of(request), request.GET
-    status = query.get("status") or Letter.OPEN
-    filters_ = GroupFilter(
-        None if status == letter_choice.ALL else status,
-        query.get("namespace") or None,
-        query.get("endpoint_key__exact") or None,
-    )
-    groups = error_groups.read(actor, filters_)
+    actor, narrowed = actor_of(request), GroupFilter.of(request.GET)
+    groups = error_groups.read(actor, narrowed)
     return pages.draw(
         request,
         "console/letter_groups.html",
@@ -186,10 +180,10 @@ def _groups_page(request: HttpRequest) -> HttpResponse:
             (*row, charts.spark(row[0].trend, title="Letters in the last 16 hours"))
             for row in groups.rows()
         ],
-        shows=status,
+        shows=narrowed.status or letter_choice.ALL,
         tabs=_TABS,
-        endpoint=filters_.endpoint_key,
-        query=query.urlencode(),
+        endpoint=narrowed.endpoint_key,
+        query=letter_choice.tidy(request.GET).urlencode(),
         may_operate=actor.may(Scope.OPERATE),
     )
 
@@ -197,7 +191,9 @@ def _groups_page(request: HttpRequest) -> HttpResponse:
 def _mark_seen(request: HttpRequest) -> HttpResponse:
     if not actor_of(request).may(Scope.OPERATE):
         raise PermissionDenied
-    groups = error_groups.mark_seen(request.POST.getlist("group"), actor=actor_of(request))
+    groups = error_groups.mark_seen(
+        request.POST.getlist("group"), GroupFilter.of(request.GET), actor=actor_of(request)
+    )
     if groups:
         messages.success(request, f"You look after {', '.join(map(str, groups))}.")
     else:
