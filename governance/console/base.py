@@ -141,6 +141,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     badges: ClassVar[tuple[str, ...]] = ()
     #: Columns of the list's download as CSV; without any there is none.
     exported: ClassVar[tuple[str, ...]] = ()
+    #: How the list is read, such as in pages by key.
+    change_list: ClassVar[type[ChangeList]] = BoundedChangeList
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -211,7 +213,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         raise Http404  # Django redirects to the dashboard, as if all were well.
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return BoundedChangeList
+        return self.change_list
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = super().get_list_filter(request)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,6 +17,7 @@ from governance.access.roles import Scope
 from governance.console import export, filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
+from governance.console.keyset import NEWER, OLDER, KeysetChangeList
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
 from governance.plots import charts
@@ -29,7 +30,7 @@ from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
 #: With one of these the list shows letters, else groups.
-_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, PAGE_VAR, ERROR_FLAG, export.PARAMETER}
+_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, OLDER, NEWER, ERROR_FLAG, export.PARAMETER}
 _TABS = {Letter.OPEN: "Open", Letter.DISMISSED: "Dismissed", letter_choice.ALL: "All"}.items()
 _ENDPOINT_NOW = {
     EndpointDrift.SAME: "unchanged",
@@ -78,6 +79,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
     change_list_template = "console/dead_letters.html"
+    change_list = KeysetChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Not an annotation: the list's count would have to join it.
