@@ -8,9 +8,13 @@ from http.client import responses
 from typing import Any
 from uuid import UUID
 
+from django.utils.safestring import SafeString
+
 from governance.access.actors import Actor
 from governance.kernel import sql
+from governance.plots import charts
 from orbit import seen
+from orbit.dispatch import letter_choice
 from orbit.models import DeadLetterDispatch
 from orbit.seen import Seen
 from orbit.states import Letter, SeenKind
@@ -99,6 +103,16 @@ class GroupFilter:
 OPEN = GroupFilter()
 
 
+def filter_of(query: Mapping[str, str]) -> GroupFilter:
+    """Return the filter that the address of a list names."""
+    status = query.get("status") or Letter.OPEN
+    return GroupFilter(
+        None if status == letter_choice.ALL else status,
+        query.get("namespace") or None,
+        query.get("endpoint_key__exact") or None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorGroups:
     """The largest groups, and how many letters and groups there are."""
@@ -120,11 +134,16 @@ class ErrorGroups:
         groups = "group" if self.total == 1 else "groups"
         return f"{self.letters:,}{plus} {letters} in {self.total:,} {groups}"
 
-    def rows(self) -> list[tuple[ErrorGroup, GroupState, str]]:
-        """Return each group with its state and who looks after it."""
+    def rows(self) -> list[tuple[ErrorGroup, GroupState, str, SafeString]]:
+        """Return each group with its state, who looks after it, and a plot of its trend."""
         marks = [(group, self.seen.get(group.group)) for group in self.groups]
         return [
-            (group, group.state(mark, is_open=self.is_open), mark.by if mark else "")
+            (
+                group,
+                group.state(mark, is_open=self.is_open),
+                mark.by if mark else "",
+                charts.spark(group.trend, title=f"Letters in the last {HOURS} hours"),
+            )
             for group, mark in marks
         ]
 
