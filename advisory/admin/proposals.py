@@ -20,7 +20,7 @@ from governance import display
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonForm
-from governance.console.base import PageAdmin, actor_of
+from governance.console.base import PageAdmin, actor_of, narrowed
 from governance.kernel import identifiers
 from governance.kernel.errors import Kind, OrbitError
 
@@ -76,15 +76,20 @@ class StrategyProposalAdmin(PageAdmin):
         )
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {"tabs": inbox.tabs(request.GET.get("state", ""), actor_of(request))}
+        tabs = inbox.tabs(request.GET.get("state", ""), actor_of(request))
+        return {"tabs": tabs, "title": inbox.sentence(narrowed(request))}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return actor_of(request).may(Scope.REVIEW)
 
-    def page(self, request: HttpRequest, row: StrategyProposal) -> HttpResponse:
+    def page(
+        self, request: HttpRequest, row: StrategyProposal, refused: ReasonForm | None = None
+    ) -> HttpResponse:
+        """Show a proposal; on POST decide it. ``refused``: the form that ends a probation."""
         actor, status = actor_of(request), 200
-        form = DecisionForm(request.POST if request.method == "POST" else None)
-        if request.method == "POST":
+        decides = request.method == "POST" and refused is None
+        form = DecisionForm(request.POST if decides else None)
+        if decides:
             actor.require(Scope.REVIEW)
             status = 400
         if form.is_valid():
@@ -104,21 +109,24 @@ class StrategyProposalAdmin(PageAdmin):
             form=form,
             page=reading.read(row, actor=actor),
             call=identifiers.uuid7(),
-            confirm_form=ReasonForm(),
+            confirm_form=refused or ReasonForm(),
             **({} if row.signal is None else in_words.parts(row.signal, actor=actor)),
         )
 
     def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """End the probation of a proposal: the change stays."""
         proposal, actor = self.get_or_404(request, object_id), actor_of(request)
+        back = redirect("admin:advisory_strategyproposal_change", proposal.pk)
+        if request.method != "POST":
+            return back
+        actor.require(Scope.REVIEW)
 
-        def act() -> str:
-            probation.confirm(proposal.pk, actor=actor, reason=request.POST.get("reason", ""))
+        def act(reason: str) -> str:
+            probation.confirm(proposal.pk, actor=actor, reason=reason)
             return "Confirmed: the change stays."
 
-        if request.method == "POST":
-            actor.require(Scope.REVIEW)
-        return pages.pressed(request, act, "admin:advisory_strategyproposal_change", proposal.pk)
+        form = ReasonForm(request.POST)
+        return back if pages.done(request, form, act) else self.page(request, proposal, form)
 
     def propose_view(self, request: HttpRequest, noun: str, pk: int) -> HttpResponse:
         """Ask what to propose for a document."""

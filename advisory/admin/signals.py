@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from advisory.autonomy import computing
 from advisory.models import AdvisorySignal
 from advisory.proposals import reading
 from advisory.signals import compute, in_words
 from advisory.states import SignalKind
-from governance.console import filters, pages
+from governance.console import filters
 from governance.console.base import PageAdmin, actor_of
 
 _LISTED = 10
@@ -66,12 +67,11 @@ class AdvisorySignalAdmin(PageAdmin):
         actor = actor_of(request)
         actor.require(*compute.SCOPES)
 
-        def act() -> str:
+        if request.method == "POST":
             profile_id = request.POST.get("profile_id", "").strip() or None
             computed = computing.compute_and_act(actor=actor, profile_id=profile_id)
-            return in_words.computed(computed.computation.signals)
-
-        return pages.pressed(request, act, "admin:advisory_advisorysignal_changelist")
+            messages.success(request, in_words.computed(computed.computation.signals))
+        return redirect("admin:advisory_advisorysignal_changelist")
 
     @admin.display(description="namespace")
     def namespace_name(self, signal: AdvisorySignal) -> str:

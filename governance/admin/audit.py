@@ -45,11 +45,8 @@ class AuditTrailEntryAdmin(PageAdmin):
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         return {
-            "typed": {name: request.GET.get(name, "") for name in ("q", *_TYPED, "from", "to")},
             "actions": list(Action),
-            "query": request.GET.urlencode(),
             "sees_workspace": actor_of(request).namespaces is None,
-            "namespace": request.GET.get("namespace", ""),
         }
 
     def title_of(self, row: AuditTrailEntry) -> str:

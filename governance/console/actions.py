@@ -136,11 +136,13 @@ class ReasonedAdmin(ReadOnlyAdmin):
             return self._ask(
                 request, action, objects, back=back, is_sent=is_sent, is_selection=True
             )
+        typed = request.POST.get("reason", "")
+        unsaved = f" Your reason was not saved: {typed}" if typed else ""
         messages.error(
             request,
             f"That is more than {SELECTABLE} at once. Narrow the list with a filter first."
             if objects
-            else "None of the selected objects exists any more.",
+            else f"None of the selected objects is here any more.{unsaved}",
         )
         return None
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
 from governance.access.actors import Actor
@@ -19,6 +18,7 @@ from governance.kernel.errors import Kind, OrbitError
 #: A response, or what the page's template shows.
 Answer = HttpResponse | dict[str, Any]
 View = Callable[..., Answer]
+V = TypeVar("V", bound=View)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,14 +70,14 @@ def page(
     scope: Scope = Scope.READ,
     sends: Scope | None = None,
     workspace: bool = False,
-) -> Callable[[View], View]:
+) -> Callable[[V], V]:
     """Register ``view(request, **parts of the address)`` as a page.
 
     It returns a response, or what ``template`` shows. The name is made from the address.
     """
     words = [word for word in address.split("/") if word and not word.startswith("<")]
 
-    def register(view: View) -> View:
+    def register(view: V) -> V:
         _registered.append(
             Page(
                 address=address,
@@ -127,16 +127,6 @@ def done(
         return False
     messages.success(request, message)
     return True
-
-
-def pressed(request: HttpRequest, act: Callable[[], str], *to: Any) -> HttpResponse:
-    """Run ``act`` if a button was pressed, not if its address was opened; go to the page ``to``.
-
-    Raises a refusal of the kind "missing".
-    """
-    if request.method == "POST":
-        tried(request, act)
-    return redirect(*to)
 
 
 def tried(request: HttpRequest, act: Callable[[], str]) -> bool:

@@ -26,6 +26,7 @@ from orbit.dispatch import (
     letter_choice,
     letter_forms,
 )
+from orbit.dispatch.error_groups import GroupFilter
 from orbit.dispatch.letter_choice import ChoiceInvalid, LetterChoice
 from orbit.dispatch.letter_forms import RequeueForm
 from orbit.models import DeadLetterDispatch
@@ -112,7 +113,8 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         """Say that the user looks after the chosen groups."""
         actor = actor_of(request)
         actor.require(Scope.OPERATE)
-        groups = error_groups.mark_seen(request.POST.getlist("group"), actor=actor)
+        chosen = request.POST.getlist("group")
+        groups = error_groups.mark_seen(chosen, GroupFilter.of(request.GET), actor=actor)
         if groups:
             messages.success(request, f"You look after {', '.join(map(str, groups))}.")
         else:
@@ -148,17 +150,18 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
 
 def _groups_page(request: HttpRequest) -> HttpResponse:
-    filters_ = error_groups.filter_of(request.GET.dict())
-    groups = error_groups.read(actor_of(request), filters_)
+    narrowed = GroupFilter.of(request.GET)
+    groups = error_groups.read(actor_of(request), narrowed)
     return draw(
         request,
         "console/letter_groups.html",
         title=str(groups),
         groups=groups,
         rows=groups.rows(),
-        shows=filters_.status or letter_choice.ALL,
+        shows=narrowed.status or letter_choice.ALL,
         tabs=_TABS,
-        endpoint=filters_.endpoint_key,
+        endpoint=narrowed.endpoint_key,
+        query=letter_choice.tidy(request.GET).urlencode(),
     )
 
 

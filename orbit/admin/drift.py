@@ -28,9 +28,11 @@ def page(request: HttpRequest) -> pages.Answer:
         reason = form.cleaned_data["reason"]
         if pages.tried(request, lambda: _reload_or_export(request, reason)):
             return redirect(request.path)
+    report = drift.report(actor=actor_of(request))
     return {
         "form": form,
-        "report": drift.report(actor=actor_of(request)),
+        "title": report.sentence,
+        "report": report,
         "folder": settings.ORBIT_CONFIG_DIR,
         "applied": AppliedFiles.objects.filter(id=1).first(),
     }

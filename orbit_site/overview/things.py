@@ -64,7 +64,7 @@ def of(facts: Facts, problems: Sequence[Problem], waiting: Waiting, *, actor: Ac
         *_cluster(facts, actor),
         *_problems(problems, actor),
         *_endpoints(facts, actor),
-        *_late_schedules(facts),
+        *late_schedules(facts),
         *_dead_letters(facts),
         *_cycles(facts),
         *_operations(facts),
@@ -161,7 +161,8 @@ def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
         )
 
 
-def _late_schedules(facts: Facts) -> Iterator[Thing]:
+def late_schedules(facts: Facts) -> Iterator[Thing]:
+    """Yield that runs are due and don't start."""
     late = facts["overdue"]
     if late["count"]:
         since = datetime.fromisoformat(late["since"])

@@ -21,7 +21,6 @@ from orbit.models import (
     DeadLetterDispatch,
     EndpointState,
     OverviewFacts,
-    SeenMark,
 )
 from orbit.states import SeenKind
 from orbit_site.overview import summary
@@ -112,8 +111,10 @@ def test_a_group_or_cycle_that_a_user_looks_after_needs_no_other_one() -> None:
     seen.mark(SeenKind.CYCLE, [str(cycle.pk)], operator())
     assert look().sentence == "All well"
     assert look().numbers["dead_letters"] == 1
-    # A mark is about the letters that were there, not about those that came back.
-    SeenMark.objects.filter(kind=SeenKind.GROUP).update(at=Now() - timedelta(hours=1))
+    # A mark is about the letters that were there, while they are open too.
+    DeadLetterDispatch.objects.update(created_at=Now() - timedelta(hours=2))
+    create_dead_letters(1)
+    CycleRun.objects.exclude(pk=cycle.pk).update(status="success")
     assert kinds(look()) == ["dead_letters"]
 
 
@@ -175,14 +176,14 @@ def test_a_group_that_goes_on_growing_says_so() -> None:
 def test_an_alert_needs_a_user_until_it_is_acknowledged_and_none_is_said_twice() -> None:
     alert = Alert.objects.create(
         id=uuid7(),
-        condition="audit_broken",
-        object="chain",
-        summary="Entry 7 doesn't fit.",
-        link="/admin/governance/audittrailentry/verify/",
+        condition="cycle_not_finished",
+        object="c",
+        summary="A cycle of r1 runs for 3 hours.",
+        link="/admin/orbit/cyclerun/",
     )
     Alert.objects.create(id=uuid7(), condition="dead_letters", object="g", summary="3 are dead.")
     overview = look()
-    assert [thing.sentence for thing in overview.things] == ["Entry 7 doesn't fit"]
+    assert [thing.sentence for thing in overview.things] == ["A cycle of r1 runs for 3 hours"]
     assert overview.facts["alerts"] == 2
     Alert.objects.filter(pk=alert.pk).update(acknowledged_at=Now())
     assert look().sentence == "All well"
