@@ -13,8 +13,9 @@ from governance.models import LoginAttempt
 
 @pages.page("access/", "Access", "console/access.html", scope=Scope.ADMINISTER, workspace=True)
 def access(request: HttpRequest) -> pages.Answer:
-    """Show the page; ``?user=`` adds the permissions of that user."""
-    return {"page": overview.read(request.GET.get("user", ""))}
+    """Show the page; ``?user=`` adds what that user may do, and where."""
+    query = request.GET
+    return {"page": overview.read(query.get("user", ""), after=query.get("after", ""))}
 
 
 @admin.register(LoginAttempt)

@@ -150,6 +150,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     badges: ClassVar[tuple[str, ...]] = ()
     #: Columns of the list's download as CSV; without any there is none.
     exported: ClassVar[tuple[str, ...]] = ()
+    #: How the list is read, such as in pages by key.
+    change_list: ClassVar[type[ChangeList]] = BoundedChangeList
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -234,7 +236,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         raise Http404  # Django redirects to the dashboard, as if all were well.
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return BoundedChangeList
+        return self.change_list
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -341,9 +343,11 @@ def _loaded(obj: Any, lookup: str) -> str:
 
 
 class PageAdmin(ReadOnlyAdmin):
-    """A table whose objects have pages of their own, by ``read`` and ``page``."""
+    """A table whose objects have pages of their own."""
 
     page_template: ClassVar[str]
+    #: Shows what ``read`` returned.
+    page: Callable[[HttpRequest, Any], HttpResponse]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -361,10 +365,6 @@ class PageAdmin(ReadOnlyAdmin):
     def read(self, request: HttpRequest, object_id: str) -> Any:
         """Return what ``page`` shows. Raises Http404, or a refusal of the kind "missing"."""
         return self.get_or_404(request, object_id)
-
-    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Show what ``read`` returned."""
-        raise NotImplementedError
 
     def draw(self, request: HttpRequest, row: Any, **context: Any) -> HttpResponse:
         """Draw the page of ``row`` with its buttons."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -70,10 +69,8 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
     search_help_text = "The id of a cycle"
     links = ("run_profile_id__exact", "rerun_of", "rerun_of__exact", "rerun_of__id__exact")
     change_list_template = "console/cycles.html"
+    change_list = KeysetChangeList
     page_template = "console/cycle.html"
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return KeysetChangeList
 
     def listed(self, request: HttpRequest, rows: Any) -> Any:
         lines = listing.lines(rows, now=clock.now())

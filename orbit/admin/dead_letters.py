@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +16,7 @@ from governance.access.roles import Scope
 from governance.console import export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of, draw
+from governance.console.keyset import NEWER, OLDER, KeysetChangeList
 from governance.kernel.errors import OrbitError
 from orbit.dispatch import (
     bulk,
@@ -33,7 +34,7 @@ from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
 #: With one of these the list shows letters, else groups.
-_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, PAGE_VAR, ERROR_FLAG, export.PARAMETER}
+_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, OLDER, NEWER, ERROR_FLAG, export.PARAMETER}
 _TABS = {Letter.OPEN: "Open", Letter.DISMISSED: "Dismissed", letter_choice.ALL: "All"}.items()
 
 
@@ -63,6 +64,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
     change_list_template = "console/dead_letters.html"
+    change_list = KeysetChangeList
     own_pages = {
         "requeue_matching": "requeue-matching/",
         "dismiss_matching": "dismiss-matching/",
