@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.http import QueryDict
 
+from governance.console.keyset import NEWER, OLDER
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
 from orbit.dispatch.bulk import MAX_IDS, LetterFilter
@@ -20,7 +21,7 @@ _FILTERS = {
     "cycle__id__exact": ("cycle_run_id", UUID),
 }
 #: Parameters that don't change which letters the list shows.
-_NEUTRAL = {"o", "p", "all", "e", "_facets"}
+_NEUTRAL = {"o", OLDER, NEWER, "all", "e", "_facets"}
 #: The value of ``group`` that means letters of all groups.
 ALL = "all"
 

@@ -1,5 +1,6 @@
 """Dead letters in the console: groups, the endpoint now, and actions on all that match."""
 
+import html
 import re
 import threading
 from datetime import timedelta
@@ -10,6 +11,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
+from orbit.admin.dead_letters import DeadLetterDispatchAdmin
 from orbit.dispatch import error_groups
 from orbit.models import DeadLetterDispatch
 from tests.support.callers import console, create_user
@@ -17,6 +19,7 @@ from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints
 
 LIST = "/admin/orbit/deadletterdispatch/"
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +166,23 @@ def test_a_forged_group_and_a_hidden_one_are_not_marked() -> None:
     assert not AuditTrailEntry.objects.filter(action="seen.marked").exists()
 
 
+def test_letters_of_a_group_are_paged_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = sorted(map(str, create_dead_letters(5)), reverse=True)
+    monkeypatch.setattr(DeadLetterDispatchAdmin, "list_per_page", 2)
+    browser = console(create_user())
+    listed, link = [], f"?group={group_of(letters[0])}"
+    while link:
+        page = browser.get(LIST + link).content.decode()
+        listed += re.findall(r"/deadletterdispatch/([-0-9a-f]{36})/change/", page)
+        # Requeue takes all that match, on whichever page it is pressed.
+        assert "Requeue all that match" in page
+        older = re.search(r'rel="next" href="([^"]*)"', page)
+        link = html.unescape(older[1]) if older else ""
+        # A letter that comes meanwhile moves none.
+        create_dead_letters(1)
+    assert listed == letters
+
+
 def test_an_open_letter_shows_whether_its_endpoint_has_changed(settings: Any) -> None:
     letter = create_dead_letters(1)[0]
     browser = console(create_user())
@@ -270,7 +290,7 @@ def test_a_list_with_a_filter_that_a_run_cannot_have_offers_no_run() -> None:
         "cycle__id__exact=x",
     ):
         assert browser.get(f"{LIST}requeue-matching/?{query}").status_code == 400, query
-    for query in ("o=1", "p=1", "status=open", "q=", "endpoint_key__exact=other"):
+    for query in ("o=1", f"older_than={LAST_ID}", "status=open", "q=", "endpoint_key__exact=other"):
         page = browser.get(f"{LIST}?group=all&{query}")
         assert "Requeue all that match" in page.content.decode(), query
     for field in ("ids", "until"):
