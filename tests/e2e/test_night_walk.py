@@ -9,7 +9,7 @@ from tests.e2e import walk
 from tests.e2e.conftest import NightSite
 from tests.support.browser import chromium
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 # The walk is split, so that a part ends in time on a busy machine.
 PARTS = 8
 WIDTHS = (1280, 390, 320)
