@@ -39,6 +39,7 @@ def test_a_used_database_is_as_new(server: Server, rows: int) -> None:
         assert _state(connection) == before
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
             connection.execute("TRUNCATE governance_audittrailentry")
+    pool.close()
     database.drop_one(server, NAME)
 
 
@@ -51,6 +52,7 @@ def test_a_database_with_another_structure_is_dropped(server: Server) -> None:
     pool.take(NAME)
     with pool._connection(NAME) as connection:
         assert connection.execute("SELECT to_regclass('another')").fetchone() == (None,)
+    pool.close()
     database.drop_one(server, NAME)
 
 

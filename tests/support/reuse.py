@@ -89,17 +89,13 @@ class Pool:
         self._server, self._spare = server, ""
         self._template = template
         self._contents: Contents | None = None
+        self._owner = database._owner(server)
 
     def take(self, name: str) -> None:
         """Provide a database ``name`` equal to the template."""
         if self._spare:
             spare, self._spare = self._spare, ""
-            with database._owner(self._server) as owner:
-                owner.execute(
-                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                        sql.Identifier(spare), sql.Identifier(name)
-                    )
-                )
+            self._rename(spare, name)
             return
         database.clone_one(self._server, name, self._template)
         if self._contents is None:
@@ -114,12 +110,7 @@ class Pool:
                 kept = self._contents is not None and _emptied(connection, self._contents)
             if kept:
                 # Rename it, so that processes left over from the test can't find it.
-                with database._owner(self._server) as owner:
-                    owner.execute(
-                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                            sql.Identifier(name), sql.Identifier(spare)
-                        )
-                    )
+                self._rename(name, spare)
                 self._spare = spare
                 return
         except psycopg.Error:
@@ -130,6 +121,18 @@ class Pool:
         if self._spare:
             database.drop_one(self._server, self._spare)
             self._spare = ""
+        self._owner.close()
+
+    def _rename(self, old: str, new: str) -> None:
+        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+            sql.Identifier(old), sql.Identifier(new)
+        )
+        try:
+            self._owner.execute(rename)
+        except psycopg.OperationalError:  # a test ended all sessions
+            self._owner.close()
+            self._owner = database._owner(self._server)
+            self._owner.execute(rename)
 
     def _connection(self, name: str) -> psycopg.Connection:
         return psycopg.connect(self._server.url(SUPERUSER, name), autocommit=True)
