@@ -15,7 +15,6 @@ from governance.kernel import reasons
 from governance.models import GovernanceSetting, Stop
 from governance.namespaces import gate, pauses
 from governance.states import Mode, Stopped
-from orbit.dispatch import endpoints
 from orbit_site.overview import facts as facts_
 from orbit_site.overview import problems as problems_
 from orbit_site.overview import things
@@ -86,7 +85,7 @@ def _missing(facts: Facts) -> list[Banner]:
                 "Run `manage.py cluster`.",
             )
         )
-    if not endpoints.configured():
+    if not facts_.has_endpoints(facts):
         banners.append(
             Banner(
                 "part",

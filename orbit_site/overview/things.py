@@ -16,7 +16,6 @@ from governance import display
 from governance.access.actors import Actor
 from governance.kernel import reasons
 from governance.namespaces import gate
-from orbit.dispatch import endpoints
 from orbit.schedules import rows
 from orbit_site.overview import facts as facts_
 from orbit_site.overview.facts import Facts, listed
@@ -141,7 +140,7 @@ def _problems(problems: Sequence[Problem], actor: Actor) -> Iterator[Thing]:
 
 def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
     link = LINKS["endpoints"] if actor.namespaces is None else f"{_ADMIN}orbit/dispatchjob/"
-    if not endpoints.configured():
+    if not facts_.has_endpoints(facts):
         text = ": nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS"
         yield Thing("endpoint", "part", "Endpoints", "No endpoint is configured", text, link)
     if actor.namespaces is not None:

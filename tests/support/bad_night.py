@@ -63,6 +63,7 @@ from tests.support import (
     conductor,
     database,
     large_database,
+    processes,
     telemetry_rows,
     two_weeks,
     web_server,
@@ -116,15 +117,30 @@ def receivers() -> Iterator[dict[str, Sink]]:
         yield {name: stack.enter_context(Sink(WELL)) for name in (*TARGETS, "enrichment")}
 
 
+def reset(sinks: dict[str, Sink]) -> None:
+    """Let the receivers answer as after ``create``."""
+    for name, sink in sinks.items():
+        sink.answer = WELL if name != "aurora" else _down(HOSTILE)
+        sink.forget()
+
+
+def _down(text: str) -> bytes:
+    return http("503 Service Unavailable", f"down for maintenance {text}".encode())
+
+
+def configure(settings: Any, folder: Path, sinks: dict[str, Sink]) -> None:
+    """Give this process the settings of the night."""
+    configure_endpoints(settings, **{name: sinks[name].url for name in TARGETS})
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 2
+    settings.ORBIT_CONFIG_DIR = folder
+
+
 def create(settings: Any, folder: Path, sinks: dict[str, Sink], *, text: str = HOSTILE) -> Night:
     """Create the night in the current database, whose configuration files are in ``folder``.
 
     ``text`` is what outsiders fill in.
     """
-    endpoints = {name: sinks[name].url for name in TARGETS}
-    configure_endpoints(settings, **endpoints)
-    settings.ORBIT_MAX_DISPATCH_RETRIES = 2
-    settings.ORBIT_CONFIG_DIR = folder
+    configure(settings, folder, sinks)
     # Processes check passwords with Django's default hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     _configure(folder, sinks["enrichment"].url, text)
@@ -210,8 +226,7 @@ def _configure(folder: Path, enrichment: str, text: str) -> None:
 
 def _fail(sinks: dict[str, Sink], text: str) -> Any:
     """Run eu's cycle of the night: tier 3 gets no answer, and aurora is down."""
-    down = http("503 Service Unavailable", f"down for maintenance {text}".encode())
-    sinks["enrichment"].answer = sinks["aurora"].answer = down
+    sinks["enrichment"].answer = sinks["aurora"].answer = _down(text)
     partial = start_cycle("daily-eu", _payload(3, text))
     cycle = run_cycle(partial)
     assert cycle.status == "partial_success", cycle.status
@@ -334,7 +349,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--plain", action="store_true", help="without hostile texts")
     parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     text = "" if options.plain else HOSTILE
     with serving(text=text, cluster=options.cluster, rows=options.rows, port=options.port) as (
         night,
@@ -353,6 +369,13 @@ def main(arguments: list[str]) -> None:
             signal.pause()
 
 
+def _end(number: int, _: Any) -> None:
+    # Once: a second signal must not interrupt what stops the servers.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def serving(
     *, text: str = HOSTILE, cluster: bool = False, rows: int = 0, port: int = 0
@@ -366,10 +389,20 @@ def serving(
             process = subprocess.Popen(
                 [sys.executable, "manage.py", command], cwd=database.PROJECT, env=variables
             )
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
+            stack.callback(_stop, process)
         until(lambda: web_server.answers(variables), "the web server doesn't answer")
         yield night, variables
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    family = processes.family(process.pid)
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        for member in family:
+            processes.kill(member.pid)
+        process.wait()
 
 
 @contextmanager
@@ -377,13 +410,13 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
     """Create the night in a new database, dropped at the end."""
     name = f"orbit_night_{os.getpid()}"
     server = database.start_test_server()
-    database.clone(server, name)
     settings.DATABASES["default"].update(NAME=name, HOST=server.host, USER="orbit_app")
     connections["default"].settings_dict.update(
         NAME=name, HOST=server.host, USER="orbit_app", PASSWORD="", PORT=""
     )
     connections.settings["default"].update(connections["default"].settings_dict)
     try:
+        database.clone(server, name)
         if rows:
             with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
                 large_database.fill(owner, rows)

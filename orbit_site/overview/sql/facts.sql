@@ -214,7 +214,8 @@ SELECT jsonb_build_object(
             SELECT
                 count(*) FILTER (WHERE NOT draining) AS count,
                 coalesce(sum(workers) FILTER (WHERE NOT draining), 0) AS workers,
-                max(seen_at) AS seen_at
+                max(seen_at) AS seen_at,
+                max(endpoints) AS endpoints   -- null: none runs, or of an older release
             FROM orbit_clusternode
             WHERE seen_at > now() - interval '15 s'
         ) AS x

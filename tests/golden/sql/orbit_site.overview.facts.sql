@@ -181,7 +181,7 @@ AND p.ended_at IS NULL
 AND (p.until IS NULL
 OR p.until > now())
 LIMIT 1) AS x), 'clusters', (SELECT to_jsonb(x)
-FROM (SELECT count(*) FILTER (WHERE NOT draining) AS count, coalesce(sum(workers) FILTER (WHERE NOT draining), 0) AS workers, max(seen_at) AS seen_at
+FROM (SELECT count(*) FILTER (WHERE NOT draining) AS count, coalesce(sum(workers) FILTER (WHERE NOT draining), 0) AS workers, max(seen_at) AS seen_at, max(endpoints) AS endpoints
 FROM orbit_clusternode
 WHERE seen_at > now() - interval '15 s') AS x), 'queue', (SELECT to_jsonb(x)
 FROM (SELECT count(*) AS count, extract(epoch

@@ -15,6 +15,7 @@ from governance.kernel.identifiers import uuid7
 from governance.models import Alert
 from governance.namespaces import halts, pauses
 from orbit import seen
+from orbit.cycles import maintenance
 from orbit.models import (
     ClusterNode,
     CycleRun,
@@ -23,7 +24,7 @@ from orbit.models import (
     OverviewFacts,
 )
 from orbit.states import SeenKind
-from orbit_site.overview import summary
+from orbit_site.overview import banners, summary
 from orbit_site.overview.summary import Summary
 from tests.support.callers import Api, api, create_user
 from tests.support.dead_letters import create_dead_letters
@@ -244,6 +245,36 @@ def test_rest_and_the_command_say_the_same() -> None:
     out = StringIO()
     call_command("status", "--namespace", "b", stdout=out)
     assert out.getvalue().startswith("All well\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "own", "needs"),
+    [(2, "[]", []), (0, None, ["endpoint"]), (None, "[]", ["endpoint"]), (None, None, [])],
+)
+def test_the_clusters_say_whether_an_endpoint_is_configured(
+    settings: Any, number: int | None, own: str | None, needs: list[str]
+) -> None:
+    settings.ORBIT_DISPATCH_ENDPOINTS = own or settings.ORBIT_DISPATCH_ENDPOINTS
+    ClusterNode.objects.update(endpoints=number)
+    overview = look()
+    assert kinds(overview) == needs
+    assert len(banners.read(operator(), "")) == len(needs)
+
+
+def test_a_shell_with_other_settings_than_the_clusters_says_so(settings: Any) -> None:
+    ended("success")
+    ClusterNode.objects.update(
+        endpoints=1,
+        settings_sha256=maintenance.settings_hash(),
+        seen_at=Now() + timedelta(minutes=5),  # however slow the machine is
+    )
+    out = StringIO()
+    call_command("status", stdout=out)
+    assert "differ" not in out.getvalue()
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    call_command("status", stdout=out)
+    assert out.getvalue().count("All well\n") == 2
+    assert "This shell's settings differ from the clusters'" in out.getvalue()
 
 
 def test_a_caller_without_a_role_reads_no_overview() -> None:
