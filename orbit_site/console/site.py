@@ -103,14 +103,20 @@ class OrbitAdminSite(AdminSite):
             "waiting": counts.waiting(request),
         }
 
-    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        frame = Frame(request)
-        board = dashboard.of(frame.overview, actor=actor_of(request))
-        if request.headers.get("HX-Request"):
-            # An open page looks again, and needs no frame.
-            context = {"board": board, "frame": frame}
-            return TemplateResponse(request, "console/_dashboard.html", context)
-        return pages.draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        frame, actor = Frame(request), actor_of(request)
+        if "HX-Request" not in request.headers:
+            board = dashboard.of(frame.overview, actor=actor)
+            return pages.draw(
+                request, "admin/index.html", title=frame.overview.sentence, board=board
+            )
+        look = dashboard.look(actor, namespace=frame.namespace)
+        if request.headers.get("X-Look") == look:
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        # An open page looks again, and needs no frame.
+        board = dashboard.of(frame.overview, actor=actor)
+        context = {"board": board, "frame": frame, "look": look}
+        return TemplateResponse(request, "console/_dashboard.html", context)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

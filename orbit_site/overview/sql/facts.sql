@@ -342,5 +342,11 @@ SELECT jsonb_build_object(
     'has_tested', CASE WHEN (SELECT is_first_run FROM history) THEN EXISTS (
         SELECT FROM governance_audittrailentry WHERE action = '{{endpoint_tested}}'
     ) END,
-    'has_delivered', (SELECT has_delivered FROM history)
+    'has_delivered', (SELECT has_delivered FROM history),
+    'newest', (   -- with one of these, what waits for whom changes
+        SELECT jsonb_build_array(
+            (SELECT id FROM advisory_strategyproposal ORDER BY id DESC LIMIT 1),
+            (SELECT id FROM advisory_proposaldecision ORDER BY id DESC LIMIT 1)
+        )
+    )
 )
