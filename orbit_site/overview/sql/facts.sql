@@ -310,9 +310,26 @@ SELECT jsonb_build_object(
     ),
     'audit', (
         SELECT jsonb_agg(to_jsonb(a)) FROM (
-            SELECT id, at, actor, action, object_type, object_id, namespace
-            FROM governance_audittrailentry
-            WHERE %(scope)s::text[] IS NULL OR namespace = ANY(%(scope)s::text[])
+            SELECT *
+            FROM (
+                (
+                    SELECT id, at, actor, action, object_type, object_id, namespace
+                    FROM governance_audittrailentry
+                    WHERE %(scope)s::text[] IS NULL
+                    ORDER BY id DESC
+                    LIMIT {{most_things}}
+                )
+                UNION ALL   -- by the index of each: of a quiet namespace the newest are far back
+                SELECT a.*
+                FROM unnest(%(scope)s::text[]) AS s(name)
+                CROSS JOIN LATERAL (
+                    SELECT id, at, actor, action, object_type, object_id, namespace
+                    FROM governance_audittrailentry
+                    WHERE namespace = s.name
+                    ORDER BY id DESC
+                    LIMIT {{most_things}}
+                ) AS a
+            ) AS entries
             ORDER BY id DESC
             LIMIT {{most_things}}
         ) AS a
