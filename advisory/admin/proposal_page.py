@@ -23,12 +23,17 @@ from governance.kernel.errors import Kind, OrbitError
 _STATUS = {Kind.CONFLICT: 409, Kind.DENIED: 403, Kind.STALE: 409}
 
 
-def page(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
-    """Show ``proposal``, which the user sees; on POST decide it. Raises PermissionDenied."""
-    actor = actor_of(request)
-    status = 200
-    form = DecisionForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST":
+def page(
+    request: HttpRequest, proposal: StrategyProposal, refused: ReasonForm | None = None
+) -> HttpResponse:
+    """Show ``proposal``, which the user sees; on POST decide it. Raises PermissionDenied.
+
+    ``refused``: the form that ends a probation, with what was typed.
+    """
+    actor, status = actor_of(request), 200
+    decides = request.method == "POST" and refused is None
+    form = DecisionForm(request.POST if decides else None)
+    if decides:
         if not actor.may(Scope.REVIEW):
             raise PermissionDenied
         status = 400
@@ -49,7 +54,7 @@ def page(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
         form=form,
         page=reading.read(proposal, actor=actor),
         call=identifiers.uuid7(),
-        confirm_form=ReasonForm(),
+        confirm_form=refused or ReasonForm(),
         **({} if proposal.signal is None else in_words.parts(proposal.signal, actor=actor)),
     )
 
@@ -63,12 +68,12 @@ def confirm(request: HttpRequest, proposal: StrategyProposal) -> HttpResponse:
     if not actor.may(Scope.REVIEW):
         raise PermissionDenied
 
-    def act() -> str:
-        probation.confirm(proposal.pk, actor=actor, reason=request.POST.get("reason", ""))
+    def act(reason: str) -> str:
+        probation.confirm(proposal.pk, actor=actor, reason=reason)
         return "Confirmed: the change stays."
 
-    pages.tried(request, act)
-    return back
+    form = ReasonForm(request.POST)
+    return back if pages.done(request, form, act) else page(request, proposal, form)
 
 
 def _decide(request: HttpRequest, proposal_id: UUID, form: DecisionForm) -> OrbitError | None:

@@ -14,7 +14,7 @@ from advisory.states import Proposal
 from governance import display
 from governance.access.roles import Scope
 from governance.console import filters
-from governance.console.base import PageAdmin, actor_of
+from governance.console.base import PageAdmin, actor_of, narrowed
 
 
 class StateFilter(filters.TypedFilter):
@@ -67,7 +67,8 @@ class StrategyProposalAdmin(PageAdmin):
         return changes
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {"tabs": inbox.tabs(request.GET.get("state", ""), actor_of(request))}
+        tabs = inbox.tabs(request.GET.get("state", ""), actor_of(request))
+        return {"tabs": tabs, "title": inbox.sentence(narrowed(request))}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return actor_of(request).may(Scope.REVIEW)

@@ -13,8 +13,8 @@ from governance.models import LoginAttempt
 
 @pages.page("access/", name="access", title="Access", scope=Scope.ADMINISTER, workspace=True)
 def access(request: HttpRequest) -> HttpResponse:
-    """Show the page; ``?user=`` adds the permissions of that user."""
-    page = overview.read(request.GET.get("user", ""))
+    """Show the page; ``?user=`` adds what that user may do, and where."""
+    page = overview.read(request.GET.get("user", ""), after=request.GET.get("after", ""))
     return pages.draw(request, "console/access.html", title="Access", page=page)
 
 

@@ -48,7 +48,6 @@ class AuditTrailEntryAdmin(PageAdmin):
             "actions": list(Action),
             "query": request.GET.urlencode(),
             "sees_workspace": actor_of(request).namespaces is None,
-            "namespace": request.GET.get("namespace", ""),
         }
 
     def page(self, request: HttpRequest, row: AuditTrailEntry) -> HttpResponse:

@@ -192,7 +192,9 @@ class ReasonedAdmin(ReadOnlyAdmin):
                 )
                 return None
             if not objects:
-                messages.error(request, "None of the selected objects exists any more.")
+                typed = request.POST.get("reason", "")
+                unsaved = f" Your reason was not saved: {typed}" if typed else ""
+                messages.error(request, f"None of the selected objects is here any more.{unsaved}")
                 return None
             return self._ask(
                 request,

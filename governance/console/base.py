@@ -141,6 +141,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     badges: ClassVar[tuple[str, ...]] = ()
     #: Columns of the list's download as CSV; without any there is none.
     exported: ClassVar[tuple[str, ...]] = ()
+    #: How the list is read, such as in pages by key.
+    change_list: ClassVar[type[ChangeList]] = BoundedChangeList
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -211,7 +213,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         raise Http404  # Django redirects to the dashboard, as if all were well.
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return BoundedChangeList
+        return self.change_list
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = super().get_list_filter(request)
@@ -324,7 +326,10 @@ def _loaded(obj: Any, lookup: str) -> str:
 
 
 class PageAdmin(ReadOnlyAdmin):
-    """A table whose objects have pages of their own, by ``page``."""
+    """A table whose objects have pages of their own."""
+
+    #: Shows what ``read`` returned.
+    page: Callable[[HttpRequest, Any], HttpResponse]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -342,10 +347,6 @@ class PageAdmin(ReadOnlyAdmin):
     def read(self, request: HttpRequest, object_id: str) -> Any:
         """Return what ``page`` shows. Raises Http404, or a refusal of the kind "missing"."""
         return self.get_or_404(request, object_id)
-
-    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Show what ``read`` returned."""
-        raise NotImplementedError
 
     def key(self, object_id: str) -> Any:
         """Return the key in an address. Raises NotHere."""

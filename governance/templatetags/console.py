@@ -55,8 +55,9 @@ def json_block(value: Any) -> SafeString:
 
 @register.inclusion_tag("console/_gantt.html")
 def gantt(chart: plot.Gantt) -> dict[str, Any]:
-    """Draw a Gantt plot, with its data as a table."""
-    return {"plot": plot.layout(chart)}
+    """Draw a Gantt plot for screens and for phones, with its data as a table."""
+    wide, phone = plot.layout(chart), plot.layout(chart, plot.PHONE)
+    return {"plot": wide, "drawings": [("wide", wide), ("phone", phone)]}
 
 
 @register.filter

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -81,9 +80,7 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
     search_help_text = "The id of a cycle"
     links = ("run_profile_id__exact", "rerun_of", "rerun_of__exact", "rerun_of__id__exact")
     change_list_template = "console/cycles.html"
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return CycleChangeList
+    change_list = CycleChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).only(*detail.LIST_FIELDS)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
+from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,6 +17,7 @@ from governance.access.roles import Scope
 from governance.console import export, filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of
+from governance.console.keyset import NEWER, OLDER, KeysetChangeList
 from governance.kernel.errors import OrbitError
 from governance.operations.bulk import StartedRun
 from governance.plots import charts
@@ -29,7 +30,7 @@ from orbit.models import DeadLetterDispatch
 from orbit.states import Letter
 
 #: With one of these the list shows letters, else groups.
-_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, PAGE_VAR, ERROR_FLAG, export.PARAMETER}
+_OF_LETTERS = {"group", "cycle__id__exact", SEARCH_VAR, OLDER, NEWER, ERROR_FLAG, export.PARAMETER}
 _TABS = {Letter.OPEN: "Open", Letter.DISMISSED: "Dismissed", letter_choice.ALL: "All"}.items()
 _ENDPOINT_NOW = {
     EndpointDrift.SAME: "unchanged",
@@ -78,6 +79,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
     change_list_template = "console/dead_letters.html"
+    change_list = KeysetChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Not an annotation: the list's count would have to join it.
@@ -169,14 +171,8 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
 
 
 def _groups_page(request: HttpRequest) -> HttpResponse:
-    actor, query = actor_of(request), request.GET
-    status = query.get("status") or Letter.OPEN
-    filters_ = GroupFilter(
-        None if status == letter_choice.ALL else status,
-        query.get("namespace") or None,
-        query.get("endpoint_key__exact") or None,
-    )
-    groups = error_groups.read(actor, filters_)
+    actor, narrowed = actor_of(request), GroupFilter.of(request.GET)
+    groups = error_groups.read(actor, narrowed)
     return pages.draw(
         request,
         "console/letter_groups.html",
@@ -186,10 +182,10 @@ def _groups_page(request: HttpRequest) -> HttpResponse:
             (*row, charts.spark(row[0].trend, title="Letters in the last 16 hours"))
             for row in groups.rows()
         ],
-        shows=status,
+        shows=narrowed.status or letter_choice.ALL,
         tabs=_TABS,
-        endpoint=filters_.endpoint_key,
-        query=query.urlencode(),
+        endpoint=narrowed.endpoint_key,
+        query=letter_choice.tidy(request.GET).urlencode(),
         may_operate=actor.may(Scope.OPERATE),
     )
 
@@ -197,7 +193,9 @@ def _groups_page(request: HttpRequest) -> HttpResponse:
 def _mark_seen(request: HttpRequest) -> HttpResponse:
     if not actor_of(request).may(Scope.OPERATE):
         raise PermissionDenied
-    groups = error_groups.mark_seen(request.POST.getlist("group"), actor=actor_of(request))
+    groups = error_groups.mark_seen(
+        request.POST.getlist("group"), GroupFilter.of(request.GET), actor=actor_of(request)
+    )
     if groups:
         messages.success(request, f"You look after {', '.join(map(str, groups))}.")
     else:

@@ -33,12 +33,13 @@ def page(request: HttpRequest) -> HttpResponse:
             messages.error(request, refusal.detail.splitlines()[0])
         else:
             return HttpResponseRedirect(request.path)
+    report = drift.report(actor=actor)
     return pages.draw(
         request,
         "console/drift.html",
-        title="Config drift",
+        title=report.sentence,
         form=form,
-        report=drift.report(actor=actor),
+        report=report,
         may_configure=actor.may(Scope.CONFIGURE),
         folder=settings.ORBIT_CONFIG_DIR,
         applied=AppliedFiles.objects.filter(id=1).first(),

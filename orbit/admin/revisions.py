@@ -78,6 +78,8 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
             problems = [f"{error['pointer']}: {error['detail']}" for error in refusal.errors]
             for text in (refusal.detail, *problems):
                 messages.error(request, text)
+            # The page shows the current revision now.
+            form.data = {**request.POST.dict(), "over": str(row.revision)}
         else:
             done = (
                 f"{row} is rolled back to revision {number}, saved as revision {edited.revision}."
@@ -94,7 +96,7 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         revision=revision,
         changes=changes,
         form=form,
-        may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden),
+        may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden or form.is_bound),
         opts=kind.rows._meta,
     )
 

@@ -49,11 +49,6 @@ class Frame:
         overview = self.overview
         return overview_banners.active(actor_of(self.request), overview.facts, overview.problems)
 
-    @property
-    def suffix(self) -> str:
-        """What keeps the namespace in a link: "?namespace=NAME" or ""."""
-        return menu.suffix(self.namespace)
-
     @cached_property
     def namespaces(self) -> list[str]:
         """The user's namespaces; the address can name any other."""
@@ -139,8 +134,7 @@ class Frame:
         query = QueryDict(mutable=True)
         for name, value in self.kept:
             query.appendlist(name, value)
-        if namespace:
-            query["namespace"] = namespace
+        query["namespace"] = namespace
         return f"?{query.urlencode()}"
 
 

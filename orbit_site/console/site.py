@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -26,11 +26,11 @@ from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.own_password import OwnPasswordForm
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.base import NotHere, actor_of, namespace_of
+from governance.console.base import NotHere, actor_of
 from governance.kernel import availability
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.statement_limit import statement_limit
-from orbit_site import error_pages
+from orbit_site import error_pages, namespace_links
 from orbit_site.console import counts, destination, preferences
 from orbit_site.console.frame import Frame
 from orbit_site.overview import dashboard
@@ -170,15 +170,6 @@ class OrbitAdminSite(AdminSite):
                 raise NotHere(error.detail) from None
             if request.method == "POST" and not request.user.is_authenticated:
                 messages.warning(request, _LOGGED_OUT)
-            return _keep_namespace(request, response)
+            return namespace_links.keep(request, response)
 
         return guarded
-
-
-def _keep_namespace(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """Carry the page's namespace over a redirect."""
-    target, namespace = answer.get("Location", ""), namespace_of(request)
-    if namespace and target.startswith(reverse("admin:index")) and "namespace=" not in target:
-        query = urlencode({"namespace": namespace})
-        answer["Location"] = f"{target}{'&' if '?' in target else '?'}{query}"
-    return answer
