@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from governance.console.base import BoundedChangeList
+from governance.console.base import BoundedChangeList, actor_of
 
 OLDER, NEWER = "older_than", "newer_than"
 
@@ -29,15 +29,16 @@ class KeysetChangeList(BoundedChangeList):
         return super().get_queryset(request, exclude_parameters)
 
     def get_results(self, request: HttpRequest) -> None:
-        size = self.list_per_page
+        size, actor = self.list_per_page, actor_of(request)
         older, newer = self._key(request, OLDER), self._key(request, NEWER)
         rows = self.queryset.order_by("-pk")
         if newer is not None:
-            page = list(rows.filter(pk__gt=newer).order_by("pk")[: size + 1])
+            page = list(actor.first(rows.filter(pk__gt=newer).order_by("pk"), size + 1))
             has_newer, has_older = len(page) > size, True
             page = page[:size][::-1]
         else:
-            page = list((rows if older is None else rows.filter(pk__lt=older))[: size + 1])
+            rows = rows if older is None else rows.filter(pk__lt=older)
+            page = list(actor.first(rows, size + 1))
             has_newer, has_older = older is not None, len(page) > size
             page = page[:size]
         if page and has_newer:
