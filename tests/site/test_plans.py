@@ -538,7 +538,8 @@ def test_hot_statements_go_by_an_index(
 
 
 def test_a_resume_reads_no_ticks_of_other_namespaces(crowded: str) -> None:
-    assert pages_read(stops.RESUME_PREVIEW, **_stop("n7")) < 100
+    # Its own schedule has 500 pages of them.
+    assert pages_read(stops.RESUME_PREVIEW, **_stop("n7")) < 1_000
 
 
 def test_a_pause_reads_one_receipt(crowded: str) -> None:
