@@ -1,10 +1,10 @@
 """The page of alerts."""
 
-from collections.abc import Mapping
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from governance.access.actors import Actor
@@ -15,36 +15,27 @@ from governance.console.base import actor_of
 from orbit.alerts import send
 
 
-@pages.page("alerts/", name="alerts", title="Alerts")
-def alerts(request: HttpRequest, typed: Mapping[UUID, str] | None = None) -> HttpResponse:
-    """Show the open alerts, then those that were resolved. ``typed``: a reason that was refused."""
-    actor = actor_of(request)
-    namespace = request.GET.get("namespace", "")
+@pages.page("alerts/", "Alerts", "console/alerts.html")
+def alerts(request: HttpRequest) -> dict[str, Any]:
+    """Show the open alerts, then those that were resolved."""
+    actor, namespace = actor_of(request), request.GET.get("namespace", "")
     page = listing.page(actor, namespace=namespace, channels=send.channels())
-    return pages.draw(
-        request,
-        "console/alerts.html",
-        title="Alerts",
-        page=page,
-        typed=typed or {},
-        may_acknowledge=actor.may(Scope.OPERATE),
-    )
+    return {"page": page, "typed": {}}
 
 
 @pages.page(
     "alerts/<uuid:alert_id>/acknowledge/",
-    name="alert_acknowledge",
-    title="Acknowledge an alert",
+    "Alerts",
+    "console/alerts.html",
     scope=Scope.OPERATE,
     sends=Scope.OPERATE,
 )
-def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
-    """Acknowledge the alert, and go back to the page."""
+def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> pages.Answer:
+    """Acknowledge the alert, and go back to the page; a refused reason stays typed."""
     reason = request.POST.get("reason", "")
-    if request.method == "POST" and not pages.tried(
-        request, partial(_acknowledge, alert_id, reason, actor_of(request))
-    ):
-        return alerts(request, {alert_id: reason})
+    act = partial(_acknowledge, alert_id, reason, actor_of(request))
+    if request.method == "POST" and not pages.tried(request, act):
+        return {**alerts(request), "typed": {alert_id: reason}}
     return redirect("admin:alerts")
 
 

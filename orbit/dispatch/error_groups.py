@@ -8,8 +8,11 @@ from http.client import responses
 from typing import Any, Self
 from uuid import UUID
 
+from django.utils.safestring import SafeString
+
 from governance.access.actors import Actor
 from governance.kernel import sql
+from governance.plots import charts
 from orbit import seen
 from orbit.dispatch import endpoints, letter_choice
 from orbit.models import DeadLetterDispatch
@@ -138,11 +141,16 @@ class ErrorGroups:
         groups = "group" if self.total == 1 else "groups"
         return f"{self.letters:,}{plus} {letters} in {self.total:,} {groups}"
 
-    def rows(self) -> list[tuple[ErrorGroup, GroupState, str]]:
-        """Return each group with its state and who looks after it."""
+    def rows(self) -> list[tuple[ErrorGroup, GroupState, str, SafeString]]:
+        """Return each group with its state, who looks after it, and a plot of its trend."""
         marks = [(group, self.seen.get(group.group)) for group in self.groups]
         return [
-            (group, group.state(mark, is_open=self.is_open), mark.by if mark else "")
+            (
+                group,
+                group.state(mark, is_open=self.is_open),
+                mark.by if mark else "",
+                charts.spark(group.trend, title=f"Letters in the last {HOURS} hours"),
+            )
             for group, mark in marks
         ]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -138,15 +138,14 @@ class Frame:
         return f"?{query.urlencode()}"
 
 
-@pages.page("banners/", name="banners", title="Banners")
-def banners(request: HttpRequest) -> HttpResponse:
+@pages.page("banners/", "Banners")
+def banners(request: HttpRequest) -> pages.Answer:
     """Return only the banners, to refresh an open page."""
     context = {"banners": overview_banners.read(actor_of(request), namespace_of(request))}
     return TemplateResponse(request, "console/_banners.html", context)
 
 
-@pages.page("tables/", name="tables", title="All tables")
-def tables(request: HttpRequest) -> HttpResponse:
+@pages.page("tables/", "All tables", "console/tables.html")
+def tables(request: HttpRequest) -> pages.Answer:
     """Return the stock admin's list of all tables."""
-    apps = admin.site.get_app_list(request)
-    return pages.draw(request, "console/tables.html", title="All tables", app_list=apps)
+    return {"app_list": admin.site.get_app_list(request)}

@@ -15,6 +15,7 @@ from django.contrib.admin.exceptions import (
 )
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import PermissionDenied
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -26,7 +27,7 @@ from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.own_password import OwnPasswordForm
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.base import NotHere, actor_of
+from governance.console.base import NotHere, actor_of, draw
 from governance.kernel import availability
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.statement_limit import statement_limit
@@ -91,7 +92,9 @@ class OrbitAdminSite(AdminSite):
             return error_pages.logins_busy(request, busy)
 
     def each_context(self, request: HttpRequest) -> Any:
-        context = super().each_context(request)
+        actor = actor_of(request)
+        may = {scope: actor.may(scope) for scope in Scope}
+        context = {**super().each_context(request), "may": may}
         if not context["has_permission"] or "HX-Request" in request.headers:
             # An open page that polls has its frame already.
             return context
@@ -104,19 +107,15 @@ class OrbitAdminSite(AdminSite):
         }
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        frame, actor = Frame(request), actor_of(request)
-        if "HX-Request" not in request.headers:
-            board = dashboard.of(frame.overview, actor=actor)
-            return pages.draw(
-                request, "admin/index.html", title=frame.overview.sentence, board=board
-            )
-        look = dashboard.look(actor, namespace=frame.namespace)
-        if request.headers.get("X-Look") == look:
+        frame, polls = Frame(request), "HX-Request" in request.headers
+        look = dashboard.look(actor_of(request), namespace=frame.namespace) if polls else ""
+        if polls and request.headers.get("X-Look") == look:
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
-        # An open page looks again, and needs no frame.
-        board = dashboard.of(frame.overview, actor=actor)
-        context = {"board": board, "frame": frame, "look": look}
-        return TemplateResponse(request, "console/_dashboard.html", context)
+        board = dashboard.of(frame.overview, actor=actor_of(request))
+        if polls:  # an open page looks again, and needs no frame
+            context = {"board": board, "frame": frame, "look": look}
+            return TemplateResponse(request, "console/_dashboard.html", context)
+        return draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [
@@ -165,11 +164,16 @@ class OrbitAdminSite(AdminSite):
                 # Django would log a traceback for every mistyped address.
                 return error_pages.unknown_filter(request, error)
             except OrbitError as error:
-                if error.kind != Kind.MISSING:
-                    raise
-                raise NotHere(error.detail) from None
+                raise _for_a_page(error) from None
             if request.method == "POST" and not request.user.is_authenticated:
                 messages.warning(request, _LOGGED_OUT)
             return namespace_links.keep(request, response)
 
         return guarded
+
+
+def _for_a_page(error: OrbitError) -> Exception:
+    """Return what Django turns into the page of a refusal."""
+    if error.kind == Kind.DENIED:
+        return PermissionDenied(error.detail)
+    return NotHere(error.detail) if error.kind == Kind.MISSING else error
