@@ -25,6 +25,7 @@ _LONGEST_NAME, _LONGEST_QUERY = 80, 1000
 _SHARING = (Scope.OPERATE, Scope.REVIEW, Scope.CONFIGURE)
 #: Parameters that are no filter: a place in the list, its order, its form.
 _PLACES = ("p", "o", "e", "older_than", "newer_than", "all", "_export", "_popup")
+_ACTIONS = ("pin", "unpin", "delete")
 _UNIQUE = "one_saved_filter_per_name"
 
 
@@ -158,6 +159,8 @@ def act(request: HttpRequest) -> str:
             form.get("name", ""), form.get("address", ""), form.get("query", ""), "shared" in form
         )
         return f"{save(request, draft)} is saved."
+    if form.get("do") not in _ACTIONS:
+        raise FilterInvalid
     row = find(form.get("filter", ""), actor=actor)
     if form.get("do") == "delete":
         delete(row, actor=actor)
