@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 
 from advisory.admin import signal_page
@@ -29,16 +30,14 @@ class AdvisorySignalAdmin(PageAdmin):
         "window_to",
         "created_at",
     )
-    list_filter = (
-        filters.choice("signal", SignalKind),
-        filters.typed("profile_id"),
-    )
+    list_filter = (filters.choice("signal", SignalKind), filters.typed("profile_id"))
     search_fields = ("profile_id",)
     search_help_text = "The id of a profile"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
-        changes.result_list = changes.result_list.defer("evidence", "method", "recommendation")
+        rows = changes.result_list.annotate(cycles=F("evidence__window__ended"))
+        changes.result_list = rows.defer("evidence", "method", "recommendation")
         return changes
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -57,4 +56,4 @@ class AdvisorySignalAdmin(PageAdmin):
 
     @admin.display(description="confidence")
     def confidence_shown(self, signal: AdvisorySignal) -> str:
-        return in_words.confidence(signal)
+        return in_words.confidence_from(signal, getattr(signal, "cycles", None))

@@ -17,6 +17,7 @@ MOST_TRACKS = 40
 # All in units of the view box.
 WIDTH, _LEFT, _RIGHT = 1100.0, 150.0, 870.0
 _TOP, _ROW, _FOLD, _SMALLEST, _BETWEEN_TICKS = 24, 27, 40.0, 5.0, 90.0
+_NOW_WIDTH = 76  # of a tick's label and the word "now"
 _CHARACTER = 6.0
 # A gap is folded if it is longer than this share of the whole.
 _IDLE = 0.15
@@ -141,16 +142,22 @@ def layout(gantt: Gantt) -> Layout:
     pieces = _busy([(span.start, span.end or gantt.now) for span in spans])
     axis = _axis(pieces)
     rows = [_row(track, number, axis, gantt.now) for number, track in enumerate(tracks)]
+    now_x = round(axis.x(gantt.now), 1) if gantt.live and axis.pieces else None
     return Layout(
         gantt=gantt,
         tracks=tracks,
         rows=rows,
-        ticks=axis.ticks(),
+        ticks=[
+            tick
+            for number, tick in enumerate(axis.ticks())
+            # Its label would run into the word "now".
+            if not number or now_x is None or not 0 <= now_x - tick[0] < _NOW_WIDTH
+        ],
         folds=[
             (round(before[3], 1), display.duration((after[0] - before[1]).total_seconds()))
             for before, after in pairwise(axis.pieces)
         ],
-        now_x=round(axis.x(gantt.now), 1) if gantt.live and axis.pieces else None,
+        now_x=now_x,
         height=_TOP + _ROW * len(rows) + 8,
     )
 

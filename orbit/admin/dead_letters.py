@@ -78,6 +78,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
     change_list_template = "console/dead_letters.html"
+    change_form_template = "console/letter.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Not an annotation: the list's count would have to join it.
@@ -114,13 +115,11 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
         looks = action is None and not _OF_LETTERS.intersection(request.GET)
         if looks and self.has_view_permission(request):
             return _groups_page(request)
-        group = request.GET.get("group", "")
+        group, is_readable = request.GET.get("group", ""), letter_choice.is_readable
         context = {
             "group": error_groups.find(group, actor=actor) if group else None,
             "may_operate": actor.may(Scope.OPERATE),
-            "matching": None
-            if not letter_choice.is_readable(dict(request.GET.lists()))
-            else request.GET.urlencode(),
+            "matching": request.GET.urlencode() if is_readable(dict(request.GET.lists())) else None,
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 

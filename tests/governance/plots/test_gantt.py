@@ -70,3 +70,12 @@ def test_the_drawing_is_escaped_and_its_data_is_a_table() -> None:
     assert 'role="img"' in page
     assert "<b>" not in page and "<i>" not in page and "style=" not in page
     assert "&lt;b&gt;" in page.split("<table")[1]
+
+
+def test_no_label_of_the_axis_runs_into_the_word_now() -> None:
+    for seconds in (8, 61, 125, 243):
+        plot = _layout(Track("a", [_span(0, None, "running")]), now=seconds, live=True)
+        assert plot.now_x is not None
+        first, *others = [x for x, _ in plot.ticks]
+        assert first < 300
+        assert all(plot.now_x - x >= 76 for x in others), seconds
