@@ -8,11 +8,12 @@ names of the paths, or how many). Of a command of Orbit's own only ``command_end
 Counted from the events by set, each time: there is no state that could be wrong.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from governance.kernel import clock
 from telemetry import database
 from telemetry.events import CONDUCTOR_STAGE, INGEST_SESSION, OWN_SESSIONS, SELFCHECK_NAMESPACE
 
@@ -24,6 +25,9 @@ MAX_GAPS = 2
 REACH_DAYS = 7
 #: Names of artifacts and tasks that are listed for a session; the others are counted.
 LISTED = 100
+_PER_PAGE = 100
+#: Ranges of the page, by their days; 0 is all.
+_RANGES = {1: "24 hours", 7: "7 days", 30: "30 days", 0: "all stored events"}
 
 COVERAGE = database.load(
     __name__,
@@ -156,6 +160,69 @@ def scan(
         sessions=[_session(*row[4:]) for row in rows if row[4] is not None],
         start=start,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of sessions as its address says."""
+
+    result: Coverage
+    session: str
+    days: int
+
+    @property
+    def look(self) -> str:
+        """The class of the verdict."""
+        looks = {Status.PASS: "success", Status.WARN: "partial_success"}
+        return looks.get(self.result.overall, "failed")
+
+    @property
+    def core(self) -> tuple[str, ...]:
+        """The columns."""
+        return CORE
+
+    @property
+    def ranges(self) -> Collection[tuple[int, str]]:
+        """The ranges to choose from."""
+        return _RANGES.items()
+
+    @property
+    def next(self) -> str:
+        """Where the next page begins; empty if there is none."""
+        rows = self.result.sessions
+        return _text(rows[-1].edge) if rows and self.result.has_next else ""
+
+    @property
+    def previous(self) -> str:
+        """Where the previous page ends; empty if there is none."""
+        rows = self.result.sessions
+        return _text(rows[0].edge) if rows and self.result.start else ""
+
+
+def page(query: Mapping[str, str], *, namespaces: Collection[str] | None) -> Page:
+    """Return the page that an address names by ``session`` or ``days``, ``edge`` and ``back``."""
+    days = int(query["days"]) if query.get("days", "") in map(str, _RANGES) else 1
+    session = query.get("session", "").strip()[:200]
+    edge = _edge(query.get("edge", ""))
+    result = scan(
+        session=session or None,
+        namespaces=namespaces,
+        since=clock.now() - timedelta(days=days) if days and not session else None,
+        edge=edge,
+        backwards="back" in query and edge is not None,
+        size=_PER_PAGE,
+    )
+    return Page(result, session, days)
+
+
+def _text(edge: Edge) -> str:
+    rank, session = edge
+    return f"{rank}:{session}"
+
+
+def _edge(text: str) -> Edge | None:
+    rank, _, session = text.partition(":")
+    return (int(rank), session) if rank in {"0", "1", "2"} and session else None
 
 
 def _overall(*, gaps: int, failed: int) -> Status:

@@ -1,5 +1,3 @@
 """The console's pages of advice."""
 
 from advisory.admin import autonomy, policies, proposals, signals
-
-__all__ = ["autonomy", "policies", "proposals", "signals"]

@@ -1,14 +1,13 @@
 """What autonomy did, with Revert."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from advisory.autonomy import revert as reverting
 from advisory.autonomy.revert import AutonomyOff
 from advisory.models import AutonomyAction
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import actor_of
 
 
 @admin.register(AutonomyAction)
@@ -35,8 +34,8 @@ class AutonomyActionAdmin(ReasonedAdmin):
         "Refused if the document was edited since.",
         when=lambda action: action.reverted_at is None,
     )
-    def revert(self, request: HttpRequest, action: AutonomyAction, reason: str) -> str:
-        reverted = reverting.revert(action.pk, actor=actor_of(request), reason=reason)
+    def revert(self, actor: Actor, action: AutonomyAction, reason: str) -> str:
+        reverted = reverting.revert(action.pk, actor=actor, reason=reason)
         if reverted is None:
             raise AutonomyOff
         name = reverted.run_profile_id or reverted.profile_id

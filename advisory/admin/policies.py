@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
-from django.urls import reverse
 
 from advisory.decisions import policy
 from advisory.decisions.policy_form import PolicyForm
@@ -14,35 +13,30 @@ from governance.console.base import BoundedPaginator, actor_of
 from governance.models import Namespace
 
 _PER_PAGE = 50
-_LIST = "admin:advisory_approvalpolicies"
 
 
-@pages.page("advisory/approvalpolicy/", name="advisory_approvalpolicies", title="Approval policies")
-def policies(request: HttpRequest) -> HttpResponse:
+@pages.page(
+    "advisory/approvalpolicy/",
+    "Approval policies",
+    "admin/advisory/policies.html",
+    name="advisory_approvalpolicies",
+)
+def policies(request: HttpRequest) -> pages.Answer:
     """List the policies of the namespaces that the user sees."""
-    actor = actor_of(request)
-    names = Namespace.objects.filter(actor.filter("name")).order_by("name")
-    page = BoundedPaginator(names.values_list("name", flat=True), _PER_PAGE).get_page(
-        request.GET.get("p")
-    )
-    return pages.draw(
-        request,
-        "admin/advisory/policies.html",
-        title="Approval policies",
-        policies=policy.of_each(list(page)),
-        page=page,
-        may_change=actor.may(Scope.CONFIGURE),
-    )
+    visible = Namespace.objects.filter(actor_of(request).filter("name")).order_by("name")
+    names = visible.values_list("name", flat=True)
+    page = BoundedPaginator(names, _PER_PAGE).get_page(request.GET.get("p"))
+    return {"policies": policy.of_each(list(page)), "page": page}
 
 
 @pages.page(
     "advisory/approvalpolicy/<str:namespace>/",
-    name="advisory_approvalpolicy",
-    title="Approval policy",
+    "Approval policy",
+    "admin/advisory/policy.html",
     scope=Scope.CONFIGURE,
     sends=Scope.CONFIGURE,
 )
-def change(request: HttpRequest, namespace: str) -> HttpResponse:
+def change(request: HttpRequest, namespace: str) -> pages.Answer:
     """Show the form of one policy; on POST save it."""
     current = policy.of(namespace, actor=actor_of(request))
     form = PolicyForm(request.POST or None, initial=current.rules())
@@ -52,12 +46,5 @@ def change(request: HttpRequest, namespace: str) -> HttpResponse:
         return f"In {saved.namespace}, for new proposals: {saved.sentence}"
 
     if pages.done(request, form, act):
-        return redirect(_LIST)
-    return pages.draw(
-        request,
-        "admin/advisory/policy.html",
-        title=f"Approval policy of {namespace}",
-        policy=current,
-        form=form,
-        list_link=reverse(_LIST),
-    )
+        return redirect("admin:advisory_approvalpolicies")
+    return {"title": f"Approval policy of {namespace}", "policy": current, "form": form}

@@ -2,19 +2,29 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 
-from advisory.admin import proposal_page, propose_page
+from advisory.admin import propose_page
+from advisory.decisions import page as reading
+from advisory.decisions import probation
+from advisory.decisions.decision_form import DecisionForm
 from advisory.models import ProposalDecision, StrategyProposal
 from advisory.proposals import inbox, risk, validity, words
+from advisory.signals import in_words
 from advisory.states import Proposal
 from governance import display
 from governance.access.roles import Scope
-from governance.console import filters
-from governance.console.base import PageAdmin, actor_of
+from governance.console import filters, pages
+from governance.console.actions import ReasonForm
+from governance.console.base import PageAdmin, actor_of, narrowed
+from governance.kernel import identifiers
+from governance.kernel.errors import Kind, OrbitError
+
+_STATUS = {Kind.CONFLICT: 409, Kind.DENIED: 403, Kind.STALE: 409}
 
 
 class StateFilter(filters.TypedFilter):
@@ -47,37 +57,76 @@ class StrategyProposalAdmin(PageAdmin):
     search_fields = ("id", "profile_id", "run_profile_id")
     search_help_text = "The id of a proposal, a profile or a run profile"
     change_list_template = "admin/advisory/inbox.html"
+    page_template = "admin/advisory/proposal.html"
     own_pages = {
-        "propose/<str:noun>/<int:pk>/": "propose_view",
-        "<path:object_id>/confirm/": "confirm_view",
+        "propose": "propose/<str:noun>/<int:pk>/",
+        "confirm": "<path:object_id>/confirm/",
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return validity.with_state(super().get_queryset(request)).select_related("signal")
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changes = super().get_changelist_instance(request)
+    def listed(self, request: HttpRequest, rows: Any) -> Any:
         # Only of the rows that are shown, and without what no list shows.
         decisions = ProposalDecision.objects.only("proposal_id", "verdict")
-        changes.result_list = (
-            changes.result_list.select_related(None)
+        return (
+            rows.select_related(None)
             .defer("rationale", "evidence", "forecast")
             .prefetch_related(Prefetch("decisions", queryset=decisions))
         )
-        return changes
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        return {"tabs": inbox.tabs(request.GET.get("state", ""), actor_of(request))}
+        tabs = inbox.tabs(request.GET.get("state", ""), actor_of(request))
+        return {"tabs": tabs, "title": inbox.sentence(narrowed(request))}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return actor_of(request).may(Scope.REVIEW)
 
-    def page(self, request: HttpRequest, row: StrategyProposal) -> HttpResponse:
-        return proposal_page.page(request, row)
+    def page(
+        self, request: HttpRequest, row: StrategyProposal, refused: ReasonForm | None = None
+    ) -> HttpResponse:
+        """Show a proposal; on POST decide it. ``refused``: the form that ends a probation."""
+        actor, status = actor_of(request), 200
+        decides = request.method == "POST" and refused is None
+        form = DecisionForm(request.POST if decides else None)
+        if decides:
+            actor.require(Scope.REVIEW)
+            status = 400
+        if form.is_valid():
+            try:
+                messages.success(request, form.decide(row.pk, actor=actor).sentence)
+                return redirect(request.path)
+            except OrbitError as refusal:
+                status = _STATUS.get(refusal.kind, 400)
+                messages.error(request, refusal.detail)
+                # It may have been decided, or superseded, just now.
+                row.refresh_from_db()
+        return self.draw(
+            request,
+            row,
+            title=row.title,
+            status=status,
+            form=form,
+            page=reading.read(row, actor=actor),
+            call=identifiers.uuid7(),
+            confirm_form=refused or ReasonForm(),
+            **({} if row.signal is None else in_words.parts(row.signal, actor=actor)),
+        )
 
     def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """End the probation of a proposal."""
-        return proposal_page.confirm(request, self.get_or_404(request, object_id))
+        """End the probation of a proposal: the change stays."""
+        proposal, actor = self.get_or_404(request, object_id), actor_of(request)
+        back = redirect("admin:advisory_strategyproposal_change", proposal.pk)
+        if request.method != "POST":
+            return back
+        actor.require(Scope.REVIEW)
+
+        def act(reason: str) -> str:
+            probation.confirm(proposal.pk, actor=actor, reason=reason)
+            return "Confirmed: the change stays."
+
+        form = ReasonForm(request.POST)
+        return back if pages.done(request, form, act) else self.page(request, proposal, form)
 
     def propose_view(self, request: HttpRequest, noun: str, pk: int) -> HttpResponse:
         """Ask what to propose for a document."""

@@ -1,12 +1,16 @@
 """The form that approves or rejects a proposal."""
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.utils import timezone
 
+from advisory.decisions import decide
+from advisory.decisions.decide import Outcome
 from advisory.decisions.probation import MOST_CYCLES, Terms
 from advisory.states import Verdict
+from governance.access.actors import Actor
 from governance.console.actions import ReasonForm
 
 
@@ -38,3 +42,18 @@ class DecisionForm(ReasonForm):
         """Return the probation that was asked for. Raises ProbationInvalid."""
         cycles, until = self.cleaned_data["cycles"], self.cleaned_data["until"]
         return None if cycles is None and until is None else Terms(cycles=cycles, until=until)
+
+    def decide(self, proposal_id: UUID, *, actor: Actor) -> Outcome:
+        """Decide as the form says. Raises as ``decide.decide`` does."""
+        values = self.cleaned_data
+        return decide.decide(
+            proposal_id,
+            Verdict(values["verdict"]),
+            actor=actor,
+            reason=values["reason"],
+            # Also if it is missing: a page is decided only as it was shown.
+            seen_sha256=values["seen"],
+            probation=self.terms(),
+            # A form that is sent twice decides once.
+            call=values["call"],
+        )

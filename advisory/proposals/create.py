@@ -60,6 +60,13 @@ class Made:
     proposal: StrategyProposal
     created: bool
 
+    @property
+    def sentence(self) -> str:
+        """What happened, to the one who proposed it."""
+        if self.created:
+            return "Your proposal waits for a reviewer."
+        return "The same change was proposed already: this is that proposal."
+
 
 def propose(
     kind: AnyKind,

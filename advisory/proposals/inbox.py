@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from advisory.proposals import reading, validity
+from advisory.models import StrategyProposal
+from advisory.proposals import reading, validity, waiting
+from advisory.proposals.waiting import Waiting
 from advisory.states import Proposal
 from governance.access.actors import Actor
 from governance.access.roles import Scope
@@ -36,6 +38,21 @@ def tabs(chosen: str, actor: Actor) -> list[Tab]:
         offered[chosen] = chosen.capitalize()
     chosen = chosen if chosen in offered else ""
     return [Tab(value, words, value == chosen) for value, words in offered.items()]
+
+
+def sentence(actor: Actor) -> str:
+    """Return what waits, for ``actor`` first. Counts stop at ``waiting.COUNTED``."""
+    mine = waiting.for_actor(actor)
+    if mine.count:
+        return mine.sentence
+    rows = StrategyProposal.objects.filter(actor.filter(), validity.OPEN)
+    others = Waiting([], rows.order_by("-created_at", "-id")[: waiting.COUNTED].count())
+    if not others.count:
+        return "No proposal waits"
+    if not actor.may(Scope.REVIEW):
+        return others.sentence_for("a reviewer")
+    wait = "waits" if others.count == 1 else "wait"
+    return f"No proposal waits for you; {others.number} {wait} for others"
 
 
 def condition(chosen: str, actor: Actor) -> Q:

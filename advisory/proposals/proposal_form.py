@@ -1,10 +1,13 @@
 """The form that proposes a change of a profile or run profile."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import jsonpatch
 from django import forms
 
-from advisory.proposals import forbidden
+from advisory.proposals import create, forbidden
+from advisory.proposals.create import Made
 from governance.access.actors import Actor
 from orbit.profiles import document_form, members
 from orbit.profiles.document_form import DocumentForm
@@ -37,3 +40,23 @@ def of(kind: AnyKind, row: AnyRow, data: Mapping[str, str] | None, *, actor: Act
     )
     form.order_fields(["title", *form.fields])
     return form
+
+
+def propose(
+    kind: AnyKind,
+    row: AnyRow,
+    form: ProposalForm,
+    document: dict[str, Any],
+    *,
+    actor: Actor,
+) -> Made:
+    """Propose that ``row`` becomes ``document``. Raises as ``create.propose`` does."""
+    return create.propose(
+        kind,
+        str(row),
+        jsonpatch.make_patch(form.base, document).patch,
+        actor=actor,
+        rationale=form.cleaned_data["reason"],
+        title=form.cleaned_data["title"],
+        base_revision=form.cleaned_data["revision"],
+    )

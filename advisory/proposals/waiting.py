@@ -27,9 +27,12 @@ class Waiting:
     @property
     def sentence(self) -> str:
         """For example "3 proposals wait for you"."""
-        if self.count == 1:
-            return "1 proposal waits for you"
-        return f"{self.number} proposals wait for you"
+        return self.sentence_for("you")
+
+    def sentence_for(self, whom: str) -> str:
+        """Return for example "3 proposals wait for a reviewer"."""
+        what = "proposal waits" if self.count == 1 else "proposals wait"
+        return f"{self.number} {what} for {whom}"
 
 
 def for_actor(actor: Actor) -> Waiting:

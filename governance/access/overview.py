@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from governance.access import lockout, tokens, users
 from governance.access.roles import DESCRIPTIONS, ROLES, Scope
 from governance.access.users import UserAccess, UserUnknown
-from governance.models import ApiToken, LoginAttempt
+from governance.models import ApiToken, LoginAttempt, Namespace
 
 #: Rows of each table; the lists that the page links to have all.
 MOST = 100
+#: Namespaces of a user on a page.
+PER_PAGE = 50
 _LONGEST_NAME = 200
 _UNUSED_DAYS = tokens.UNUSED_DAYS
 
@@ -33,11 +35,23 @@ class ScopeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """A page of the namespaces that a user sees, by name."""
+
+    names: list[str]
+    is_first: bool
+    #: The name after which the next page begins, if there is one.
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessPage:
     """What the page shows. ``cut`` names the tables with more rows."""
 
     name: str
     subject: UserAccess | None
+    #: The namespaces in which the subject may do what ``scopes`` say; None: no subject.
+    reach: Reach | None
     scopes: list[ScopeRow]
     users: list[UserAccess]
     tokens: list[TokenRow]
@@ -53,8 +67,11 @@ class AccessPage:
         return sum(row.unused for row in self.tokens)
 
 
-def read(name: str = "") -> AccessPage:
-    """Return the page; ``name`` is the user whose permissions it shows."""
+def read(name: str = "", *, after: str = "") -> AccessPage:
+    """Return the page; ``name`` is the user whose permissions it shows.
+
+    Their namespaces begin after the name ``after``.
+    """
     name = name[:_LONGEST_NAME]
     subject = _find(name)
     everyone = users.by_name(limit=MOST + 1)
@@ -67,6 +84,7 @@ def read(name: str = "") -> AccessPage:
     return AccessPage(
         name,
         subject,
+        None if subject is None else _reach(subject, after[:_LONGEST_NAME]),
         _scopes(subject),
         everyone[:MOST],
         newest[:MOST],
@@ -80,6 +98,17 @@ def _find(name: str) -> UserAccess | None:
         return users.find(name) if name else None
     except UserUnknown:
         return None
+
+
+def _reach(subject: UserAccess, after: str) -> Reach:
+    if not subject.scopes:
+        return Reach([], is_first=True, next="")
+    rows = Namespace.objects.filter(name__gt=after).order_by("name")
+    if subject.namespaces is not None:
+        rows = rows.filter(grants__user=subject.id)
+    names = list(rows.values_list("name", flat=True)[: PER_PAGE + 1])
+    more = names[PER_PAGE - 1] if len(names) > PER_PAGE else ""
+    return Reach(names[:PER_PAGE], is_first=not after, next=more)
 
 
 def _scopes(subject: UserAccess | None) -> list[ScopeRow]:

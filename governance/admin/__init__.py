@@ -1,5 +1,3 @@
 """The console's pages of governance."""
 
 from governance.admin import access, access_page, audit, operations, records, tokens
-
-__all__ = ["access", "access_page", "audit", "operations", "records", "tokens"]

@@ -1,21 +1,21 @@
 """The Access page, and failed logins with Unlock."""
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from governance.access import lockout, overview
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import actor_of
 from governance.models import LoginAttempt
 
 
-@pages.page("access/", name="access", title="Access", scope=Scope.ADMINISTER, workspace=True)
-def access(request: HttpRequest) -> HttpResponse:
-    """Show the page; ``?user=`` adds the permissions of that user."""
-    page = overview.read(request.GET.get("user", ""))
-    return pages.draw(request, "console/access.html", title="Access", page=page)
+@pages.page("access/", "Access", "console/access.html", scope=Scope.ADMINISTER, workspace=True)
+def access(request: HttpRequest) -> pages.Answer:
+    """Show the page; ``?user=`` adds what that user may do, and where."""
+    query = request.GET
+    return {"page": overview.read(query.get("user", ""), after=query.get("after", ""))}
 
 
 @admin.register(LoginAttempt)
@@ -35,8 +35,6 @@ class LoginAttemptAdmin(ReasonedAdmin):
         explains="Forgets the failed logins under this name, from every address, and the lock of "
         "these addresses. The user can try again at once.",
     )
-    def unlock(self, request: HttpRequest, attempt: LoginAttempt, reason: str) -> str:
-        lockout.unlock(
-            attempt.name, actor=actor_of(request), reason=reason, address=attempt.address
-        )
+    def unlock(self, actor: Actor, attempt: LoginAttempt, reason: str) -> str:
+        lockout.unlock(attempt.name, actor=actor, reason=reason, address=attempt.address)
         return f"{attempt.name} is unlocked."

@@ -11,8 +11,8 @@ from governance.audit import export as audit_export
 from governance.audit import head, neighbours, search, verify
 from governance.audit.actions import Action
 from governance.audit.verify import Position, PositionInvalid
-from governance.console import export, filters, pages
-from governance.console.base import PageAdmin, actor_of
+from governance.console import export, filters
+from governance.console.base import PageAdmin, actor_of, draw
 from governance.kernel import json_diff
 from governance.models import AuditTrailEntry
 
@@ -36,7 +36,8 @@ class AuditTrailEntryAdmin(PageAdmin):
     search_fields = ("id", "hash")
     links = ("object_type__exact", "object_id__exact")
     change_list_template = "console/audit.html"
-    own_pages = {"verify/": "verify_view", "export/": "export_view"}
+    own_pages = {"verify": "verify/", "export": "export/"}
+    page_template = "console/audit_entry.html"
 
     @admin.display(description="object")
     def object(self, entry: AuditTrailEntry) -> str:
@@ -44,24 +45,18 @@ class AuditTrailEntryAdmin(PageAdmin):
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         return {
-            "typed": {name: request.GET.get(name, "") for name in ("q", *_TYPED, "from", "to")},
             "actions": list(Action),
-            "query": request.GET.urlencode(),
             "sees_workspace": actor_of(request).namespaces is None,
-            "namespace": request.GET.get("namespace", ""),
         }
+
+    def title_of(self, row: AuditTrailEntry) -> str:
+        return f"Entry {row.pk}: {row.action}"
 
     def page(self, request: HttpRequest, row: AuditTrailEntry) -> HttpResponse:
         # An entry of something new or gone has one side only: list its members one by one.
         before, after = (({} if side is None else side) for side in (row.before, row.after))
-        return pages.draw(
-            request,
-            "console/audit_entry.html",
-            title=f"Entry {row.pk}: {row.action}",
-            entry=row,
-            changes=json_diff.changes(before, after),
-            neighbours=neighbours.of(row),
-        )
+        changes = json_diff.changes(before, after)
+        return self.draw(request, row, entry=row, changes=changes, neighbours=neighbours.of(row))
 
     def verify_view(self, request: HttpRequest) -> HttpResponse:
         """Verify for some seconds; show the result, or go on."""
@@ -73,13 +68,8 @@ class AuditTrailEntryAdmin(PageAdmin):
         except PositionInvalid:
             raise BadRequest("The cursor can't be read") from None
         check = verify.check(start, seconds=VERIFY_SECONDS)
-        return pages.draw(
-            request,
-            "console/verify.html",
-            title="Verify the chain",
-            check=check,
-            head=head.current().to_dict() if check.intact else None,
-        )
+        end = head.current().to_dict() if check.intact else None
+        return draw(request, "console/verify.html", title="Verify the chain", check=check, head=end)
 
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         """Stream the entries that the list shows as JSON Lines."""

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from governance import display
-from governance.access.roles import Scope
+from governance.access.actors import Actor
 from governance.console import export, filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import ReadOnlyAdmin, actor_of, shows_list
@@ -63,12 +63,11 @@ class OperationRunAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Cancel",
-        scope=Scope.OPERATE,
         explains="The run ends at once. Processed items stay processed; the others aren't touched.",
         when=lambda run: run.status in OPERATION_ACTIVE,
     )
-    def cancel(self, request: HttpRequest, run: OperationRun, reason: str) -> str:
-        cancel.cancel(run.pk, actor=actor_of(request), reason=reason)
+    def cancel(self, actor: Actor, run: OperationRun, reason: str) -> str:
+        cancel.cancel(run.pk, actor=actor, reason=reason)
         return f"Operation run {run.pk} cancelled."
 
 

@@ -5,10 +5,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from governance import display
 from governance.access import tokens
+from governance.access.actors import Actor
 from governance.access.roles import SCOPES, Scope
 from governance.console import pages
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
@@ -67,13 +68,13 @@ class TokenForm(ReasonForm):
 
 @pages.page(
     "access/tokens/new/",
-    name="token_create",
-    title="Create a token",
+    "Create a token",
+    "console/token.html",
     scope=Scope.ADMINISTER,
     sends=Scope.ADMINISTER,
     workspace=True,
 )
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: HttpRequest) -> pages.Answer:
     """Create a token. Only the response to the form shows it."""
     form = TokenForm(request.POST if request.method == "POST" else None)
     raw, token = "", None
@@ -91,9 +92,7 @@ def create(request: HttpRequest) -> HttpResponse:
             )
         except OrbitError as error:
             messages.error(request, error.detail)
-    return pages.draw(
-        request, "console/token.html", title="Create a token", form=form, token=token, raw=raw
-    )
+    return {"form": form, "token": token, "raw": raw}
 
 
 @admin.register(ApiToken)
@@ -138,6 +137,6 @@ class ApiTokenAdmin(ReasonedAdmin):
         explains="The token stops working with the next request.",
         when=lambda token: token.revoked_at is None,
     )
-    def revoke(self, request: HttpRequest, token: ApiToken, reason: str) -> str:
-        revoked = tokens.revoke(token, actor=actor_of(request), reason=reason)
+    def revoke(self, actor: Actor, token: ApiToken, reason: str) -> str:
+        revoked = tokens.revoke(token, actor=actor, reason=reason)
         return f"Token {token.prefix}... {'revoked' if revoked else 'was revoked already'}."

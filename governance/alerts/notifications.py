@@ -5,6 +5,7 @@ sent it: it is sent again under the same id, so a receiver that honours ``webhoo
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -35,9 +36,9 @@ class Claimed:
     attempts: int
 
 
-def claim() -> Claimed | None:
-    """Take the message that is due longest, or None."""
-    row = CLAIM.one(lease=LEASE_SECONDS)
+def claim(*, without: Collection[str] = ()) -> Claimed | None:
+    """Take the message that is due longest, or None; ``without`` those of some channels."""
+    row = CLAIM.one(lease=LEASE_SECONDS, without=list(without))
     if row is None:
         return None
     id_, channel, phase, document, attempts = row

@@ -40,8 +40,9 @@ def between(
     rows: "QuerySet[AuditTrailEntry]", since: datetime | None, until: datetime | None
 ) -> "QuerySet[AuditTrailEntry]":
     """Limit ``rows`` to a span of time."""
-    # Bounds of numbers, so that a page of old entries doesn't read all newer ones.
-    numbers = AuditTrailEntry.objects.order_by("at").values_list("id", flat=True)
+    # Bounds of numbers, so that a page of old entries doesn't read all newer ones. The entries of
+    # a transaction have one time: without `id`, a bound could be any of them.
+    numbers = AuditTrailEntry.objects.order_by("at", "id").values_list("id", flat=True)
     if since is not None:
         first = numbers.filter(at__gte=_shift(since, -_CLOCK_SET_BACK)).first()
         rows = rows.none() if first is None else rows.filter(id__gte=first, at__gte=since)

@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import BinaryField, JSONField, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
@@ -24,7 +25,7 @@ from governance.access import actors
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import export
-from governance.console.filters import TypedFilter
+from governance.console.filters import NamespaceFilter
 from governance.kernel.errors import Kind, OrbitError
 
 
@@ -67,6 +68,14 @@ def narrowed(request: HttpRequest) -> Actor:
 def suggest_halt(request: HttpRequest, namespace: str) -> None:
     """Fill in ``namespace`` if the user opens Halt on this page."""
     request.object_namespace = namespace  # type: ignore[attr-defined]
+
+
+def draw(
+    request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
+) -> TemplateResponse:
+    """Render ``template`` in the console's frame."""
+    frame = {**admin.site.each_context(request), "title": title}
+    return TemplateResponse(request, template, frame | context, status=status)
 
 
 def shows_list(request: HttpRequest) -> bool:
@@ -134,13 +143,15 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     hidden: ClassVar[tuple[str, ...]] = ()
     #: The heading of the list; without one the plural of its rows.
     list_title: ClassVar[str] = ""
-    #: Further pages: their route below the list's -> the method that shows them. The name for
-    #: ``reverse`` ends with the route's last word.
+    #: Further pages: "verify" -> its route below the list's. ``verify_view`` shows it, and its
+    #: name for ``reverse`` ends with "_verify".
     own_pages: ClassVar[dict[str, str]] = {}
     #: States among the columns: "status" gives a column "status_badge".
     badges: ClassVar[tuple[str, ...]] = ()
     #: Columns of the list's download as CSV; without any there is none.
     exported: ClassVar[tuple[str, ...]] = ()
+    #: How the list is read, such as in pages by key.
+    change_list: ClassVar[type[ChangeList]] = BoundedChangeList
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -180,25 +191,39 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        row = context.get("original")
-        if row is not None and not self.has_change_permission(request, row):
-            context["title"] = self.title_of(row)
-        context["heading"] = self.heading
+        row = context["original"]
+        context |= {
+            "title": self.title_of(row),
+            "heading": self.heading,
+            "buttons": self.buttons(request, row),
+            **self.object_context(request, row),
+        }
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
+
+    def object_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return what the template of ``obj`` shows beside its fields."""
+        return {}
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what the list's template shows beside the list."""
         return {}
 
     def get_urls(self) -> list[URLPattern]:
-        name = f"{self.opts.app_label}_{self.opts.model_name}"
-        pages = []
-        for route, method in self.own_pages.items():
-            word = [part for part in route.split("/") if part and not part.startswith("<")][-1]
-            view = self.admin_site.admin_view(getattr(self, method))
-            pages.append(path(route, view, name=f"{name}_{word}"))
+        pages = [
+            self.url_of(name, route, getattr(self, f"{name}_view"))
+            for name, route in self.own_pages.items()
+        ]
         return [*pages, *super().get_urls()]
+
+    def url_of(self, name: str, route: str, view: Callable[..., Any]) -> URLPattern:
+        """Return the address of a page of the table, behind the log-in."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(route, self.admin_site.admin_view(view), name=name)
+
+    def buttons(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
+        """Return label and address of what the user can do with ``obj``."""
+        return []
 
     def get_or_404(self, request: HttpRequest, object_id: str) -> Any:
         """Return an object that the user sees. Raises Http404."""
@@ -211,7 +236,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         raise Http404  # Django redirects to the dashboard, as if all were well.
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return BoundedChangeList
+        return self.change_list
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        changes.result_list = self.listed(request, changes.result_list)
+        return changes
+
+    def listed(self, request: HttpRequest, rows: Any) -> Any:
+        """Return the rows of a page of the list with what the list shows beside their columns."""
+        return rows
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = super().get_list_filter(request)
@@ -297,21 +331,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return condition
 
 
-class NamespaceFilter(TypedFilter):
-    """By the namespace in the address; the header's switcher sets it."""
-
-    title = parameter_name = "namespace"
-
-    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
-        path: str | None = model_admin.narrow_path
-        self.path: str = model_admin.namespace_path if path is None else path
-        super().__init__(request, params, model, model_admin)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        narrows = self.value() and self.path
-        return queryset.filter(**{self.path: self.value()}) if narrows else queryset
-
-
 def _loaded(obj: Any, lookup: str) -> str:
     """Return the value of ``lookup`` if it takes no query, else ""."""
     *relations, name = lookup.split("__")
@@ -324,7 +343,11 @@ def _loaded(obj: Any, lookup: str) -> str:
 
 
 class PageAdmin(ReadOnlyAdmin):
-    """A table whose objects have pages of their own, by ``page``."""
+    """A table whose objects have pages of their own."""
+
+    page_template: ClassVar[str]
+    #: Shows what ``read`` returned.
+    page: Callable[[HttpRequest, Any], HttpResponse]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -343,9 +366,11 @@ class PageAdmin(ReadOnlyAdmin):
         """Return what ``page`` shows. Raises Http404, or a refusal of the kind "missing"."""
         return self.get_or_404(request, object_id)
 
-    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Show what ``read`` returned."""
-        raise NotImplementedError
+    def draw(self, request: HttpRequest, row: Any, **context: Any) -> HttpResponse:
+        """Draw the page of ``row`` with its buttons."""
+        frame = {"title": self.title_of(row), "opts": self.opts}
+        buttons = self.buttons(request, row)
+        return draw(request, self.page_template, **{**frame, "buttons": buttons, **context})
 
     def key(self, object_id: str) -> Any:
         """Return the key in an address. Raises NotHere."""

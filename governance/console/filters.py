@@ -72,6 +72,21 @@ class TypedFilter(SimpleListFilter):
         return iter(())
 
 
+class NamespaceFilter(TypedFilter):
+    """By the namespace in the address; the header's switcher sets it."""
+
+    title = parameter_name = "namespace"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        path: str | None = model_admin.narrow_path
+        self.path: str = model_admin.namespace_path if path is None else path
+        super().__init__(request, params, model, model_admin)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        narrows = self.value() and self.path
+        return queryset.filter(**{self.path: self.value()}) if narrows else queryset
+
+
 def typed(field: str, *, parameter: str | None = None, every: str = "") -> type[SimpleListFilter]:
     """Return a filter on the whole value of ``field``; ``every`` filters nothing."""
 

@@ -1,6 +1,6 @@
 """Lists in pages by key: the newest first, then "Older". No page costs more than the first.
 
-For tables in the order of their keys: let ``get_changelist`` return ``KeysetChangeList``.
+For tables in the order of their keys: let ``change_list`` be ``KeysetChangeList``.
 """
 
 from typing import Any

@@ -2,24 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console.base import actor_of
+from governance.console.base import actor_of, draw
 from governance.kernel.errors import Kind, OrbitError
 
-View = Callable[..., HttpResponse]
+#: A response, or what the page's template shows.
+Answer = HttpResponse | dict[str, Any]
+View = Callable[..., Answer]
+V = TypeVar("V", bound=View)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
     """A page of the console; see ``page``."""
 
@@ -28,16 +30,32 @@ class Page:
     #: For ``reverse``.
     name: str
     title: str
+    template: str
+    view: View
     scope: Scope
+    #: The scope that its form needs; None: it has no form.
+    sends: Scope | None
     #: Hidden from users who are confined to namespaces.
     workspace: bool
-    view: View
-    #: The scope that its form needs; None: it has no form.
-    sends: Scope | None = None
 
     def open_to(self, actor: Actor) -> bool:
         """Return whether ``actor`` may see the page."""
         return actor.may(self.scope) and (actor.namespaces is None or not self.workspace)
+
+    def show(self, request: HttpRequest, **parts: Any) -> HttpResponse:
+        """Answer a request that may be answered. Raises PermissionDenied."""
+        actor = actor_of(request)
+        if not self.open_to(actor):
+            raise PermissionDenied
+        if request.method == "POST":
+            if self.sends is None:
+                return HttpResponseNotAllowed(["GET", "HEAD"])
+            if not actor.may(self.sends):
+                raise PermissionDenied
+        answer = self.view(request, **parts)
+        if isinstance(answer, HttpResponse):
+            return answer
+        return draw(request, self.template, **{"title": self.title, **answer})
 
 
 _registered: list[Page] = []
@@ -45,17 +63,33 @@ _registered: list[Page] = []
 
 def page(
     address: str,
-    *,
-    name: str,
     title: str,
+    template: str = "",
+    *,
+    name: str = "",
     scope: Scope = Scope.READ,
     sends: Scope | None = None,
     workspace: bool = False,
-) -> Callable[[View], View]:
-    """Register ``view(request, **parts of the address)`` as a page."""
+) -> Callable[[V], V]:
+    """Register ``view(request, **parts of the address)`` as a page.
 
-    def register(view: View) -> View:
-        _registered.append(Page(address, name, title, scope, workspace, view, sends))
+    It returns a response, or what ``template`` shows. The name is made from the address.
+    """
+    words = [word for word in address.split("/") if word and not word.startswith("<")]
+
+    def register(view: V) -> V:
+        _registered.append(
+            Page(
+                address=address,
+                name=name or "_".join(words),
+                title=title,
+                template=template,
+                view=view,
+                scope=scope,
+                sends=sends,
+                workspace=workspace,
+            )
+        )
         return view
 
     return register
@@ -68,22 +102,7 @@ def registered() -> tuple[Page, ...]:
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
     """Return the addresses of all pages, behind the login and their scopes."""
-    return [
-        path(page.address, site.admin_view(_with_permission(page)), name=page.name)
-        for page in _registered
-    ]
-
-
-def draw(
-    request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
-) -> TemplateResponse:
-    """Render ``template`` in the console's frame."""
-    return TemplateResponse(
-        request,
-        template,
-        {**admin.site.each_context(request), "title": title, **context},
-        status=status,
-    )
+    return [path(page.address, site.admin_view(page.show), name=page.name) for page in _registered]
 
 
 def done(
@@ -111,27 +130,16 @@ def done(
 
 
 def tried(request: HttpRequest, act: Callable[[], str]) -> bool:
-    """Run ``act``; show its message or the refusal. Raises a refusal of the kind "missing"."""
+    """Run ``act``; show its message or the refusal's first line.
+
+    Raises a refusal of the kind "missing".
+    """
     try:
         message = act()
     except OrbitError as error:
         if error.kind == Kind.MISSING:
             raise
-        messages.error(request, error.detail)
+        messages.error(request, error.detail.splitlines()[0])
         return False
     messages.success(request, message)
     return True
-
-
-def _with_permission(page: Page) -> View:
-    def view(request: HttpRequest, **parts: Any) -> HttpResponse:
-        if not page.open_to(actor_of(request)):
-            raise PermissionDenied
-        if request.method == "POST":
-            if page.sends is None:
-                return HttpResponseNotAllowed(["GET", "HEAD"])
-            if not actor_of(request).may(page.sends):
-                raise PermissionDenied
-        return page.view(request, **parts)
-
-    return view

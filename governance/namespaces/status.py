@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.kernel import reasons
@@ -28,6 +29,13 @@ class NamespaceStatus:
     since: datetime | None
     until: datetime | None
     certificate: dict[str, Any] | None  # of the halt, once the namespace is quiet
+
+    @property
+    def sentence(self) -> str:
+        """The state in words, with its end in the reader's zone."""
+        ends = self.until and timezone.localtime(self.until)
+        until = f" until {ends:%Y-%m-%d %H:%M:%S %Z}" if ends else ""
+        return f"{self.namespace} is {self.state}{until}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the commands show."""

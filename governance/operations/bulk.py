@@ -55,6 +55,11 @@ class StartedRun:
     matched: int
     created: bool
 
+    def sentence(self, objects: str) -> str:
+        """Return which run takes how many ``objects``."""
+        verb = "takes" if self.created else "is active already and takes"
+        return f"Operation run {self.run_id} {verb} {self.matched} {objects}."
+
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:

@@ -14,11 +14,9 @@ from governance import display
 
 MOST_MARKS = 200
 MOST_TRACKS = 40
-# All in units of the view box.
-WIDTH, _LEFT, _RIGHT = 1100.0, 150.0, 870.0
-_TOP, _ROW, _FOLD, _SMALLEST, _BETWEEN_TICKS = 24, 27, 40.0, 5.0, 90.0
-_NOW_WIDTH = 76  # of a tick's label and the word "now"
-_CHARACTER = 6.0
+# In units of the view box.
+_TOP, _SMALLEST, _BETWEEN_TICKS = 24, 5.0, 90.0
+_NAME_LENGTH = 22
 # A gap is folded if it is longer than this share of the whole.
 _IDLE = 0.15
 _WORST_FIRST = ("bad", "part", "run", "wait", "ok")
@@ -58,6 +56,25 @@ class Gantt:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """Where things are in a view box: marks from ``left`` to ``right``, rows ``row`` high."""
+
+    width: int
+    left: float
+    right: float
+    row: int
+    fold: float
+    character: float
+    #: Names and notes are so far above their marks. 0: names are left of them, notes right.
+    above: int = 0
+
+
+WIDE = Frame(width=1100, left=150, right=870, row=27, fold=40, character=6)
+#: As wide as a phone shows it, so that its text is as large as on a screen.
+PHONE = Frame(width=336, left=0, right=334, row=42, fold=24, character=7, above=16)
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A drawn span."""
 
@@ -80,9 +97,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A drawn track."""
+    """A drawn track. ``text_y``: of its name and its note."""
 
     name: str
+    text_y: int
     y: int
     marks: Sequence[Mark]
     note: str
@@ -94,20 +112,20 @@ class Layout:
     """What the template draws."""
 
     gantt: Gantt
+    frame: Frame
     tracks: Sequence[Track]
     rows: Sequence[Row]
     ticks: Sequence[tuple[float, str]]
     folds: Sequence[tuple[float, str]]
     now_x: float | None
     height: int
-    width: float = WIDTH
-    fold: float = _FOLD
 
 
 @dataclass(slots=True)
 class _Axis:
     """Busy pieces of time side by side; ``pieces`` holds start, end and the x of both."""
 
+    left: float
     pieces: list[tuple[datetime, datetime, float, float]] = field(default_factory=list)
 
     def x(self, moment: datetime) -> float:
@@ -115,13 +133,14 @@ class _Axis:
             if moment <= end:
                 share = max(0.0, (moment - start) / (end - start))
                 return left + share * (right - left)
-        return self.pieces[-1][3] if self.pieces else _LEFT
+        return self.pieces[-1][3] if self.pieces else self.left
 
-    def ticks(self) -> list[tuple[float, str]]:
+    def ticks(self, until: float) -> list[tuple[float, str]]:
+        """Return the marks of time, none of which reaches ``until``, and their words."""
         if not self.pieces:
             return []
         first = self.pieces[0][0]
-        ticks = [(_LEFT, f"{timezone.localtime(first):%H:%M:%S}")]
+        ticks = [(self.left, f"{timezone.localtime(first):%H:%M:%S %Z}")]
         for start, end, left, right in self.pieces:
             seconds = (end - start).total_seconds()
             step = _step(seconds * _BETWEEN_TICKS / (right - left))
@@ -129,46 +148,48 @@ class _Axis:
             number = int(offset // step) + 1
             while number * step <= offset + seconds:
                 x = left + (number * step - offset) / seconds * (right - left)
-                if x - ticks[-1][0] >= _BETWEEN_TICKS * 0.7:
+                if ticks[-1][0] + _BETWEEN_TICKS * 0.7 <= x <= until - _BETWEEN_TICKS * 0.7:
                     ticks.append((round(x, 1), _offset(number * step, step)))
                 number += 1
         return ticks
 
 
-def layout(gantt: Gantt) -> Layout:
+def layout(gantt: Gantt, frame: Frame = WIDE) -> Layout:
     """Return where everything of ``gantt`` is drawn: at most 200 marks, then aggregates."""
     tracks = _bounded([track for track in gantt.tracks if track.spans], gantt.now)
     spans = [span for track in tracks for span in track.spans]
     pieces = _busy([(span.start, span.end or gantt.now) for span in spans])
-    axis = _axis(pieces)
-    rows = [_row(track, number, axis, gantt.now) for number, track in enumerate(tracks)]
-    now_x = round(axis.x(gantt.now), 1) if gantt.live and axis.pieces else None
+    axis = _axis(pieces, frame)
+    now_x = round(axis.x(gantt.now), 1) if gantt.live and pieces else None
     return Layout(
         gantt=gantt,
+        frame=frame,
         tracks=tracks,
-        rows=rows,
-        ticks=[
-            tick
-            for number, tick in enumerate(axis.ticks())
-            # Its label would run into the word "now".
-            if not number or now_x is None or not 0 <= now_x - tick[0] < _NOW_WIDTH
-        ],
+        rows=[_row(track, number, axis, gantt.now, frame) for number, track in enumerate(tracks)],
+        ticks=axis.ticks(frame.width if now_x is None else now_x),
         folds=[
             (round(before[3], 1), display.duration((after[0] - before[1]).total_seconds()))
             for before, after in pairwise(axis.pieces)
         ],
         now_x=now_x,
-        height=_TOP + _ROW * len(rows) + 8,
+        height=_TOP + frame.row * len(tracks) + 8,
     )
 
 
-def _row(track: Track, number: int, axis: _Axis, now: datetime) -> Row:
+def _row(track: Track, number: int, axis: _Axis, now: datetime, frame: Frame) -> Row:
     marks = [_mark(span, axis, now) for span in track.spans]
-    note_x = max(mark.x + mark.width for mark in marks) + 8
-    fitting = int((WIDTH - note_x) / _CHARACTER)
-    note = track.note if len(track.note) <= fitting else track.note[: fitting - 1] + "…"
-    name = track.name if len(track.name) <= 22 else track.name[:21] + "…"
-    return Row(name, _TOP + number * _ROW, marks, note, round(note_x, 1))
+    name = _cut(track.name, _NAME_LENGTH)
+    y = _TOP + number * frame.row
+    if frame.above:
+        note_x = (len(name) + 1) * frame.character * 1.2  # names are bold
+    else:
+        note_x = max(mark.x + mark.width for mark in marks) + 8
+    note = _cut(track.note, int((frame.width - note_x) / frame.character))
+    return Row(name, y + 14, y + frame.above, marks, note, round(note_x, 1))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _mark(span: Span, axis: _Axis, now: datetime) -> Mark:
@@ -181,15 +202,15 @@ def _mark(span: Span, axis: _Axis, now: datetime) -> Mark:
     return Mark(round(x, 1), round(width, 1), look, sign, title)
 
 
-def _axis(pieces: list[tuple[datetime, datetime]]) -> _Axis:
-    axis = _Axis()
+def _axis(pieces: list[tuple[datetime, datetime]], frame: Frame) -> _Axis:
+    axis = _Axis(frame.left)
     busy = sum((end - start).total_seconds() for start, end in pieces)
-    width = _RIGHT - _LEFT - _FOLD * (len(pieces) - 1)
-    x = _LEFT
+    width = frame.right - frame.left - frame.fold * (len(pieces) - 1)
+    x = frame.left
     for start, end in pieces:
         right = x + width * (end - start).total_seconds() / busy
         axis.pieces.append((start, end, x, right))
-        x = right + _FOLD
+        x = right + frame.fold
     return axis
 
 

@@ -40,4 +40,5 @@ def lines(
         if len(batch) < _BATCH:
             return
         page = values.filter(keyset.beyond(key, batch[-1][len(names) :], descending=True))
-    yield csv_text.lines([[f"The download ends after {MOST:,} rows. Filter more."]])
+    if page[:1]:
+        yield csv_text.lines([[f"The download ends after {MOST:,} rows. Filter more."]])

@@ -55,8 +55,9 @@ def json_block(value: Any) -> SafeString:
 
 @register.inclusion_tag("console/_gantt.html")
 def gantt(chart: plot.Gantt) -> dict[str, Any]:
-    """Draw a Gantt plot, with its data as a table."""
-    return {"plot": plot.layout(chart)}
+    """Draw a Gantt plot for screens and for phones, with its data as a table."""
+    wide, phone = plot.layout(chart), plot.layout(chart, plot.PHONE)
+    return {"plot": wide, "drawings": [("wide", wide), ("phone", phone)]}
 
 
 @register.filter
@@ -114,9 +115,13 @@ def item(values: Mapping[Any, Any], key: Any) -> Any:
 
 
 @register.filter
-def pairs(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return names and values; of JSON, which may have an "items" of its own."""
-    return list(values.items())
+def pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the names and values of a JSON object, without those that are null."""
+    return [
+        (name, value if isinstance(value, str) else display.side(value))
+        for name, value in values.items()
+        if value is not None
+    ]
 
 
 @register.filter

@@ -16,20 +16,3 @@ from orbit.admin import (
     trigger,
     value_ledger,
 )
-
-__all__ = [
-    "alerts",
-    "conductor",
-    "cycles",
-    "dead_letters",
-    "dispatch",
-    "drift",
-    "endpoints",
-    "pipeline",
-    "profiles",
-    "records",
-    "schedules",
-    "stops",
-    "trigger",
-    "value_ledger",
-]

@@ -1,11 +1,13 @@
 """The page of alerts."""
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.alerts import acknowledge, listing
 from governance.console import pages
@@ -13,37 +15,32 @@ from governance.console.base import actor_of
 from orbit.alerts import send
 
 
-@pages.page("alerts/", name="alerts", title="Alerts")
-def alerts(request: HttpRequest) -> HttpResponse:
+@pages.page("alerts/", "Alerts", "console/alerts.html")
+def alerts(request: HttpRequest) -> dict[str, Any]:
     """Show the open alerts, then those that were resolved."""
-    actor = actor_of(request)
-    namespace = request.GET.get("namespace", "")
+    actor, namespace = actor_of(request), request.GET.get("namespace", "")
     page = listing.page(actor, namespace=namespace, channels=send.channels())
-    return pages.draw(
-        request,
-        "console/alerts.html",
-        title="Alerts",
-        page=page,
-        may_acknowledge=actor.may(Scope.OPERATE),
-    )
+    return {"page": page, "typed": {}}
 
 
 @pages.page(
     "alerts/<uuid:alert_id>/acknowledge/",
-    name="alert_acknowledge",
-    title="Acknowledge an alert",
+    "Alerts",
+    "console/alerts.html",
     scope=Scope.OPERATE,
     sends=Scope.OPERATE,
 )
-def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
-    """Acknowledge the alert, and go back to the page."""
-    if request.method == "POST":
-        pages.tried(request, partial(_acknowledge, request, alert_id))
+def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> pages.Answer:
+    """Acknowledge the alert, and go back to the page; a refused reason stays typed."""
+    reason = request.POST.get("reason", "")
+    act = partial(_acknowledge, alert_id, reason, actor_of(request))
+    if request.method == "POST" and not pages.tried(request, act):
+        return {**alerts(request), "typed": {alert_id: reason}}
     return redirect("admin:alerts")
 
 
-def _acknowledge(request: HttpRequest, alert_id: UUID) -> str:
-    alert = acknowledge.acknowledge(
-        alert_id, actor=actor_of(request), reason=request.POST.get("reason", "")
-    )
-    return f"{alert.acknowledged_by} looks after it: {alert.summary}."
+def _acknowledge(alert_id: UUID, reason: str, actor: Actor) -> str:
+    alert = acknowledge.acknowledge(alert_id, actor=actor, reason=reason)
+    is_mine = not reason or alert.acknowledged_reason == reason.strip()
+    unsaved = "" if is_mine else f" Your reason was not saved: {reason}"
+    return f"{alert.acknowledged_by} looks after it: {alert.summary}.{unsaved}"

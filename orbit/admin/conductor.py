@@ -3,19 +3,19 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from governance import display
-from governance.access.roles import Scope
+from governance.access.actors import Actor
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, ReasonForm, reasoned_action
-from governance.console.base import PageAdmin, actor_of, shows_list
+from governance.console.base import PageAdmin, actor_of, narrowed, shows_list
 from governance.kernel import clock
-from orbit.admin import pruned_search
 from orbit.conductor import counts, drawing, page, run_cancel, sentences, tree, work
 from orbit.models import ConductorRun, ConductorTask
+from orbit.records import pruned
 from orbit.states import TaskState
 
 
@@ -37,36 +37,35 @@ class ConductorRunAdmin(PageAdmin, ReasonedAdmin):
     list_filter = (filters.choice("state", TaskState),)
     search_fields = ("id",)
     search_help_text = "The id of a run"
+    page_template = "console/conductor_run.html"
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        pruned_search.note(request, self.get_queryset(request), of_run=True)
+        if why := pruned.of_search(request.GET.get("q", ""), self.get_queryset(request)):
+            messages.info(request, why)
         return {}
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changes = super().get_changelist_instance(request)
-        runs = list(changes.result_list)
+    def listed(self, request: HttpRequest, rows: Any) -> list[ConductorRun]:
+        runs = list(rows)
         exact = counts.of_runs([(run.pk, run) for run in runs])
         for run in runs:
             run.exact = exact[run.pk]
-        changes.result_list = runs
-        return changes
+        return runs
 
     def read(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
         return page.of_run(object_id, request.GET.dict(), actor=actor_of(request))
 
     def page(self, request: HttpRequest, row: dict[str, Any]) -> HttpResponse:
         run = row["run"]
-        return self.draw(request, "console/conductor_run.html", run, title=run.name, **row)
+        return self.draw(request, run, title=run.name, **row)
 
     @reasoned_action(
         label="Cancel",
-        scope=Scope.OPERATE,
         explains="Cancels every task of the run that has not ended. Workers that hold one learn it "
         "at their next call. What succeeded stays. A run with many tasks takes some seconds.",
         when=lambda run: run.state in page.OPEN and run.cancel_requested_at is None,
     )
-    def cancel(self, request: HttpRequest, run: ConductorRun, reason: str) -> str:
-        run_cancel.cancel_run(run.pk, actor=actor_of(request), reason=reason)
+    def cancel(self, actor: Actor, run: ConductorRun, reason: str) -> str:
+        run_cancel.cancel_run(run.pk, actor=actor, reason=reason)
         return f"The run {run.name} is being cancelled."
 
     @admin.display(description="tasks")
@@ -89,6 +88,7 @@ class ConductorTaskAdmin(PageAdmin, ReasonedAdmin):
     ordering = ("-id",)
     search_fields = ("id",)
     search_help_text = "The id of a task"
+    page_template = "console/conductor_task.html"
     links = ("run", "run__exact", "run__id__exact")
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -97,9 +97,7 @@ class ConductorTaskAdmin(PageAdmin, ReasonedAdmin):
         is_indexed = request.GET.get("q") or any(name in request.GET for name in self.links)
         if is_indexed or not shows_list(request):
             return rows
-        namespaces, chosen = actor_of(request).namespaces, request.GET.get("namespace")
-        if chosen is not None:
-            namespaces = frozenset({chosen})
+        namespaces = narrowed(request).namespaces
         return rows if namespaces is None else rows.filter(pk__in=tree.newest_tasks(namespaces))
 
     def read(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
@@ -107,33 +105,30 @@ class ConductorTaskAdmin(PageAdmin, ReasonedAdmin):
 
     def page(self, request: HttpRequest, row: dict[str, Any]) -> HttpResponse:
         task = row["task"]
-        return self.draw(request, "console/conductor_task.html", task, title=task.name, **row)
+        return self.draw(request, task, title=task.name, **row)
 
     @reasoned_action(
         label="Cancel",
-        scope=Scope.OPERATE,
         explains="Cancels the task at once, and its open children soon. A worker that holds it "
         "learns it at its next call. What succeeded stays.",
         when=lambda task: task.state in page.OPEN or task.state == TaskState.FAILED,
     )
-    def cancel(self, request: HttpRequest, task: ConductorTask, reason: str) -> str:
-        work.cancel(task.pk, actor=actor_of(request), reason=reason)
+    def cancel(self, actor: Actor, task: ConductorTask, reason: str) -> str:
+        work.cancel(task.pk, actor=actor, reason=reason)
         return f"The task {task.name} is cancelled."
 
     @reasoned_action(
         label="Retry",
-        scope=Scope.OPERATE,
         explains="Lets a worker take the failed task once more; of a task with children, those "
         "that failed. The failed tasks above it and its run are running again.",
         when=lambda task: task.state == TaskState.FAILED and not task.ready,
     )
-    def retry(self, request: HttpRequest, task: ConductorTask, reason: str) -> str:
-        work.retry(task.pk, actor=actor_of(request), reason=reason)
+    def retry(self, actor: Actor, task: ConductorTask, reason: str) -> str:
+        work.retry(task.pk, actor=actor, reason=reason)
         return f"The task {task.name} can be taken again."
 
     @reasoned_action(
         label="Release lease",
-        scope=Scope.OPERATE,
         explains="Takes the task from its worker, so that another one can claim it now instead of "
         "when the lease is over. The outcome of the first one is refused; what it does elsewhere "
         "isn't undone. The next claim counts as another attempt.",
@@ -141,10 +136,8 @@ class ConductorTaskAdmin(PageAdmin, ReasonedAdmin):
         when=lambda task: task.lease_token is not None,
         seen=lambda task: {"attempt": task.attempt},
     )
-    def release(
-        self, request: HttpRequest, task: ConductorTask, reason: str, *, attempt: int
-    ) -> str:
-        work.release(task.pk, attempt=attempt, actor=actor_of(request), reason=reason)
+    def release(self, actor: Actor, task: ConductorTask, reason: str, *, attempt: int) -> str:
+        work.release(task.pk, attempt=attempt, actor=actor, reason=reason)
         return f"The task {task.name} was taken from {task.worker}."
 
     @admin.display(description="state")

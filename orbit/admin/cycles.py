@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonedAdmin, reasoned_action
@@ -19,29 +18,18 @@ from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of, suggest_
 from governance.console.keyset import KeysetChangeList
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
-from orbit import seen
-from orbit.admin import pruned_search
 from orbit.cycles import cancel, compare, detail, listing, page
 from orbit.cycles.page import CyclePage
 from orbit.cycles.rerun import bulk, preview, single
 from orbit.models import CycleRun, SkipNotice
-from orbit.states import CYCLE, Cycle, SeenKind, Trigger
+from orbit.records import pruned
+from orbit.states import CYCLE, Cycle, Trigger
 
 _PAIR = 2
 
 
 def _has_ended(cycle: CycleRun) -> bool:
     return Cycle(cycle.status) in CYCLE.final
-
-
-class CycleChangeList(KeysetChangeList):
-    """A page of cycles with what a list shows of each."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        lines = listing.lines(self.result_list, now=clock.now())
-        for cycle in self.result_list:
-            cycle.line = lines[cycle.pk]
 
 
 @admin.register(CycleRun)
@@ -81,9 +69,14 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
     search_help_text = "The id of a cycle"
     links = ("run_profile_id__exact", "rerun_of", "rerun_of__exact", "rerun_of__id__exact")
     change_list_template = "console/cycles.html"
+    change_list = KeysetChangeList
+    page_template = "console/cycle.html"
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return CycleChangeList
+    def listed(self, request: HttpRequest, rows: Any) -> Any:
+        lines = listing.lines(rows, now=clock.now())
+        for cycle in rows:
+            cycle.line = lines[cycle.pk]
+        return rows
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).only(*detail.LIST_FIELDS)
@@ -95,9 +88,9 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
         return {**super().get_actions(request), **own}
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        pruned_search.note(request, self.get_queryset(request))
-        may_trigger = actor_of(request).may(Scope.OPERATE)
-        return {"may_trigger": may_trigger, "typed": request.GET.dict()}
+        if why := pruned.of_search(request.GET.get("q", ""), self.get_queryset(request)):
+            messages.info(request, why)
+        return {}
 
     def read(self, request: HttpRequest, object_id: str) -> CyclePage:
         cycle_page = page.read(self.key(object_id), request.GET.dict(), actor=actor_of(request))
@@ -105,89 +98,57 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
         return cycle_page
 
     def page(self, request: HttpRequest, row: CyclePage) -> HttpResponse:
-        return self.draw(
-            request,
-            "console/cycle.html",
-            row.cycle,
-            title=row.title,
-            page=row,
-            cycle=row.cycle,
-            may_operate=actor_of(request).may(Scope.OPERATE),
-        )
+        return self.draw(request, row.cycle, title=row.title, page=row, cycle=row.cycle)
 
     @reasoned_action(
         label="Cancel",
-        scope=Scope.OPERATE,
         explains="Ends the cycle at once. Deliveries that were made stay; those that were not sent "
         "are cancelled. A finished cycle is not changed.",
         when=lambda cycle: not _has_ended(cycle),
     )
-    def cancel(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
-        cancel.cancel(cycle.pk, actor=actor_of(request), reason=reason)
+    def cancel(self, actor: Actor, cycle: CycleRun, reason: str) -> str:
+        cancel.cancel(cycle.pk, actor=actor, reason=reason)
         return f"Cycle {cycle.pk} cancelled."
 
     @reasoned_action(
         label="Run again",
-        scope=Scope.OPERATE,
         explains="Starts a new cycle. It takes over what succeeded, runs the failed tiers on the "
         "old input and makes the deliveries that were never made. What was delivered is not sent "
         "again. The finished cycle is not changed.",
         when=_has_ended,
-        preview="rerun_plan",
+        preview=lambda actor, cycle: preview.of_page(cycle.pk, actor=actor),
+        preview_template="console/_rerun.html",
         together="run_again_many",
     )
-    def run_again(self, request: HttpRequest, cycle: CycleRun, reason: str) -> str:
-        new = single.start(cycle.pk, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
+    def run_again(self, actor: Actor, cycle: CycleRun, reason: str) -> str:
+        new = single.start(cycle.pk, actor=actor, reason=reason, source=Trigger.ADMIN)
         return f"Cycle {cycle.pk} runs again as {new}."
 
-    def run_again_many(self, request: HttpRequest, cycles: Sequence[CycleRun], reason: str) -> str:
+    def run_again_many(self, actor: Actor, cycles: Sequence[CycleRun], reason: str) -> str:
         """Start an operation run over the selection."""
         ids = [cycle.pk for cycle in cycles]
-        started = bulk.start(ids, actor=actor_of(request), reason=reason, source=Trigger.ADMIN)
-        verb = "takes" if started.created else "is active already and takes"
-        return f"Operation run {started.run_id} {verb} {started.matched} cycles."
-
-    def rerun_plan(self, request: HttpRequest, cycle: CycleRun) -> dict[str, Any]:
-        """Return what running ``cycle`` again would do, or why it is refused."""
-        template = {"template": "console/_rerun.html"}
-        try:
-            plan = single.preview(cycle.pk, actor=actor_of(request))
-        except OrbitError as refusal:
-            return {**template, "refused": refusal.detail}
-        return {
-            **template,
-            "plan": preview.document(plan),
-            "sentence": preview.sentence(plan),
-        }
+        return bulk.start(ids, actor=actor, reason=reason, source=Trigger.ADMIN).sentence("cycles")
 
 
-def _compare(
-    model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
-) -> HttpResponse | None:
+def _compare(_: Any, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse | None:
     cycle_ids = list(queryset.order_by("pk").values_list("pk", flat=True)[: _PAIR + 1])
     if len(cycle_ids) != _PAIR:
         messages.error(request, "Choose two cycles to compare.")
         return None
-    return HttpResponseRedirect(
-        f"{reverse('admin:orbit_cyclerun_compare')}?a={cycle_ids[0]}&b={cycle_ids[1]}"
-    )
+    a, b = cycle_ids
+    return redirect(f"{reverse('admin:orbit_cyclerun_compare')}?a={a}&b={b}")
 
 
-def _mark_seen(
-    model_admin: Any, request: HttpRequest, queryset: "QuerySet[CycleRun]"
-) -> HttpResponse:
-    chosen = dict(queryset.values_list("pk", "namespace_id")[: seen.MAX_KEYS])
-    namespaces = {str(name) for name in chosen.values()}
-    only = namespaces.pop() if len(namespaces) == 1 else None
-    seen.mark(SeenKind.CYCLE, map(str, chosen), actor_of(request), namespace=only)
-    if not chosen:
+def _mark_seen(_: Any, request: HttpRequest, queryset: "QuerySet[Any]") -> HttpResponse:
+    cycle_ids = listing.mark_seen(queryset, actor_of(request))
+    if not cycle_ids:
         messages.error(request, "None of the selected cycles exists any more.")
-        return HttpResponseRedirect(request.get_full_path())
-    number = f"{len(chosen)} cycle{'' if len(chosen) == 1 else 's'}"
+        return redirect(request.get_full_path())
+    number = f"{len(cycle_ids)} cycle{'' if len(cycle_ids) == 1 else 's'}"
     messages.success(request, f"You are marked as the one who looks after {number}.")
     if "from_cycle" in request.POST:
-        return redirect("admin:orbit_cyclerun_change", next(iter(chosen)))
-    return HttpResponseRedirect(request.get_full_path())
+        return redirect("admin:orbit_cyclerun_change", cycle_ids[0])
+    return redirect(request.get_full_path())
 
 
 class CompareForm(forms.Form):
@@ -197,28 +158,24 @@ class CompareForm(forms.Form):
     b = forms.UUIDField(label="Second cycle")
 
 
-@pages.page("orbit/cyclerun/compare/", name="orbit_cyclerun_compare", title="Compare")
-def compare_page(request: HttpRequest) -> HttpResponse:
+@pages.page("orbit/cyclerun/compare/", "Compare", "console/compare.html")
+def compare_page(request: HttpRequest) -> pages.Answer:
     """Show two cycles side by side, or ask for them."""
     query = request.GET.dict()
     form = CompareForm(query if query.get("b") else None, initial=query)
     comparison, refused = None, ""
     if form.is_valid():
-        a, b = (UUID(str(form.cleaned_data[name])) for name in ("a", "b"))
         try:
-            comparison = compare.read(a, b, actor=actor_of(request))
+            comparison = compare.read(**form.cleaned_data, actor=actor_of(request))
         except OrbitError as refusal:
             refused = refusal.detail
-    return pages.draw(
-        request,
-        "console/compare.html",
-        title="Compare",
-        status=404 if refused else 200,
-        form=form,
-        comparison=comparison,
-        refused=refused,
-        all="all" in request.GET,
-    )
+    return {
+        "status": 404 if refused else 200,
+        "form": form,
+        "comparison": comparison,
+        "refused": refused,
+        "all": "all" in query,
+    }
 
 
 @admin.register(SkipNotice)

@@ -5,8 +5,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from governance.access.roles import Scope
-from governance.console import export, filters, pages
+from governance.console import export, filters
 from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of
 from orbit.dispatch import delivery
 from orbit.dispatch.delivery import DeliveryPage
@@ -34,21 +33,15 @@ class DispatchJobAdmin(PageAdmin):
     list_filter = (filters.choice("status", Job),)
     search_fields = ("id", "delivery_id")
     links = ("cycle", "cycle__id__exact")
-    own_pages = {"<uuid:object_id>/payload/": "payload_view"}
+    own_pages = {"payload": "<uuid:object_id>/payload/"}
+    page_template = "console/delivery.html"
 
     def read(self, request: HttpRequest, object_id: str) -> DeliveryPage:
         return delivery.read(self.key(object_id), actor=actor_of(request))
 
     def page(self, request: HttpRequest, row: DeliveryPage) -> HttpResponse:
-        actor = actor_of(request)
-        return pages.draw(
-            request,
-            "console/delivery.html",
-            title=f"Delivery {row.job.pk}",
-            page=row,
-            may_operate=actor.may(Scope.OPERATE),
-            sees_endpoints=actor.namespaces is None,
-        )
+        title, sees_endpoints = f"Delivery {row.job.pk}", actor_of(request).namespaces is None
+        return self.draw(request, row.job, title=title, page=row, sees_endpoints=sees_endpoints)
 
     def payload_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """Send the body of a delivery."""

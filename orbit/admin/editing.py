@@ -7,14 +7,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from governance.access.actors import NotAllowed
 from governance.access.roles import Scope
-from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import actor_of, draw
 from governance.kernel import clock
 from governance.kernel.errors import OrbitError
 from orbit.errors import DocumentInvalid, Stale
@@ -51,11 +51,11 @@ def edit_page(
         document = form.merged() if form.is_valid() else None
         if document is not None and _act(request, kind, row, form, document, context):
             saved = kind.find(_name(kind, row, document), actor=actor)
-            return HttpResponseRedirect(address(kind, saved, "change"))
+            return redirect(address(kind, saved, "change"))
         if "_check" in request.POST and request.headers.get("HX-Request"):
             return TemplateResponse(request, "console/_checked.html", {**context, "live": True})
     title = f"Add {kind.words}" if row is None else f"{kind.words.capitalize()} {row}"
-    return pages.draw(request, "console/document.html", title=title, **context)
+    return draw(request, "console/document.html", title=title, **context)
 
 
 def address(kind: AnyKind, row: Any, name: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
+from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
@@ -23,7 +23,7 @@ from orbit.states import ProfileState
 
 class _Configured(ReasonedAdmin):
     kind: ClassVar[AnyKind]
-    ordering = ("id",)
+    own_pages = {"revision": "<path:object_id>/history/<int:number>/"}
 
     @admin.display(description="state")
     def state_switch(self, row: Any) -> SafeString:
@@ -37,15 +37,14 @@ class _Configured(ReasonedAdmin):
     def next_run(self, row: Any) -> datetime | None:
         return cast(datetime | None, row.runs.next_due_at)
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changelist = super().get_changelist_instance(request)
+    def listed(self, request: HttpRequest, rows: Any) -> list[Any]:
         # All rows of the page at once: a read for each would be 50.
-        changelist.result_list = rows = list(changelist.result_list)
-        by_name = runs.runs(self.kind, map(str, rows), actor=actor_of(request))
-        for row in rows:
+        listed = list(rows)
+        by_name = runs.runs(self.kind, map(str, listed), actor=actor_of(request))
+        for row in listed:
             row.runs = by_name.get(str(row), runs.Runs())
             row.buttons = self.buttons(request, row)
-        return changelist
+        return listed
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A profile belongs to the workspace, so a confined user can't add one.
@@ -55,12 +54,6 @@ class _Configured(ReasonedAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         actor = actor_of(request)
         return actor.may(Scope.CONFIGURE) if obj is None else edit.may_edit(obj, actor=actor)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.revision_view)
-        name = f"orbit_{self.opts.model_name}_revision"
-        own = path("<path:object_id>/history/<int:number>/", view, name=name)
-        return [own, *super().get_urls()]
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         may = self.has_add_permission(request)
@@ -89,8 +82,8 @@ class _Configured(ReasonedAdmin):
         explains="It runs again from the next trigger or tick on.",
         when=lambda row: row.state != ProfileState.ENABLED and not row.hidden,
     )
-    def enable(self, request: HttpRequest, row: Any, reason: str) -> str:
-        return self._set_state(request, row, ProfileState.ENABLED, reason)
+    def enable(self, actor: Actor, row: Any, reason: str) -> str:
+        return self._set_state(actor, row, ProfileState.ENABLED, reason)
 
     @reasoned_action(
         label="Disable",
@@ -99,13 +92,11 @@ class _Configured(ReasonedAdmin):
         "their snapshot.",
         when=lambda row: row.state == ProfileState.ENABLED and not row.hidden,
     )
-    def disable(self, request: HttpRequest, row: Any, reason: str) -> str:
-        return self._set_state(request, row, ProfileState.DISABLED, reason)
+    def disable(self, actor: Actor, row: Any, reason: str) -> str:
+        return self._set_state(actor, row, ProfileState.DISABLED, reason)
 
-    def _set_state(self, request: HttpRequest, row: Any, state: ProfileState, reason: str) -> str:
-        edit.set_state(
-            self.kind, str(row), state, actor=actor_of(request), source="admin", reason=reason
-        )
+    def _set_state(self, actor: Actor, row: Any, state: ProfileState, reason: str) -> str:
+        edit.set_state(self.kind, str(row), state, actor=actor, source="admin", reason=reason)
         return f"{row} {state}."
 
 

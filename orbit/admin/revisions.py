@@ -5,12 +5,12 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from governance.access.roles import Scope
-from governance.console import pages
 from governance.console.actions import ReasonForm
-from governance.console.base import actor_of
+from governance.console.base import actor_of, draw
 from governance.kernel import json_diff
 from governance.kernel.errors import OrbitError
 from orbit.admin.editing import address
@@ -39,7 +39,7 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
             comparison = history.compare(kind, str(row), a, b, actor=actor)
         except RevisionUnknown as error:
             messages.error(request, error.detail)
-    return pages.draw(
+    return draw(
         request,
         "console/revisions.html",
         title=f"Revisions of {row}",
@@ -48,7 +48,6 @@ def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
         revisions=revisions,
         older=older,
         comparison=comparison,
-        may_configure=actor.may(Scope.CONFIGURE),
         opts=kind.rows._meta,
         a=a or "",
         b=b or "",
@@ -78,14 +77,16 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
             problems = [f"{error['pointer']}: {error['detail']}" for error in refusal.errors]
             for text in (refusal.detail, *problems):
                 messages.error(request, text)
+            # The page shows the current revision now.
+            form.data = {**request.POST.dict(), "over": str(row.revision)}
         else:
             done = (
                 f"{row} is rolled back to revision {number}, saved as revision {edited.revision}."
             )
             messages.success(request, done)
-            return HttpResponseRedirect(address(kind, row, "change"))
+            return redirect(address(kind, row, "change"))
     changes = json_diff.changes(row.document, revision.document)
-    return pages.draw(
+    return draw(
         request,
         "console/revision.html",
         title=f"Revision {number} of {row}",
@@ -94,7 +95,7 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         revision=revision,
         changes=changes,
         form=form,
-        may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden),
+        may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden or form.is_bound),
         opts=kind.rows._meta,
     )
 

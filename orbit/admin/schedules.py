@@ -1,11 +1,9 @@
 """Schedules: the week, the list, switch, change the cron; and why something ran or didn't."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
-from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from governance.access.roles import Scope
@@ -17,43 +15,37 @@ from governance.kernel.errors import OrbitError
 from orbit.schedules import change, explain, listing
 from orbit.schedules.forms import CronForm, WhyForm
 from orbit.schedules.listing import ScheduleSummary
-from orbit.schedules.week import week
+from orbit.schedules.week import day_of, week
 
 _PER_PAGE = 50
 
 
-@pages.page("orbit/schedules/", name="orbit_schedules", title="Schedules")
-def schedules(request: HttpRequest) -> HttpResponse:
+@pages.page("orbit/schedules/", "Schedules", "console/schedules.html")
+def schedules(request: HttpRequest) -> pages.Answer:
     """Show the visible schedules: their week and the list."""
-    actor, now = actor_of(request), clock.now()
-    rows = listing.schedules(actor, namespace=request.GET.get("namespace"))
-    if name_part := request.GET.get("q", "").strip():
-        rows = rows.filter(name__contains=name_part[:200])
-    page = BoundedPaginator(rows, _PER_PAGE).get_page(request.GET.get("p"))
-    summaries = [listing.summarize(row, now) for row in page]
-    return pages.draw(
-        request,
-        "console/schedules.html",
-        title="Schedules",
-        schedules=summaries,
-        week=week(summaries, _day(request.GET.get("week", "")), now=now),
-        page=page,
-        name_part=name_part,
-        query=_kept(request),
-        may_change=actor.may(Scope.CONFIGURE),
+    query, now = request.GET, clock.now()
+    rows = listing.schedules(
+        actor_of(request), namespace=query.get("namespace"), part=query.get("q", "").strip()
     )
+    page = BoundedPaginator(rows, _PER_PAGE).get_page(query.get("p"))
+    summaries = [listing.summarize(row, now) for row in page]
+    return {
+        "schedules": summaries,
+        "week": week(summaries, day_of(query.get("week", "")), now=now),
+        "page": page,
+    }
 
 
 @pages.page(
     "orbit/schedules/<str:name>/switch/",
-    name="orbit_schedule_switch",
-    title="Switch a schedule",
+    "Switch a schedule",
+    "console/schedule.html",
     scope=Scope.CONFIGURE,
     sends=Scope.CONFIGURE,
 )
-def switch(request: HttpRequest, name: str) -> HttpResponse:
+def switch(request: HttpRequest, name: str) -> pages.Answer:
     """Ask for the reason, and switch the schedule on or off."""
-    schedule = _find(request, name)
+    schedule = listing.find(name, actor=actor_of(request))
     # The button that the user saw decides: a second click must not switch it back.
     on = (request.POST.get("on") or ("no" if schedule.row.on else "yes")) == "yes"
 
@@ -67,14 +59,14 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
 
 @pages.page(
     "orbit/schedules/<str:name>/cron/",
-    name="orbit_schedule_cron",
-    title="Change a cron",
+    "Change a cron",
+    "console/schedule.html",
     scope=Scope.CONFIGURE,
     sends=Scope.CONFIGURE,
 )
-def cron(request: HttpRequest, name: str) -> HttpResponse:
+def cron(request: HttpRequest, name: str) -> pages.Answer:
     """Ask for the new cron and the reason, and set it."""
-    schedule = _find(request, name)
+    schedule = listing.find(name, actor=actor_of(request))
 
     def act(cron: str, reason: str) -> str:
         changed = change.set_cron(name, cron=cron, actor=actor_of(request), reason=reason)
@@ -84,43 +76,18 @@ def cron(request: HttpRequest, name: str) -> HttpResponse:
     return _ask(request, schedule, form, act, "Change cron")
 
 
-@pages.page("orbit/why/", name="orbit_why", title="Why did it run?")
-def why_page(request: HttpRequest) -> HttpResponse:
+@pages.page("orbit/why/", "Why did it run?", "console/why.html")
+def why_page(request: HttpRequest) -> pages.Answer:
     """Ask for a run profile and a time (default: now), and explain."""
-    bound = "at" in request.GET
-    suggested = {**request.GET.dict(), "at": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"}
-    form, answer = WhyForm(request.GET if bound else None, initial=suggested), None
+    query = request.GET.dict()
+    suggested = {**query, "at": f"{clock.now():%Y-%m-%dT%H:%M:%SZ}"}
+    form, answer = WhyForm(query if "at" in query else None, initial=suggested), None
     if form.is_valid():
-        values = form.cleaned_data
         try:
-            answer = explain.explain(
-                values["run_profile_id"], values["at"], actor=actor_of(request)
-            )
+            answer = explain.explain(**form.cleaned_data, actor=actor_of(request))
         except OrbitError as error:
             form.add_error("run_profile_id", error.detail)
-    return pages.draw(
-        request, "console/why.html", title="Why did it run?", form=form, answer=answer
-    )
-
-
-def _kept(request: HttpRequest) -> str:
-    """Return the query's start for links to other pages and weeks."""
-    kept = {name: request.GET[name] for name in ("namespace", "q") if request.GET.get(name)}
-    return urlencode(kept) + "&" if kept else ""
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _find(request: HttpRequest, name: str) -> ScheduleSummary:
-    # A schedule that the user doesn't see must look like one that doesn't exist.
-    change.find(name, actor=actor_of(request))
-    row = listing.schedules(actor_of(request)).filter(name=name)[0]
-    return listing.summarize(row, clock.now())
+    return {"form": form, "answer": answer}
 
 
 def _ask(
@@ -130,15 +97,7 @@ def _ask(
     act: Callable[..., str],
     label: str,
     **context: Any,
-) -> HttpResponse:
-    at = {"invalid_cron": "cron"} if "cron" in form.fields else {}
-    if pages.done(request, form, act, by_code=at):
+) -> pages.Answer:
+    if pages.done(request, form, act, by_code={"invalid_cron": "cron"}):
         return redirect("admin:orbit_schedules")
-    return pages.draw(
-        request,
-        "console/schedule.html",
-        title=label,
-        schedule=schedule,
-        form=form,
-        **context,
-    )
+    return {"title": label, "schedule": schedule, "form": form, **context}

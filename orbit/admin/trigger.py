@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.base import actor_of
+from governance.console.base import actor_of, draw
 from governance.kernel.errors import OrbitError
 from orbit.cycles import orchestrate, trigger
 from orbit.cycles.orchestrate import Call
@@ -17,17 +17,16 @@ from orbit.states import Trigger
 
 # Less than the time that the web server gives a request.
 _SECONDS = 20.0
-_MAX_OUTCOMES = 500
 
 
 @pages.page(
     "orbit/cyclerun/trigger/",
-    name="orbit_cyclerun_trigger",
-    title="Trigger",
+    "Trigger",
+    "console/trigger.html",
     scope=Scope.OPERATE,
     sends=Scope.OPERATE,
 )
-def trigger_page(request: HttpRequest) -> HttpResponse:
+def trigger_page(request: HttpRequest) -> pages.Answer:
     """Ask what to start and why, and start it; or say why not, and what is in the way."""
     form = TriggerForm(
         request.POST if request.method == "POST" else None,
@@ -40,7 +39,7 @@ def trigger_page(request: HttpRequest) -> HttpResponse:
             return _start(request, **form.cleaned_data)
         except OrbitError as error:
             refused = error
-    return pages.draw(request, "console/trigger.html", title="Trigger", form=form, refused=refused)
+    return {"form": form, "refused": refused}
 
 
 def _start(
@@ -49,17 +48,12 @@ def _start(
     origin: dict[str, Any] = {"source": Trigger.ADMIN, "actor": actor_of(request), "reason": reason}
     if run_profile_id == ALL:
         outcomes = orchestrate.all_enabled(**origin, call=Call(seconds=_SECONDS))
-        return pages.draw(
-            request,
-            "console/outcomes.html",
-            title="Triggered",
-            outcomes=outcomes[:_MAX_OUTCOMES],
-            more=max(0, len(outcomes) - _MAX_OUTCOMES),
-            counts=orchestrate.counts(outcomes),
+        counts = orchestrate.counts(outcomes)
+        return draw(
+            request, "console/outcomes.html", title="Triggered", outcomes=outcomes, counts=counts
         )
     started = trigger.start(
         namespace=namespace or None, run_profile_id=run_profile_id or None, **origin
     )
-    verb = "resumed" if started.resumed else "started"
-    messages.success(request, f"Cycle {started.cycle_id} {verb} in {started.namespace}.")
+    messages.success(request, started.sentence)
     return redirect("admin:orbit_cyclerun_change", started.cycle_id)

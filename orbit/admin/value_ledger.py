@@ -1,20 +1,17 @@
 """The value ledger: its entries, with totals by tag and period above them."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from governance.console import export, filters
 from governance.console.base import ReadOnlyAdmin, actor_of
 from orbit.models import ValueLedgerEntry
 from orbit.records import value_totals
 from orbit.records.value_totals import Period
-
-_MAX_TOTALS = 50
 
 
 class PeriodFilter(SimpleListFilter):
@@ -53,21 +50,7 @@ class ValueLedgerEntryAdmin(ReadOnlyAdmin):
     links = ("cycle_id", "cycle_id__exact", "tag", "tag__exact")
     change_list_template = "console/ledger.html"
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        chosen = request.GET.get("period", "")
-        # By the conditions of the list, so that totals and entries agree.
-        conditions: dict[str, Any] = {
-            "period": Period(chosen) if chosen in set(Period) else Period.DAY,
-            "namespace": request.GET.get("namespace") or None,
-            "tag": request.GET.get("tag__exact") or request.GET.get("tag") or None,
-        }
-        context: dict[str, Any] = {"totals": None, "latest": []}
-        if self.has_view_permission(request):
-            totals = value_totals.totals(actor=actor_of(request), **conditions)
-            context = {
-                "totals": totals,
-                "bars": value_totals.plot(totals),
-                "latest": totals.rows[:_MAX_TOTALS],
-                "csv": urlencode({name: value for name, value in conditions.items() if value}),
-            }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        if not self.has_view_permission(request):
+            return {}
+        return {"totals": value_totals.of_list(request.GET.dict(), actor=actor_of(request))}

@@ -2,13 +2,17 @@
 
 A delivery belongs to a cycle, and an alert has none. So its messages have an outbox of their own,
 but leave by the same code: the endpoint's guards, checked addresses, signature and retry law.
+
+One thread sends them. A channel that fails or is slow has one turn in a round, so the messages of
+another one wait for at most one attempt by each of the others: ``LONGEST_SECONDS`` per endpoint.
 """
 
 import json
 import logging
 import smtplib
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -27,9 +31,13 @@ log = logging.getLogger(__name__)
 EMAIL, ENDPOINT = "email", "endpoint:"
 #: With ORBIT_DISPATCH_BACKOFF_BASE of 2 s and a cap of 300 s, these last about an hour.
 MAX_RETRIES = 15
-MAIL_SECONDS = 20
+#: The deadline of an attempt at an endpoint; of each step with the mail server.
+LONGEST_SECONDS = 10.0
+MAIL_SECONDS = 10
+#: A channel that takes longer is slow.
+SLOW_SECONDS = 1.0
 #: A round sends no more; the next one goes on.
-MOST = 5
+MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +54,35 @@ def channels() -> list[str]:
     return [*marked, EMAIL] if settings.ORBIT_ALERT_EMAILS else marked
 
 
-def send_due(*, most: int = MOST, is_ending: Callable[[], bool] = lambda: False) -> int:
-    """Send the messages that are due; return how many were tried."""
+def send_due(
+    *,
+    most: int = MOST,
+    is_ending: Callable[[], bool] = lambda: False,
+    between: Callable[[], object] = lambda: None,
+) -> int:
+    """Send the messages that are due, ``between`` before each; return how many were tried."""
+    turns: list[str] = []
     for count in range(most):
-        message = None if is_ending() else notifications.claim()
+        between()
+        message = None if is_ending() else notifications.claim(without=turns)
         if message is None:
             return count
+        began = time.monotonic()
         failure = _send(message)
-        if failure is None:
-            notifications.delivered(message)
-        elif failure.wait is None:
-            log.warning("An alert could not be sent by %s: %s", message.channel, failure.error)
-            notifications.give_up(message, failure.error)
-        else:
-            notifications.retry(message, wait=failure.wait, error=failure.error)
+        if failure is not None or time.monotonic() - began > SLOW_SECONDS:
+            turns.append(message.channel)
+        _settle(message, failure)
     return most
+
+
+def _settle(message: Claimed, failure: _Failure | None) -> None:
+    if failure is None:
+        notifications.delivered(message)
+    elif failure.wait is None:
+        log.warning("An alert could not be sent by %s: %s", message.channel, failure.error)
+        notifications.give_up(message, failure.error)
+    else:
+        notifications.retry(message, wait=failure.wait, error=failure.error)
 
 
 def _send(message: Claimed) -> _Failure | None:
@@ -78,6 +100,7 @@ def _send(message: Claimed) -> _Failure | None:
         namespace=message.document.get("namespace") or "",
     )
     request = endpoints.build_request(endpoint, delivery, canonical_json(message.document))
+    request = replace(request, total_timeout=min(request.total_timeout, LONGEST_SECONDS))
     answer = client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
     kind = outcome.classify(answer, permanent=endpoint.permanent_statuses)
     transition = outcome.decide(kind, _policy(message))

@@ -50,6 +50,9 @@ class ComparedFact:
             return "same"
         if self.is_count and "0" in (self.a, self.b):
             return "new" if self.a == "0" else "gone"
+        if self.seconds and "-" not in (self.a, self.b):
+            a, b = self.seconds
+            return f"{display.duration(abs(b - a))} {'longer' if b > a else 'shorter'}"
         return "differs"
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Cast
 
+from governance.access.actors import Actor
 from orbit import seen
 from orbit.cycles import delivery_counts, recent, waiting
 from orbit.cycles.delivery_counts import DeliveryCounts
@@ -72,6 +73,15 @@ def lines(cycles: Sequence[CycleRun], *, now: datetime) -> dict[UUID, Line]:
         )
         for cycle in cycles
     }
+
+
+def mark_seen(cycles: QuerySet[CycleRun], actor: Actor) -> list[UUID]:
+    """Say that ``actor`` looks after these, at most ``seen.MAX_KEYS``; return their ids."""
+    chosen = dict(cycles.values_list("pk", "namespace_id")[: seen.MAX_KEYS])
+    namespaces = {str(name) for name in chosen.values()}
+    only = namespaces.pop() if len(namespaces) == 1 else None
+    seen.mark(SeenKind.CYCLE, map(str, chosen), actor, namespace=only)
+    return list(chosen)
 
 
 def with_dead_letters(cycles: QuerySet[CycleRun]) -> QuerySet[CycleRun]:

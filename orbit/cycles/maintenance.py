@@ -16,6 +16,7 @@ from governance.namespaces import gate
 from governance.operations import slices
 from orbit import queue
 from orbit.cycles import lease
+from orbit.dispatch import endpoints
 from orbit.models import ClusterNode, OverviewFacts, SeenMark
 from orbit.records.fence import ALONE_FROM
 from orbit.rollup import counts
@@ -122,6 +123,7 @@ def heartbeat(
         "seen_at": Now(),
         "clock_ahead_seconds": clock.host_ahead(),
         "settings_sha256": settings_hash(),
+        "endpoints": len(endpoints.configured()),
     }
     ClusterNode.objects.update_or_create(
         id=node,
@@ -167,6 +169,12 @@ def living_clusters() -> Clusters:
         paused[:_MOST_HOSTS],
         dict(sorted(wrong.items())[:_MOST_HOSTS]),
     )
+
+
+def settings_differ() -> bool:
+    """Tell whether a living cluster has other settings than this process."""
+    alive = ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER)
+    return alive.exclude(settings_sha256__in=["", settings_hash()]).exists()
 
 
 def cluster_is_alive() -> bool:

@@ -19,6 +19,9 @@ from orbit.models import CycleRun
 from orbit.seen import Seen
 from orbit.states import Cycle, SeenKind
 
+_MOST_ENDPOINTS = 3
+#: Tabs that show all of a cycle.
+_WHOLE = ("leases", "context")
 _TROUBLED = (Cycle.FAILED, Cycle.PARTIAL_SUCCESS)
 
 
@@ -46,6 +49,8 @@ class CyclePage:
     tab: str
     #: What is in the tab.
     content: Any
+    #: Where deliveries are dead, for users who see endpoints.
+    dead_at: Sequence[str]
     #: What ``level`` can be.
     levels: Sequence[str] = tabs.LEVELS
 
@@ -59,6 +64,11 @@ class CyclePage:
     def is_troubled(self) -> bool:
         """Whether it needs a look."""
         return self.cycle.status in _TROUBLED
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the filter rules the tab."""
+        return self.tab not in _WHOLE
 
     @property
     def tabs(self) -> list[Tab]:
@@ -84,6 +94,7 @@ class _Request:
     chosen: Filter
     level: str
     after: UUID | None
+    node: str
     now: datetime
 
     @property
@@ -94,7 +105,8 @@ class _Request:
 def read(cycle_id: UUID, query: Mapping[str, str], *, actor: Actor) -> CyclePage:
     """Read the page as its address says: at most 25 queries. Raises CycleUnknown.
 
-    ``query``: ``tab``, the filter ``show`` and ``endpoint``, ``level``, and ``after`` of a page.
+    ``query``: ``tab``, the filter ``show`` and ``endpoint``, ``level``, ``after`` of a page, and
+    ``node``, what the provenance shows in detail.
     """
     cycle, now = detail.cycle(cycle_id, actor=actor), clock.now()
     show, level = query.get("show", ""), query.get("level", "")
@@ -106,6 +118,7 @@ def read(cycle_id: UUID, query: Mapping[str, str], *, actor: Actor) -> CyclePage
         ),
         level=level if level in tabs.LEVELS else "",
         after=_uuid(query.get("after", "")),
+        node=query.get("node", ""),
         now=now,
     )
     tab = query.get("tab", "")
@@ -122,6 +135,7 @@ def read(cycle_id: UUID, query: Mapping[str, str], *, actor: Actor) -> CyclePage
         level=request.level,
         tab=tab,
         content=_TABS[tab][1](request),
+        dead_at=_dead_at(overview_) if actor.namespaces is None else (),
     )
 
 
@@ -132,7 +146,7 @@ _TABS: dict[str, tuple[str, Callable[[_Request], Any]]] = {
     ),
     "provenance": (
         "Provenance",
-        lambda request: provenance.read(request.overview, request.chosen),
+        lambda request: provenance.read(request.overview, request.chosen, request.node),
     ),
     "deliveries": (
         "Deliveries",
@@ -153,6 +167,10 @@ _TABS: dict[str, tuple[str, Callable[[_Request], Any]]] = {
         },
     ),
 }
+
+
+def _dead_at(overview_: Overview) -> list[str]:
+    return sorted({dead.endpoint_key for dead in overview_.dead})[:_MOST_ENDPOINTS]
 
 
 def _uuid(text: str) -> UUID | None:

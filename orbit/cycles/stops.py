@@ -3,9 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from governance.access import users
+from governance.access.actors import Actor
+from governance.access.roles import Scope
 from governance.kernel import sql
+from governance.namespaces import status
+from governance.namespaces.status import NamespaceStatus
 
 #: Counts go no further.
 MOST = 10_001
@@ -45,6 +51,28 @@ class ResumePreview:
     queued: int
     deliveries: int
     ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceCard:
+    """A namespace on a page: its status, what runs there, and its confined users."""
+
+    row: Any
+    status: NamespaceStatus
+    activity: NamespaceActivity
+    users: list[str]
+
+
+def cards(rows: Iterable[Any], *, actor: Actor) -> list[NamespaceCard]:
+    """Return the card of each row of ``status.rows``; only an administrator sees the users."""
+    rows = list(rows)
+    names = [row.name for row in rows]
+    running = activity(names)
+    access = users.with_access(names) if actor.may(Scope.ADMINISTER) else {}
+    return [
+        NamespaceCard(row, status.of(row), running[row.name], access.get(row.name, []))
+        for row in rows
+    ]
 
 
 def activity(namespaces: Iterable[str]) -> dict[str, NamespaceActivity]:

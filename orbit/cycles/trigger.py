@@ -34,6 +34,12 @@ class Triggered:
     namespace: str
     resumed: bool
 
+    @property
+    def sentence(self) -> str:
+        """What happened."""
+        verb = "resumed" if self.resumed else "started"
+        return f"Cycle {self.cycle_id} {verb} in {self.namespace}."
+
 
 def start(
     *,

@@ -11,8 +11,9 @@ from django.conf import settings
 
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint
-from orbit.models import EndpointSnapshot
+from orbit.models import DeadLetterDispatch, EndpointSnapshot
 from orbit.outbound import secrets
+from orbit.states import Letter
 
 #: Members whose values aren't shown, only that they differ.
 _SECRET = {"token", "signing_secret", "headers", "url", "inquiry_url"}
@@ -24,6 +25,13 @@ class EndpointDrift(StrEnum):
     SAME = "same"
     CHANGED = "changed"
     GONE = "gone"
+
+
+_WORDS = {
+    EndpointDrift.SAME: "unchanged",
+    EndpointDrift.CHANGED: "changed since then",
+    EndpointDrift.GONE: "no longer configured",
+}
 
 
 class ConfiguredEndpoints:
@@ -49,6 +57,15 @@ class ConfiguredEndpoints:
             if fingerprint in self._fingerprints[endpoint_key]
             else EndpointDrift.CHANGED
         )
+
+
+def in_words(letter: DeadLetterDispatch) -> str:
+    """Return whether an open letter's endpoint is still the one that it was made for."""
+    if letter.status != Letter.OPEN:
+        return "-"
+    return _WORDS[
+        ConfiguredEndpoints().compare(letter.endpoint_key, letter.job.snapshot.fingerprint)
+    ]
 
 
 def open_snapshot(snapshot: EndpointSnapshot) -> Endpoint | None:

@@ -1,21 +1,30 @@
 """Dead letters by cause: groups of the same endpoint, reason, status code and error."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http.client import responses
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
+
+from django.utils.safestring import SafeString
 
 from governance.access.actors import Actor
 from governance.kernel import sql
+from governance.plots import charts
 from orbit import seen
+from orbit.dispatch import endpoints, letter_choice
 from orbit.models import DeadLetterDispatch
 from orbit.seen import Seen
 from orbit.states import Letter, SeenKind
 
-GROUP_ERRORS = sql.load(__name__, "group_errors")
+#: A group grows if letters joined it lately, after its first ones. For statements that have the
+#: times of its first and its last letter.
+GROWING = """(
+    last_at > now() - interval '10 minutes' AND last_at > first_at + interval '1 minute'
+)"""
+GROUP_ERRORS = sql.load(__name__, "group_errors", growing=GROWING)
 
 #: Groups count at most this many of the newest letters: of open ones, which an index holds, and of
 #: others, which are read from the table.
@@ -52,6 +61,7 @@ class ErrorGroup:
     #: Letters in each of the last ``HOURS`` hours, the oldest first.
     trend: tuple[int, ...]
     requeued_at: datetime | None
+    is_growing: bool
 
     def __str__(self) -> str:
         return f"{self.endpoint_key}: {self.label}"
@@ -78,13 +88,12 @@ class ErrorGroup:
         """Return what the group needs. ``mark``: who looks after it."""
         if not is_open:
             return GroupState.RESOLVED
-        # A mark is about letters that were there, and no longer about what came back.
-        since = self.requeued_at if self.came_back and self.requeued_at else self.first_at
-        if mark is not None and mark.at >= since:
+        # A mark is about the letters that were there: a newer one ends it.
+        if mark is not None and mark.at >= self.last_at:
             return GroupState.SEEN
         if self.came_back:
             return GroupState.CAME_BACK
-        return GroupState.GROWING if self.trend[-1] else GroupState.OPEN
+        return GroupState.GROWING if self.is_growing else GroupState.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,16 @@ class GroupFilter:
     status: str | None = Letter.OPEN
     namespace: str | None = None
     endpoint_key: str | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Self:
+        """Return what the address of the groups' page says."""
+        status = query.get("status") or Letter.OPEN
+        return cls(
+            None if status == letter_choice.ALL else status,
+            query.get("namespace") or None,
+            query.get("endpoint_key__exact") or None,
+        )
 
 
 OPEN = GroupFilter()
@@ -111,6 +130,8 @@ class ErrorGroups:
     #: Who looks after which group.
     seen: Mapping[str, Seen]
     is_open: bool
+    #: What the list can be narrowed to: keys that the actor may know of.
+    endpoints: list[str]
 
     def __str__(self) -> str:
         if not self.letters:
@@ -120,11 +141,16 @@ class ErrorGroups:
         groups = "group" if self.total == 1 else "groups"
         return f"{self.letters:,}{plus} {letters} in {self.total:,} {groups}"
 
-    def rows(self) -> list[tuple[ErrorGroup, GroupState, str]]:
-        """Return each group with its state and who looks after it."""
+    def rows(self) -> list[tuple[ErrorGroup, GroupState, str, SafeString]]:
+        """Return each group with its state, who looks after it, and a plot of its trend."""
         marks = [(group, self.seen.get(group.group)) for group in self.groups]
         return [
-            (group, group.state(mark, is_open=self.is_open), mark.by if mark else "")
+            (
+                group,
+                group.state(mark, is_open=self.is_open),
+                mark.by if mark else "",
+                charts.spark(group.trend, title=f"Letters in the last {HOURS} hours"),
+            )
             for group, mark in marks
         ]
 
@@ -141,6 +167,9 @@ def read(actor: Actor, filters: GroupFilter = OPEN) -> ErrorGroups:
     rows = _rows(actor, filters, limit=MAX_GROUPS, offset=0)
     groups = [_group(row) for row in rows]
     letters, total = rows[0][-2:] if rows else (0, 0)
+    # Endpoints belong to the whole workspace: others know those of their letters.
+    configured = endpoints.configured() if actor.namespaces is None else ()
+    keys = {*configured, *(group.endpoint_key for group in groups), filters.endpoint_key or ""}
     return ErrorGroups(
         groups,
         letters,
@@ -150,12 +179,16 @@ def read(actor: Actor, filters: GroupFilter = OPEN) -> ErrorGroups:
             SeenKind.GROUP, [group.group for group in groups], namespaces=actor.namespaces
         ),
         is_open=filters.status == Letter.OPEN,
+        endpoints=sorted(keys - {""}),
     )
 
 
-def mark_seen(names: Collection[str], *, actor: Actor) -> list[ErrorGroup]:
-    """Say that ``actor`` looks after those open groups that it sees; return them."""
-    groups = [group for group in largest(actor, limit=MAX_GROUPS) if group.group in names]
+def mark_seen(
+    names: Collection[str], filters: GroupFilter = OPEN, *, actor: Actor
+) -> list[ErrorGroup]:
+    """Say that ``actor`` looks after those open groups of its page; return them."""
+    listed = largest(actor, replace(filters, status=Letter.OPEN), limit=MAX_GROUPS)
+    groups = [group for group in listed if group.group in names]
     namespaces = {name for group in groups for name in group.names}
     seen.mark(
         SeenKind.GROUP,
@@ -190,8 +223,8 @@ def _rows(actor: Actor, filters: GroupFilter, *, limit: int, offset: int) -> lis
 
 
 def _group(row: tuple[Any, ...]) -> ErrorGroup:
-    *members, hours, requeued_at, _, _ = row
+    *members, hours, requeued_at, is_growing, _, _ = row
     by_hour = dict(hours or ())
     trend = tuple(by_hour.get(ago, 0) for ago in reversed(range(HOURS)))
     names = tuple(sorted(members[6]))
-    return ErrorGroup(*[*members[:6], names, *members[7:], trend, requeued_at])
+    return ErrorGroup(*[*members[:6], names, *members[7:], trend, requeued_at, is_growing])

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.http import QueryDict
+
+from governance.console.keyset import NEWER, OLDER
 from governance.kernel.errors import Kind, OrbitError
 from governance.rest import queries
 from orbit.dispatch.bulk import MAX_IDS, LetterFilter
@@ -18,7 +21,7 @@ _FILTERS = {
     "cycle__id__exact": ("cycle_run_id", UUID),
 }
 #: Parameters that don't change which letters the list shows.
-_NEUTRAL = {"o", "p", "all", "e", "_facets"}
+_NEUTRAL = {"o", OLDER, NEWER, "all", "e", "_facets"}
 #: The value of ``group`` that means letters of all groups.
 ALL = "all"
 
@@ -62,6 +65,15 @@ def read(query: Parameters, form: Parameters) -> LetterChoice:
     return LetterChoice(ids, () if "all" in form else tuple(sorted(groups)), filters, until)
 
 
+def tidy(query: QueryDict) -> QueryDict:
+    """Return the query of the groups' page without the empty fields of its form."""
+    kept = query.copy()
+    for name, values in query.lists():
+        if values == [""]:
+            del kept[name]
+    return kept
+
+
 def is_readable(query: Parameters) -> bool:
     """Return whether a run can take what the list of this address shows."""
     try:
@@ -74,7 +86,9 @@ def is_readable(query: Parameters) -> bool:
 def _conditions(query: Parameters) -> dict[str, Any]:
     conditions: dict[str, Any] = {}
     for name, values in query.items():
-        is_neutral = (name, values) in (("q", [""]), ("status", [Letter.OPEN]))
+        # An empty namespace is that of all.
+        neutral = (("q", [""]), ("namespace", [""]), ("status", [Letter.OPEN]))
+        is_neutral = (name, values) in neutral
         if name in _NEUTRAL or is_neutral or (name == "group" and all(values)):
             continue
         # The run would take other letters than the list shows.

@@ -1,11 +1,16 @@
-"""What the forms ask that requeue or dismiss dead letters."""
+"""What the forms ask that requeue or dismiss dead letters, and what they start."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 
+from governance.access.actors import Actor
 from governance.console.actions import ReasonForm
+from governance.operations.bulk import StartedRun
 from orbit.dispatch import bulk
+from orbit.dispatch.bulk_preview import Preview
 
 #: Above this number a run has to be confirmed by typing it.
 _CONFIRMED = 100
@@ -57,3 +62,26 @@ class BulkRequeueForm(RequeueForm, BulkForm):
     rate = forms.IntegerField(
         label="Letters a second", min_value=1, max_value=bulk.MAX_RATE, initial=bulk.RATE
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LetterAction:
+    """What one can do with many letters."""
+
+    label: str
+    form: type[BulkForm]
+    start: Callable[..., StartedRun]
+    #: Letters a second, unless the form says another number.
+    rate: int
+
+    def run(self, preview: Preview, form: BulkForm, *, frozen: str, actor: Actor) -> StartedRun:
+        """Start the run over the letters that the user saw. Raises SelectionChanged too."""
+        preview.ensure_unchanged(frozen)
+        return self.start(preview.ids, actor=actor, namespace=preview.namespace, **form.choices())
+
+
+#: By their names in addresses.
+ACTIONS = {
+    "requeue": LetterAction("Requeue", BulkRequeueForm, bulk.requeue, bulk.RATE),
+    "dismiss": LetterAction("Dismiss", BulkForm, bulk.dismiss, bulk.MAX_RATE),
+}

@@ -34,6 +34,8 @@ class EndpointState(models.Model):
     next_turn_at = models.DateTimeField(null=True)
     # The last test delivery: they are bounded in rate.
     tested_at = models.DateTimeField(null=True)
+    # What became of the last ones, the newest first.
+    tests = models.JSONField(default=list, db_default=[])
 
     class Meta:
         ordering = ["endpoint_key", "host"]

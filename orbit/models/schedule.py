@@ -65,6 +65,8 @@ class ClusterNode(models.Model):
     clock_ahead_seconds = models.FloatField(default=0.0, db_default=0.0)
     #: A keyed hash of the settings that all processes must share.
     settings_sha256 = models.CharField(max_length=64, default="", db_default="")
+    #: How many endpoints it has; null: of an older release.
+    endpoints = models.PositiveIntegerField(null=True)
 
     class Meta:
         ordering = ["-seen_at"]

@@ -73,6 +73,15 @@ class Report:
         """How many documents differ."""
         return self.created + self.changed + self.hidden
 
+    @property
+    def sentence(self) -> str:
+        """The answer in short, such as "3 documents drifted"."""
+        if self.errors is not None:
+            return "The configuration files are invalid"
+        if not self.total:
+            return "Nothing drifted"
+        return "1 document drifted" if self.total == 1 else f"{self.total:,} documents drifted"
+
 
 def report(*, actor: Actor) -> Report:
     """Compare the files with the database, and say what Reload would do now."""

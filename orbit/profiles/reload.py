@@ -44,6 +44,14 @@ class Summary:
     unchanged: int
     namespaces: tuple[str, ...]  # that were created
 
+    @property
+    def sentence(self) -> str:
+        """What happened."""
+        return (
+            f"Reloaded: {len(self.created)} created, {len(self.changed)} changed,"
+            f" {len(self.hidden)} hidden, {self.unchanged} unchanged."
+        )
+
 
 def load_at_start() -> None:
     """Load the files before a process serves or executes; safe in several at once.

@@ -5,13 +5,17 @@ It goes by the time in the id, so it says the same of what another namespace has
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from governance.kernel import identifiers, ulid
-from orbit.models import RetentionMark
+from orbit.models import ConductorRun, RetentionMark
 
 #: Ids hold times of their own; nothing is older than this.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,20 @@ def explain(kind: Kind, made_at: datetime | None) -> str:
     )
 
 
-def of_cycle(term: str) -> str:
-    """Explain a cycle's id that a user typed; other texts need no explanation."""
-    try:
-        return explain(CYCLES, time_of(UUID(term)))
-    except ValueError:
+def of_search(term: str, rows: "QuerySet[Any]") -> str:
+    """Explain a search for a cycle or conductor run by its id if ``rows`` don't have it."""
+    term = term.strip()
+    if not term or len(term) > _LONGEST:
         return ""
-
-
-def of_run(term: str) -> str:
-    """Explain the id of a conductor run that a user typed."""
-    return explain(RUNS, ulid.moment_of(term))
+    if rows.model is ConductorRun:
+        term = term.upper()
+        why = explain(RUNS, ulid.moment_of(term))
+    else:
+        try:
+            why = explain(CYCLES, time_of(UUID(term)))
+        except ValueError:
+            return ""
+    return why if why and not rows.filter(pk=term).exists() else ""
 
 
 def unknown(what: str, id_: UUID | str) -> str:

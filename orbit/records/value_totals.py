@@ -1,11 +1,12 @@
 """Totals of the value ledger per tag and period, in UTC."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from urllib.parse import urlencode
 
 from django.utils.safestring import SafeString
 
@@ -70,6 +71,13 @@ class Totals:
     until: datetime
     rows: list[Total]
     more: bool
+    #: What they were asked for, as the query of the file's address.
+    query: str = ""
+
+    @property
+    def plot(self) -> SafeString | None:
+        """A plot of what ``bars`` returns."""
+        return plot(self)
 
 
 def totals(
@@ -100,6 +108,18 @@ def totals(
     )
     totals_by_period = [Total(begins.isoformat(), *rest) for begins, *rest in rows]
     return Totals(period, since, until, totals_by_period[:LIMIT], len(totals_by_period) > LIMIT)
+
+
+def of_list(query: Mapping[str, str], *, actor: Actor) -> Totals:
+    """Return the totals by the conditions of a list, so that both agree."""
+    chosen = query.get("period", "")
+    period = Period(chosen) if chosen in set(Period) else Period.DAY
+    namespace = query.get("namespace") or None
+    tag = query.get("tag__exact") or query.get("tag") or None
+    conditions = {"period": period, "namespace": namespace, "tag": tag}
+    link = urlencode({name: value for name, value in conditions.items() if value})
+    result = totals(actor=actor, period=period, namespace=namespace, tag=tag)
+    return replace(result, query=link)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from django.db.models import F, Func, JSONField, OuterRef, QuerySet, Subquery, V
 from django.db.models.functions import JSONObject
 
 from governance.access.actors import Actor
-from governance.kernel import cron_fields
+from governance.kernel import clock, cron_fields
 from governance.kernel.identifiers import uuid7_floor
 from orbit.models import CronTick
-from orbit.schedules import cron, rows
+from orbit.schedules import change, cron, rows
 from orbit.schedules.cron import CronInvalid
 from orbit.schedules.rows import OF_RUN_PROFILE, ScheduleOverride, ScheduleRow
 
@@ -55,8 +55,11 @@ class ScheduleSummary:
         return self.row.override
 
 
-def schedules(actor: Actor, *, namespace: str | None = None) -> "QuerySet[Any]":
-    """Return the visible rows (of a namespace) with their last ticks, for ``summarize``."""
+def schedules(actor: Actor, *, namespace: str | None = None, part: str = "") -> "QuerySet[Any]":
+    """Return the visible rows (of a namespace) with their last ticks, for ``summarize``.
+
+    ``part``: only those with this part in their names.
+    """
     if namespace:
         actor = replace(actor, namespaces=frozenset({namespace} if actor.sees(namespace) else ()))
     last = CronTick.objects.filter(schedule=OuterRef("name")).order_by("-due_at")
@@ -64,7 +67,13 @@ def schedules(actor: Actor, *, namespace: str | None = None) -> "QuerySet[Any]":
     visible: QuerySet[Any] = rows.visible(actor).annotate(
         last_tick=Subquery(last.values(tick=tick)[:1], output_field=JSONField())
     )
-    return visible
+    return visible.filter(name__contains=part[:200]) if part else visible
+
+
+def find(name: str, *, actor: Actor) -> ScheduleSummary:
+    """Summarize the schedule ``name``. Raises ScheduleUnknown, also if it's hidden."""
+    row = change.find(name, actor=actor)
+    return summarize(schedules(actor).get(pk=row.pk), clock.now())
 
 
 def summarize(record: Any, now: datetime) -> ScheduleSummary:

@@ -71,6 +71,14 @@ class Week:
     next: date | None
 
 
+def day_of(text: str) -> date | None:
+    """Return the day that an address names, if any."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def week(schedules: Sequence[ScheduleSummary], day: date | None, *, now: datetime) -> Week:
     """Return the week of ``day`` (None: this one) in the current time zone."""
     zone, today = timezone.get_current_timezone(), timezone.localdate(now)

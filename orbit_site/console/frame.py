@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -48,11 +48,6 @@ class Frame:
         """The banners, the most severe first."""
         overview = self.overview
         return overview_banners.active(actor_of(self.request), overview.facts, overview.problems)
-
-    @property
-    def suffix(self) -> str:
-        """What keeps the namespace in a link: "?namespace=NAME" or ""."""
-        return menu.suffix(self.namespace)
 
     @cached_property
     def namespaces(self) -> list[str]:
@@ -139,20 +134,18 @@ class Frame:
         query = QueryDict(mutable=True)
         for name, value in self.kept:
             query.appendlist(name, value)
-        if namespace:
-            query["namespace"] = namespace
+        query["namespace"] = namespace
         return f"?{query.urlencode()}"
 
 
-@pages.page("banners/", name="banners", title="Banners")
-def banners(request: HttpRequest) -> HttpResponse:
+@pages.page("banners/", "Banners")
+def banners(request: HttpRequest) -> pages.Answer:
     """Return only the banners, to refresh an open page."""
     context = {"banners": overview_banners.read(actor_of(request), namespace_of(request))}
     return TemplateResponse(request, "console/_banners.html", context)
 
 
-@pages.page("tables/", name="tables", title="All tables")
-def tables(request: HttpRequest) -> HttpResponse:
+@pages.page("tables/", "All tables", "console/tables.html")
+def tables(request: HttpRequest) -> pages.Answer:
     """Return the stock admin's list of all tables."""
-    apps = admin.site.get_app_list(request)
-    return pages.draw(request, "console/tables.html", title="All tables", app_list=apps)
+    return {"app_list": admin.site.get_app_list(request)}

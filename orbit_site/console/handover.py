@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from governance.console import pages
 from governance.console.base import actor_of
@@ -10,8 +10,8 @@ from governance.kernel import clock
 from orbit_site import handover
 
 
-@pages.page("handover/", name="handover", title="Handover")
-def page(request: HttpRequest) -> HttpResponse:
+@pages.page("handover/", "Handover", "console/handover.html")
+def page(request: HttpRequest) -> pages.Answer:
     """Show what was done in the last hours, with a link that stays the same."""
     query = request.GET
     since, until = handover.window(
@@ -23,13 +23,10 @@ def page(request: HttpRequest) -> HttpResponse:
         "until": until.isoformat(),
         **({"namespace": namespace} if namespace else {}),
     }
-    return pages.draw(
-        request,
-        "console/handover.html",
-        title="Handover",
-        shift=handover.read(actor_of(request), since=since, until=until, namespace=namespace),
-        hours=hours,
-        choices=(4, 8, 12, 24),
-        namespace=namespace,
-        link=f"?{urlencode(link)}",
-    )
+    return {
+        "shift": handover.read(actor_of(request), since=since, until=until, namespace=namespace),
+        "hours": hours,
+        "choices": (4, 8, 12, 24),
+        "namespace": namespace,
+        "link": f"?{urlencode(link)}",
+    }

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -85,11 +84,6 @@ class Group:
     places: list[Place]
 
 
-def suffix(namespace: str) -> str:
-    """Return the query that keeps ``namespace`` in a link."""
-    return f"?{urlencode({'namespace': namespace})}" if namespace else ""
-
-
 def groups(request: HttpRequest, namespace: str) -> list[Group]:
     """Return the places that the user may open."""
     root, waiting = reverse("admin:index"), counts.of(request, namespace)
@@ -98,7 +92,7 @@ def groups(request: HttpRequest, namespace: str) -> list[Group]:
     here = _here(request.path.removeprefix(root), open_to_user & listed)
 
     def place(title: str, address: str, is_below: bool) -> Place:
-        link, count = root + address + suffix(namespace), waiting.get(address, ("", ""))
+        link, count = root + address, waiting.get(address, ("", ""))
         return Place(title, link, address == here, *count, is_below=is_below)
 
     answer = [

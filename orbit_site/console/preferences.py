@@ -58,15 +58,15 @@ class _PreferencesForm(forms.Form):
         ]
 
 
-@pages.page("preferences/", name="preferences", title="Preferences", sends=Scope.READ)
-def preferences(request: HttpRequest) -> HttpResponse:
+@pages.page("preferences/", "Preferences", "console/preferences.html", sends=Scope.READ)
+def preferences(request: HttpRequest) -> pages.Answer:
     """Show the form and store what it says."""
     form = _PreferencesForm(
         request.POST if request.method == "POST" else None,
         initial={"zone": request.COOKIES.get(ZONE, ""), "keys": keys(request)},
     )
     if not form.is_valid():
-        return pages.draw(request, "console/preferences.html", title="Preferences", form=form)
+        return {"form": form}
     answer = HttpResponseRedirect(request.get_full_path())
     remember(answer, ZONE, form.cleaned_data["zone"])
     remember(answer, KEYS, "" if form.cleaned_data["keys"] else "off")
@@ -74,7 +74,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-@pages.page("news/read/", name="news_read", title="News", sends=Scope.READ)
+@pages.page("news/read/", "News", sends=Scope.READ)
 def news_read(request: HttpRequest) -> HttpResponse:
     """Mark the user's finished operations as read."""
     answer = HttpResponseRedirect(reverse("admin:governance_operationrun_changelist"))

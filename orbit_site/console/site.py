@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -15,6 +15,7 @@ from django.contrib.admin.exceptions import (
 )
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import PermissionDenied
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -26,11 +27,11 @@ from governance.access.lockout import LockedOut, LoginsBusy
 from governance.access.own_password import OwnPasswordForm
 from governance.access.roles import Scope
 from governance.console import pages
-from governance.console.base import NotHere, actor_of, namespace_of
+from governance.console.base import NotHere, actor_of, draw
 from governance.kernel import availability
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.statement_limit import statement_limit
-from orbit_site import error_pages
+from orbit_site import error_pages, namespace_links
 from orbit_site.console import counts, destination, preferences
 from orbit_site.console.frame import Frame
 from orbit_site.overview import dashboard
@@ -91,7 +92,9 @@ class OrbitAdminSite(AdminSite):
             return error_pages.logins_busy(request, busy)
 
     def each_context(self, request: HttpRequest) -> Any:
-        context = super().each_context(request)
+        actor = actor_of(request)
+        may = {scope: actor.may(scope) for scope in Scope}
+        context = {**super().each_context(request), "may": may}
         if not context["has_permission"] or "HX-Request" in request.headers:
             # An open page that polls has its frame already.
             return context
@@ -110,7 +113,7 @@ class OrbitAdminSite(AdminSite):
             # An open page looks again, and needs no frame.
             context = {"board": board, "frame": frame}
             return TemplateResponse(request, "console/_dashboard.html", context)
-        return pages.draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
+        return draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [
@@ -159,20 +162,16 @@ class OrbitAdminSite(AdminSite):
                 # Django would log a traceback for every mistyped address.
                 return error_pages.unknown_filter(request, error)
             except OrbitError as error:
-                if error.kind != Kind.MISSING:
-                    raise
-                raise NotHere(error.detail) from None
+                raise _for_a_page(error) from None
             if request.method == "POST" and not request.user.is_authenticated:
                 messages.warning(request, _LOGGED_OUT)
-            return _keep_namespace(request, response)
+            return namespace_links.keep(request, response)
 
         return guarded
 
 
-def _keep_namespace(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """Carry the page's namespace over a redirect."""
-    target, namespace = answer.get("Location", ""), namespace_of(request)
-    if namespace and target.startswith(reverse("admin:index")) and "namespace=" not in target:
-        query = urlencode({"namespace": namespace})
-        answer["Location"] = f"{target}{'&' if '?' in target else '?'}{query}"
-    return answer
+def _for_a_page(error: OrbitError) -> Exception:
+    """Return what Django turns into the page of a refusal."""
+    if error.kind == Kind.DENIED:
+        return PermissionDenied(error.detail)
+    return NotHere(error.detail) if error.kind == Kind.MISSING else error

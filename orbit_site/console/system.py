@@ -1,12 +1,12 @@
 """The page of the system's health."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from governance.console import pages
 from orbit_site import system
 
 
-@pages.page("health/", name="health", title="System", workspace=True)
-def page(request: HttpRequest) -> HttpResponse:
+@pages.page("health/", "System", "console/system.html", workspace=True)
+def page(request: HttpRequest) -> pages.Answer:
     """Show what is not well first, then every line."""
-    return pages.draw(request, "console/system.html", title="System", system=system.read())
+    return {"system": system.read()}

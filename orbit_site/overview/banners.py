@@ -15,9 +15,9 @@ from governance.kernel import reasons
 from governance.models import GovernanceSetting, Stop
 from governance.namespaces import gate, pauses
 from governance.states import Mode, Stopped
-from orbit.dispatch import endpoints
 from orbit_site.overview import facts as facts_
 from orbit_site.overview import problems as problems_
+from orbit_site.overview import things
 from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.problems import Problem
 
@@ -59,6 +59,10 @@ def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Bann
     Stops are read now: who halts must see it on the very next page.
     """
     banners = [*_paused(actor), *_stopped(actor), *_missing(facts)]
+    banners += [
+        Banner(late.state, f"{late.sentence}.", late.link, "Schedule")
+        for late in things.late_schedules(facts)
+    ]
     if actor.namespaces is None:
         banners += [
             Banner(problem.style, problem.text, problem.link, problem.action)
@@ -82,7 +86,7 @@ def _missing(facts: Facts) -> list[Banner]:
                 "Run `manage.py cluster`.",
             )
         )
-    if not endpoints.configured():
+    if not facts_.has_endpoints(facts):
         banners.append(
             Banner(
                 "part",

@@ -18,6 +18,7 @@ from governance.audit.actions import Action
 from governance.kernel import sql
 from governance.namespaces import gate
 from orbit import queue, seen
+from orbit.dispatch import endpoints, error_groups
 from orbit.rollup import counts
 from orbit.schedules import rows
 from orbit_site.overview import problems
@@ -52,6 +53,7 @@ _OWN_CONDITIONS = (
     Condition.PROJECTION_DRIFT,
     Condition.RETENTION_LAG,
     Condition.PARTITIONS_MISSING,
+    Condition.AUDIT_BROKEN,
     Condition.NO_CLUSTER,
 )
 FACTS = sql.load(
@@ -70,7 +72,7 @@ FACTS = sql.load(
     most_listed=MOST_LISTED,
     most_notable=200,
     notable_days=7,
-    growing_minutes=10,
+    growing=error_groups.GROWING,
     most_cells=NAMESPACES_IN_STRIP * DAYS,
     most_run_profiles=1_000,
     most_namespaces=200,
@@ -131,6 +133,15 @@ def _claim(ages: Mapping[str, float]) -> tuple[dict[str, Any], set[str]]:
 def _store(taken: Mapping[str, Any]) -> None:
     if taken:
         STORE.execute(scopes=list(taken), facts=[json.dumps(value) for value in taken.values()])
+
+
+def has_endpoints(facts: Facts) -> bool:
+    """Tell whether anything can be delivered.
+
+    The clusters deliver, so they know. If none of them says, this process's settings have to do.
+    """
+    number: int | None = facts["clusters"]["endpoints"]
+    return bool(endpoints.configured()) if number is None else number > 0
 
 
 def listed(facts: Facts, name: str) -> Iterable[dict[str, Any]]:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from orbit.dispatch import endpoints
-from orbit_site.overview.facts import Facts, listed
+from orbit_site.overview.facts import Facts, has_endpoints, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ def steps(facts: Facts) -> list[Step]:
     return [
         Step(
             "Set an endpoint",
-            bool(endpoints.configured()),
+            has_endpoints(facts),
             "Say where deliveries go, and restart.",
             command='ORBIT_DISPATCH_ENDPOINTS=\'[{"key": ..., "url": ..., "token": ...}]\'',
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
+from governance.alerts.conditions import Condition
 from governance.kernel import clock, partition_upkeep, sequences, sql
 from governance.kernel.partition_upkeep import TableState
 from orbit.profiles import drift
@@ -48,6 +49,7 @@ PROBLEMS = sql.load(
     retention_lag=_part(retention.RETENTION_LAG),
     reconcile=reconcile.TYPE,
     tolerated=clock.TOLERATED_SECONDS,
+    audit_broken=Condition.AUDIT_BROKEN.value,
 )
 
 
@@ -72,6 +74,10 @@ def _problems(facts: dict[str, Any]) -> Iterator[Problem]:
             f"ORBIT_GLOBAL_PAUSE pauses the clusters on {', '.join(hosts[:20])}: "
             "unset it there and restart them.",
         )
+    if facts["audit"]:
+        text = f"Audit verification failed: {facts['audit']}"
+        link = "/admin/governance/audittrailentry/verify/"
+        yield Problem("audit", "bad", text, link, "Verify the chain")
     if drift.both_changed(facts["applied"]):
         yield Problem(
             "drift",

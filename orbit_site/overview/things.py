@@ -16,7 +16,6 @@ from governance import display
 from governance.access.actors import Actor
 from governance.kernel import reasons
 from governance.namespaces import gate
-from orbit.dispatch import endpoints
 from orbit.schedules import rows
 from orbit_site.overview import facts as facts_
 from orbit_site.overview.facts import Facts, listed
@@ -64,7 +63,7 @@ def of(facts: Facts, problems: Sequence[Problem], waiting: Waiting, *, actor: Ac
         *_cluster(facts, actor),
         *_problems(problems, actor),
         *_endpoints(facts, actor),
-        *_late_schedules(facts),
+        *late_schedules(facts),
         *_dead_letters(facts),
         *_cycles(facts),
         *_operations(facts),
@@ -141,7 +140,7 @@ def _problems(problems: Sequence[Problem], actor: Actor) -> Iterator[Thing]:
 
 def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
     link = LINKS["endpoints"] if actor.namespaces is None else f"{_ADMIN}orbit/dispatchjob/"
-    if not endpoints.configured():
+    if not facts_.has_endpoints(facts):
         text = ": nothing can be delivered. Set ORBIT_DISPATCH_ENDPOINTS"
         yield Thing("endpoint", "part", "Endpoints", "No endpoint is configured", text, link)
     if actor.namespaces is not None:
@@ -161,7 +160,8 @@ def _endpoints(facts: Facts, actor: Actor) -> Iterator[Thing]:
         )
 
 
-def _late_schedules(facts: Facts) -> Iterator[Thing]:
+def late_schedules(facts: Facts) -> Iterator[Thing]:
+    """Yield that runs are due and don't start."""
     late = facts["overdue"]
     if late["count"]:
         since = datetime.fromisoformat(late["since"])

@@ -50,7 +50,6 @@ class ClusterWatch:
 
 
 def _send(thread: Background) -> float:
-    # The ping first: a receiver of alerts that hangs must not delay it.
-    heartbeat.ping_if_due()
-    tried = send.send_due(is_ending=thread.is_ending)
+    # A receiver of alerts that hangs must not delay the ping.
+    tried = send.send_due(is_ending=thread.is_ending, between=heartbeat.ping_if_due)
     return 0.0 if tried == send.MOST else IDLE_SECONDS

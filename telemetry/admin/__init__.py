@@ -1,5 +1,3 @@
 """The console's pages of telemetry."""
 
 from telemetry.admin import archive, coverage, events, projection, readings
-
-__all__ = ["archive", "coverage", "events", "projection", "readings"]

@@ -1,11 +1,10 @@
 """Days that were archived or dropped, and their archives."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
-from governance.access.roles import Scope
+from governance.access.actors import Actor
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import ReadOnlyAdmin
 from telemetry.models import TelemetryArchive, TelemetryDay
 from telemetry.retention import by_hand
 
@@ -30,19 +29,16 @@ class TelemetryArchiveAdmin(ReasonedAdmin):
 
     @reasoned_action(
         label="Verify",
-        scope=Scope.OPERATE,
         explains="The archive is read back: its number of events, sizes and SHA-256. Reading stops "
         f"after {by_hand.SECONDS:g} seconds; for more, run manage.py telemetry archive verify DAY.",
         when=lambda archive: archive.verified_at is not None,
         together="verify_all",
     )
-    def verify(self, request: HttpRequest, archive: TelemetryArchive, reason: str) -> str:
-        return self.verify_all(request, [archive], reason)
+    def verify(self, actor: Actor, archive: TelemetryArchive, reason: str) -> str:
+        return self.verify_all(actor, [archive], reason)
 
-    def verify_all(
-        self, request: HttpRequest, archives: list[TelemetryArchive], reason: str
-    ) -> str:
-        return by_hand.verify(archives, actor=actor_of(request), reason=reason)
+    def verify_all(self, actor: Actor, archives: list[TelemetryArchive], reason: str) -> str:
+        return by_hand.verify(archives, actor=actor, reason=reason)
 
 
 @admin.register(TelemetryDay)

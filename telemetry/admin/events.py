@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -66,12 +65,10 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
     list_title = "Telemetry events"
     list_filter = (HoursFilter, filters.choice("level", Level))
     change_list_template = "console/events.html"
+    change_list = _Events
     search_fields = ("run_id", "session_id", "task_id")
     search_help_text = "The id of a cycle, a session or a task"
     links = ("run_id", "run_id__exact", "session_id__exact", "task_id__exact")
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return _Events
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         if _names_one(request):

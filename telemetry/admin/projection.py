@@ -52,8 +52,8 @@ class TaskProjectionAdmin(ReadOnlyAdmin):
         return links.events("task_id", task.task_id, "its events")
 
 
-@pages.page("telemetry/projection/", name="telemetry_projection", title="Task projection")
-def projection(request: HttpRequest) -> HttpResponse:
+@pages.page("telemetry/projection/", "Task projection")
+def projection(request: HttpRequest) -> pages.Answer:
     """Show the list of projected tasks."""
     answer: HttpResponse = admin.site.get_model_admin(TaskProjection).changelist_view(request)
     return answer

@@ -344,8 +344,8 @@ FORMS: dict[str, Prepare] = {
         new_password2=PASSWORD,
     ),
     "halt": submit("halt/", namespace="a", **REASON),
-    "namespace_new": submit("governance/namespace/new/", name="new"),
-    "alert_acknowledge": submit("alerts/{}/acknowledge/", lambda _: create_alert(), **REASON),
+    "governance_namespace_new": submit("governance/namespace/new/", name="new"),
+    "alerts_acknowledge": submit("alerts/{}/acknowledge/", lambda _: create_alert(), **REASON),
     "pause": submit("pause/", action="pause", **REASON),
     "pause: its end": submit("pause/", Installation.pause, action="unpause", **REASON),
     "config_drift: Reload": submit("config/drift/", _reload="1", **REASON),
@@ -372,10 +372,10 @@ FORMS: dict[str, Prepare] = {
         over="2",
         **REASON,
     ),
-    "orbit_schedule_switch": submit(
+    "orbit_schedules_switch": submit(
         "orbit/schedules/{}/switch/", Installation.schedule, on="no", **REASON
     ),
-    "orbit_schedule_cron": submit(
+    "orbit_schedules_cron": submit(
         "orbit/schedules/{}/cron/", Installation.schedule, cron="0 7 * * *", **REASON
     ),
     "orbit_cyclerun_changelist: mark as seen": mark_cycle_seen,
@@ -397,7 +397,7 @@ FORMS: dict[str, Prepare] = {
     ),
     "orbit_deadletterdispatch_seen": mark_seen,
     "orbit_endpoint": submit("orbit/endpoints/default-endpoint/"),
-    "token_create": submit(
+    "access_tokens_new": submit(
         "access/tokens/new/",
         owner="vic",
         name="n",

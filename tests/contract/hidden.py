@@ -169,7 +169,7 @@ FILTERS = {
 SKIPPED_PAGES = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
 #: Paths of forms and pages with hidden ids in them, and the fields to send; None is a GET.
 FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
-    "alert_acknowledge": [("alerts/{alert_id}/acknowledge/", REASON)],
+    "alerts_acknowledge": [("alerts/{alert_id}/acknowledge/", REASON)],
     "halt": [("halt/", {"namespace": HIDDEN}), ("halt/?namespace=hidden-ns", None)],
     "orbit_cyclerun_trigger": [
         ("orbit/cyclerun/trigger/", {"run_profile_id": "hidden-rp", "namespace": "", **REASON}),
@@ -181,11 +181,11 @@ FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     ],
     "orbit_cyclerun_compare": [("orbit/cyclerun/compare/?a={cycle_id}&b={cycle_id}", None)],
     "orbit_why": [(f"orbit/why/?run_profile_id=hidden-rp&at={AT}", None)],
-    "orbit_schedule_switch": [
+    "orbit_schedules_switch": [
         ("orbit/schedules/run-profile:hidden-rp/switch/", fields)
         for fields in (None, {"on": "no", **REASON})
     ],
-    "orbit_schedule_cron": [
+    "orbit_schedules_cron": [
         ("orbit/schedules/run-profile:hidden-rp/cron/", fields)
         for fields in (None, {"cron": "0 9 * * *", **REASON})
     ],
@@ -263,8 +263,8 @@ WORKSPACE_FORMS = {
     "pause",
     "config_drift",
     "orbit_endpoint",
-    "namespace_new",
-    "token_create",
+    "governance_namespace_new",
+    "access_tokens_new",
     "auth_user_add",
     "auth_user_change",
     "auth_user_password_change",

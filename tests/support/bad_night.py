@@ -63,6 +63,7 @@ from tests.support import (
     conductor,
     database,
     large_database,
+    processes,
     telemetry_rows,
     two_weeks,
     web_server,
@@ -334,7 +335,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--plain", action="store_true", help="without hostile texts")
     parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     text = "" if options.plain else HOSTILE
     with serving(text=text, cluster=options.cluster, rows=options.rows, port=options.port) as (
         night,
@@ -353,6 +355,13 @@ def main(arguments: list[str]) -> None:
             signal.pause()
 
 
+def _end(number: int, _: Any) -> None:
+    # Once: a second signal must not interrupt what stops the servers.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def serving(
     *, text: str = HOSTILE, cluster: bool = False, rows: int = 0, port: int = 0
@@ -366,10 +375,20 @@ def serving(
             process = subprocess.Popen(
                 [sys.executable, "manage.py", command], cwd=database.PROJECT, env=variables
             )
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
+            stack.callback(_stop, process)
         until(lambda: web_server.answers(variables), "the web server doesn't answer")
         yield night, variables
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    family = processes.family(process.pid)
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        for member in family:
+            processes.kill(member.pid)
+        process.wait()
 
 
 @contextmanager
@@ -377,13 +396,13 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
     """Create the night in a new database, dropped at the end."""
     name = f"orbit_night_{os.getpid()}"
     server = database.start_test_server()
-    database.clone(server, name)
     settings.DATABASES["default"].update(NAME=name, HOST=server.host, USER="orbit_app")
     connections["default"].settings_dict.update(
         NAME=name, HOST=server.host, USER="orbit_app", PASSWORD="", PORT=""
     )
     connections.settings["default"].update(connections["default"].settings_dict)
     try:
+        database.clone(server, name)
         if rows:
             with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
                 large_database.fill(owner, rows)

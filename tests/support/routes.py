@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from governance.console.actions import ReasonedAction, ReasonedAdmin
+from governance.console.actions import ReasonedAdmin, reasoned_action
 from orbit_site import permissions
 
 WRITING = ("post", "put", "patch", "delete")
@@ -85,7 +85,7 @@ def drawn_by_us() -> set[str]:
     }
 
 
-def actions() -> dict[str, tuple[type[Model], ReasonedAction]]:
+def actions() -> dict[str, tuple[type[Model], reasoned_action]]:
     """Return every reasoned action by its URL name."""
     return {
         f"{model._meta.app_label}_{model._meta.model_name}_{action.name}": (model, action)

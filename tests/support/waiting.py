@@ -6,7 +6,8 @@ from tests.support.polling import until
 
 _BLOCKED = """
 SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
+WHERE datname = current_database() AND backend_type = 'client backend'
+    AND cardinality(pg_blocking_pids(pid)) > 0
 """
 
 

@@ -1,7 +1,11 @@
 """Show a preview of a re-run, as a document or a sentence."""
 
 from typing import Any
+from uuid import UUID
 
+from governance.access.actors import Actor
+from governance.kernel.errors import OrbitError
+from orbit.cycles.rerun import single
 from orbit.cycles.rerun.plan import PlannedDelivery
 from orbit.cycles.rerun.single import Preview
 from orbit.dispatch.endpoint_drift import ConfiguredEndpoints
@@ -34,6 +38,15 @@ def document(preview: Preview) -> dict[str, Any]:
         "dead_letters": [letter.id for letter in plan.letters],
         "stopped": None if stopped is None else {"code": stopped.code, "detail": stopped.detail},
     }
+
+
+def of_page(cycle_id: UUID, *, actor: Actor) -> dict[str, Any]:
+    """Return what running the cycle again would do, as document and sentence, or the refusal."""
+    try:
+        preview = single.preview(cycle_id, actor=actor)
+    except OrbitError as refusal:
+        return {"refused": refusal.detail}
+    return {"plan": document(preview), "sentence": sentence(preview)}
 
 
 def sentence(preview: Preview) -> str:

@@ -67,6 +67,7 @@ SELECT
             LIMIT 1
         ) r
     ),
+    {{growing}},
     g.all_letters, g.all_groups
 FROM largest g
 JOIN orbit_deadletterdispatch e ON e.id = g.newest_id

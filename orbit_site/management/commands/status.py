@@ -7,10 +7,15 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
+from orbit.cycles import maintenance
 from orbit_site.overview import summary
 
 #: Something needs a user. Refusals have other codes.
 NEEDS_A_USER = 1
+_OTHER_SETTINGS = (
+    "This shell's settings differ from the clusters'. "
+    "Run it with their environment to see what the console says."
+)
 
 
 class Command(OrbitCommand):
@@ -24,8 +29,9 @@ class Command(OrbitCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         overview = summary.of(actors.operator(), namespace=options["namespace"], seconds=0.0)
+        note = _OTHER_SETTINGS if maintenance.settings_differ() else ""
         if options["json"]:
-            self.print_json(overview.to_dict())
+            self.print_json({**overview.to_dict(), "note": note})
         else:
             self.say(overview.sentence)
             for thing in overview.things:
@@ -33,5 +39,7 @@ class Command(OrbitCommand):
                 self.say(f"    {thing.link}")
             if overview.lead:
                 self.say(overview.lead)
+            if note:
+                self.say(note)
         if overview.things:
             sys.exit(NEEDS_A_USER)

@@ -184,18 +184,16 @@ SELECT jsonb_build_object(
     'groups', (
         SELECT jsonb_agg(to_jsonb(g)) FROM (
             SELECT
-                g.*, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error,
+                g.*, {{growing}} AS growing, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error,
                 EXISTS (
                     SELECT FROM orbit_seenmark m
                     WHERE m.kind = 'group' AND m.key IN (g.key, g.key || %(own)s)
-                      AND m.at >= g.first_at   -- not about letters that came back later
+                      AND m.at >= g.last_at   -- a newer letter ends it
                 ) AS seen
             FROM (
                 SELECT
                     error_group AS key, (array_agg(id))[1] AS newest, count(*) AS count,
-                    min(created_at) AS first_at, max(created_at) AS last_at,
-                    max(created_at) > now() - interval '{{growing_minutes}} minutes'
-                        AND max(created_at) > min(created_at) + interval '1 minute' AS growing
+                    min(created_at) AS first_at, max(created_at) AS last_at
                 FROM letters
                 GROUP BY error_group
                 ORDER BY count(*) DESC, error_group
@@ -216,7 +214,8 @@ SELECT jsonb_build_object(
             SELECT
                 count(*) FILTER (WHERE NOT draining) AS count,
                 coalesce(sum(workers) FILTER (WHERE NOT draining), 0) AS workers,
-                max(seen_at) AS seen_at
+                max(seen_at) AS seen_at,
+                max(endpoints) AS endpoints   -- null: none runs, or of an older release
             FROM orbit_clusternode
             WHERE seen_at > now() - interval '15 s'
         ) AS x

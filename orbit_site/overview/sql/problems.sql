@@ -19,6 +19,13 @@ SELECT jsonb_build_object(
         ORDER BY o.id DESC
         LIMIT 1
     ),
+    'audit', (   -- an alert, acknowledged or not: the trail stays broken
+        SELECT a.summary
+        FROM governance_alert a
+        WHERE a.resolved_at IS NULL AND a.condition || '' = '{{audit_broken}}'
+        ORDER BY a.id DESC
+        LIMIT 1
+    ),
     'paused_hosts', (
         SELECT jsonb_agg(DISTINCT host)
         FROM orbit_clusternode

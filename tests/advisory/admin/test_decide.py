@@ -139,6 +139,7 @@ def test_who_comes_second_is_told_who_decided_and_when() -> None:
     assert answer.status_code == 409
     assert "has rejected this proposal already, at 20" in text
     assert "Rejected by rev at 20" in text
+    assert "Your reason was not saved: I like it" in text
     assert 'name="verdict"' not in text
 
 

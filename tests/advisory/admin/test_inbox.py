@@ -38,6 +38,23 @@ def test_it_begins_with_what_waits_and_says_what_that_needs() -> None:
     assert "the engine" in page
 
 
+def test_the_heading_is_the_answer() -> None:
+    advice.store_documents()
+    client = callers.console(create_user("rev", "Reviewer"))
+
+    def heading(client: Client, query: str = "") -> str:
+        return text(client, f"{INBOX}{query}").partition("<h1>")[2].partition("</h1>")[0]
+
+    assert heading(client) == "No proposal waits"
+    author = create_user("bea", "Reviewer")
+    advice.propose(author)
+    assert heading(client) == "1 proposal waits for you"
+    assert heading(client, "?namespace=elsewhere") == "No proposal waits"
+    assert heading(callers.console(author)) == "No proposal waits for you; 1 waits for others"
+    viewer = callers.console(create_user("vic", "Viewer"))
+    assert heading(viewer) == "1 proposal waits for a reviewer"
+
+
 def test_ones_own_waits_for_others_only() -> None:
     advice.store_documents()
     user = create_user("rev", "Reviewer")

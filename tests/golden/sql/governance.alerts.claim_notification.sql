@@ -4,6 +4,7 @@ WHERE n.id = (SELECT d.id
 FROM governance_notification d
 WHERE d.status = 'pending'
 AND d.next_attempt_at <= statement_timestamp()
+AND d.channel <> ALL(%(without)s::text[])
 AND (d.phase = 'opened'
 OR NOT EXISTS (SELECT
 FROM governance_notification o

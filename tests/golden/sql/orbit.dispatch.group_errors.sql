@@ -30,7 +30,8 @@ WHERE l.error_group = g.error_group
 AND l.namespace = n.name
 AND l.status = 'requeued'
 ORDER BY l.resolved_at DESC
-LIMIT 1) r), g.all_letters, g.all_groups
+LIMIT 1) r), (last_at > now() - interval '10 minutes'
+AND last_at > first_at + interval '1 minute'), g.all_letters, g.all_groups
 FROM largest g
 JOIN orbit_deadletterdispatch e ON e.id = g.newest_id
 ORDER BY g.letters DESC, g.error_group

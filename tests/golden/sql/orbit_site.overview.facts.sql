@@ -159,13 +159,13 @@ WHERE j.cycle_id = n.id
 AND j.requeue_of_id IS NULL) AS d ON true
 ORDER BY n.id DESC) AS u), 'dead', (SELECT count(*)
 FROM letters), 'groups', (SELECT jsonb_agg(to_jsonb(g))
-FROM (SELECT g.*, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error, EXISTS (SELECT
+FROM (SELECT g.*, (last_at > now() - interval '10 minutes'
+AND last_at > first_at + interval '1 minute') AS growing, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error, EXISTS (SELECT
 FROM orbit_seenmark m
 WHERE m.kind = 'group'
 AND m.key IN (g.key, g.key || %(own)s)
-AND m.at >= g.first_at) AS seen
-FROM (SELECT error_group AS key, (array_agg(id))[1] AS newest, count(*) AS count, min(created_at) AS first_at, max(created_at) AS last_at, max(created_at) > now() - interval '10 minutes'
-AND max(created_at) > min(created_at) + interval '1 minute' AS growing
+AND m.at >= g.last_at) AS seen
+FROM (SELECT error_group AS key, (array_agg(id))[1] AS newest, count(*) AS count, min(created_at) AS first_at, max(created_at) AS last_at
 FROM letters
 GROUP BY error_group
 ORDER BY count(*) DESC, error_group
@@ -181,7 +181,7 @@ AND p.ended_at IS NULL
 AND (p.until IS NULL
 OR p.until > now())
 LIMIT 1) AS x), 'clusters', (SELECT to_jsonb(x)
-FROM (SELECT count(*) FILTER (WHERE NOT draining) AS count, coalesce(sum(workers) FILTER (WHERE NOT draining), 0) AS workers, max(seen_at) AS seen_at
+FROM (SELECT count(*) FILTER (WHERE NOT draining) AS count, coalesce(sum(workers) FILTER (WHERE NOT draining), 0) AS workers, max(seen_at) AS seen_at, max(endpoints) AS endpoints
 FROM orbit_clusternode
 WHERE seen_at > now() - interval '15 s') AS x), 'queue', (SELECT to_jsonb(x)
 FROM (SELECT count(*) AS count, extract(epoch
@@ -225,7 +225,7 @@ LIMIT 50) AS f), 'alerts', (SELECT count(*)
 FROM alerts), 'other_alerts', (SELECT jsonb_agg(to_jsonb(a))
 FROM (SELECT *
 FROM alerts
-WHERE condition NOT IN ('dead_letters', 'endpoint_down', 'halted_long', 'proposal_expiring', 'projection_drift', 'retention_lag', 'partitions_missing', 'no_cluster')
+WHERE condition NOT IN ('dead_letters', 'endpoint_down', 'halted_long', 'proposal_expiring', 'projection_drift', 'retention_lag', 'partitions_missing', 'audit_broken', 'no_cluster')
 LIMIT 5) AS a), 'next_runs', (SELECT jsonb_agg(to_jsonb(s))
 FROM (SELECT *
 FROM schedules

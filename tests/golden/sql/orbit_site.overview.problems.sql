@@ -58,6 +58,11 @@ FROM governance_operationrun o
 WHERE o.type = 'telemetry.reconcile'
 AND o.outcome || '' = 'succeeded'
 ORDER BY o.id DESC
+LIMIT 1), 'audit', (SELECT a.summary
+FROM governance_alert a
+WHERE a.resolved_at IS NULL
+AND a.condition || '' = 'audit_broken'
+ORDER BY a.id DESC
 LIMIT 1), 'paused_hosts', (SELECT jsonb_agg(DISTINCT host)
 FROM orbit_clusternode
 WHERE seen_at > now() - interval '15 s'

@@ -1,13 +1,17 @@
 """The Access page: users, roles, tokens and lock-outs."""
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
-from governance.access import lockout, tokens
+from governance.access import lockout, overview, tokens
 from governance.access.actors import SYSTEM
 from governance.models import ApiToken, LoginAttempt
+from governance.namespaces import registry
 from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +52,32 @@ def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
     )
     assert not LoginAttempt.objects.filter(name="ann").exists()
     assert "No user is locked out." in browser.get("/admin/access/").content.decode()
+
+
+def test_the_matrix_has_the_users_namespaces_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "PER_PAGE", 2)
+    registry.ensure(["a", "b", "c", "d"])
+    create_user("ann", "Operator", "a", "c", "d")
+    create_user("sue", "Viewer")
+    browser = console(create_user("adm", "Administrator"))
+
+    def rows(query: str) -> tuple[list[str], str]:
+        page = browser.get(f"/admin/access/?{query}").content.decode()
+        table = page.partition('id="reach"')[2].partition("</section>")[0]
+        link = re.search(r'rel="next" href="([^"#]*)', table)
+        names = re.findall(r'<tr><th scope="row">([^<]*)</th><td>yes', table)
+        return names, html.unescape(link[1])[1:] if link else ""
+
+    first, link = rows("user=ann")
+    assert (first, link) == (["a", "c"], "user=ann&after=c")
+    # A place in the order of names: what is granted meanwhile moves no row.
+    registry.ensure(["aa"])
+    assert rows(link) == (["d"], "")
+    # Of the whole workspace: all namespaces.
+    assert rows("user=sue")[0] == ["a", "aa"]
+    assert rows("user=gone") == ([], "")
+    User.objects.filter(username="ann").update(is_active=False)
+    assert rows("user=ann") == ([], "")
 
 
 @pytest.mark.parametrize(

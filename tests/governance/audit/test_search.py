@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
 from governance.audit.search import Search
 from governance.models import AuditTrailEntry
@@ -45,6 +46,15 @@ def test_entries_after_a_clock_was_set_back_are_found_by_their_times() -> None:
     assert found(5, 30) == [2, 3, 5]
     assert found(None, 15) == [1, 2, 3]
     assert found(85, None) == [4, 6, 7]
+
+
+@pytest.mark.parametrize("by_index", ["on", "off"])
+def test_all_entries_of_one_transaction_are_found_however_the_planner_reads(by_index: str) -> None:
+    write(0, 0, 0, 0, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL enable_indexscan = {by_index}")
+        cursor.execute(f"SET LOCAL enable_bitmapscan = {by_index}")
+    assert found(0, 1) == found(-200, 200) == [1, 2, 3, 4, 5]
 
 
 def test_only_entries_of_the_given_namespaces_are_found() -> None:

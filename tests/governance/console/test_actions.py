@@ -131,7 +131,7 @@ def test_a_selection_of_missing_objects_does_nothing(action: str) -> None:
     cycle = active_cycle()
     form = {"action": action, "_selected_action": str(cycle.pk), "asked": "1", "reason": "x"}
     assert (
-        "None of the selected objects exists any more."
+        "None of the selected objects is here any more."
         in browser.post("/admin/orbit/cyclerun/", form, follow=True).content.decode()
     )
     assert not OperationRun.objects.exists()

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -39,7 +40,13 @@ def test_the_verdict_comes_first_and_the_next_steps_with_it(partial: CycleRun) -
     assert verdict is not None
     assert "3 of 6 deliveries done; 3 dead at zulu (410)" in verdict[1]
     assert "Requeue 3 dead letters" in page and ">Run again<" in page and "Compare" in page
+    assert 'href="/admin/orbit/endpoints/zulu/">Endpoint zulu<' in page
     assert page.index('id="verdict"') < page.index('class="tabs"')
+
+
+def test_who_sees_some_namespaces_gets_no_link_to_an_endpoint(partial: CycleRun) -> None:
+    page = console(create_user("bea", "Operator", "a")).get(page_of(partial)).content.decode()
+    assert "dead at zulu (410)" in page and "Endpoint zulu" not in page
 
 
 def test_each_tab_has_an_address_and_reads_little(partial: CycleRun) -> None:
@@ -66,6 +73,14 @@ def test_one_filter_rules_every_tab(tab: str, partial: CycleRun) -> None:
     assert "zulu" not in content("endpoint=good") and "good" in content("endpoint=good")
 
 
+def test_a_tab_that_no_filter_rules_has_none(partial: CycleRun) -> None:
+    browser = console(create_user())
+    for tab in TABS:
+        page = browser.get(f"{page_of(partial)}?tab={tab}&show=failed").content.decode()
+        assert ("Filter of all tabs" in page) == (tab not in ("leases", "context"))
+        assert "tab=records&amp;show=failed" in page
+
+
 def test_the_provenance_of_a_second_cycle_leads_to_the_first(partial: CycleRun) -> None:
     first = CycleRun.objects.order_by("id")[0]
     page = console(create_user()).get(f"{page_of(partial)}?tab=provenance").content.decode()
@@ -74,9 +89,44 @@ def test_the_provenance_of_a_second_cycle_leads_to_the_first(partial: CycleRun) 
     assert ">reused<" not in of_first.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("node", "details"),
+    [
+        ("initiation", ["Hash", "Open the initiation"]),
+        ("tier:1", ["Transformer", "Open the transformation"]),
+        ("item:1", ["SHA-256", "Open the item"]),
+        ("jobs:zulu:dead", ["1 attempt", "/admin/orbit/dispatchjob/", "All deliveries to zulu"]),
+        ("attempts:zulu:failed:410", ["Attempt 1", "#attempt-1", "All deliveries to zulu"]),
+    ],
+)
+def test_a_step_of_the_provenance_has_its_details_beside_it(
+    node: str, details: list[str], partial: CycleRun
+) -> None:
+    browser = console(create_user())
+    address = f"{page_of(partial)}?tab=provenance&show=all"
+    assert f'href="?tab=provenance&amp;node={quote(node, safe="")}#panel"' in (
+        browser.get(address).content.decode()
+    )
+    with CaptureQueriesContext(connection) as queries:
+        page = browser.get(f"{address}&node={node}").content.decode()
+    assert len(queries) <= 30
+    panel = page.split('id="panel"')[1].split("</section>")[0]
+    for word in details:
+        assert word in panel
+    assert page.count('#panel" aria-current="true"') == 1
+
+
+def test_a_step_that_is_not_there_has_no_panel(partial: CycleRun) -> None:
+    browser = console(create_user())
+    for node in ("tier:9", "x" * 1_000, "jobs:zulu:delivered", '"><script>'):
+        answer = browser.get(page_of(partial), {"tab": "provenance", "node": node})
+        assert answer.status_code == 200 and 'id="panel"' not in answer.content.decode()
+
+
 def test_records_are_filtered_by_level(partial: CycleRun) -> None:
     page = console(create_user()).get(f"{page_of(partial)}?tab=records&level=error")
     text = page.content.decode()
+    assert "None" not in text.split('id="tab"')[1]  # what is null isn't shown
     assert "dead_letter_created" in text and "cycle_started" not in text
 
 
@@ -175,6 +225,8 @@ def test_compare_draws_durations_as_pairs_and_names_new_errors(
     browser = console(create_user())
     page = browser.get(f"{LIST}compare/?a={success.pk}&b={partial.pk}").content.decode()
     assert page.count('<progress class="pair"') >= 2
+    assert re.search(r'<td data-l="Difference">\d+ m?s (longer|shorter)</td>', page)
+    assert page.count("<dt>First cycle</dt>") == 1 and "partial success</span>" in page
     assert '<td data-l="Difference">new</td>' in page
     back = browser.get(f"{LIST}compare/?a={partial.pk}&b={success.pk}").content.decode()
     assert '<td data-l="Difference">gone</td>' in back

@@ -1,19 +1,25 @@
 """Dead letters in the console: groups, the endpoint now, and actions on all that match."""
 
+import html
 import re
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from governance.models import AuditTrailEntry, OperationRun, OperationRunItem
+from orbit.admin.dead_letters import DeadLetterDispatchAdmin
+from orbit.dispatch import error_groups
 from orbit.models import DeadLetterDispatch
 from tests.support.callers import console, create_user
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints
 
 LIST = "/admin/orbit/deadletterdispatch/"
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +80,59 @@ def test_groups_are_filtered_by_state_endpoint_and_namespace() -> None:
         assert f"<h1>{title}</h1>" in browser.get(f"{LIST}?{query}").content.decode(), query
 
 
+def test_the_endpoint_is_chosen_on_the_page_and_stays_in_its_links(settings: Any) -> None:
+    url = "http://127.0.0.1:9"
+    configure_endpoints(settings, default_endpoint=url, other=url, quiet=url)
+    create_dead_letters(2)
+    create_dead_letters(1, key="other", namespace="b")
+    browser = console(create_user())
+
+    def offered(page: str) -> list[str]:
+        select = page.partition('<select id="of-endpoint"')[2].partition("</select>")[0]
+        return re.findall(r"<option(?: value=\"\")?( selected)?>([^<]*)", select)
+
+    page = browser.get(LIST).content.decode()
+    assert [key for _, key in offered(page)] == [
+        "All endpoints",
+        "default-endpoint",
+        "other",
+        "quiet",
+    ]
+    page = browser.get(f"{LIST}?endpoint_key__exact=other").content.decode()
+    assert (" selected", "other") in offered(page)
+    assert "<h1>1 dead letter in 1 group</h1>" in page
+    for link in (
+        "requeue-matching/?endpoint_key__exact=other",
+        "?endpoint_key__exact=other&amp;status=dismissed",
+        "?endpoint_key__exact=other&amp;group=all&amp;status=open",
+    ):
+        assert link in page, link
+    # The form's empty field narrows nothing, and doesn't refuse Requeue.
+    page = browser.get(f"{LIST}?endpoint_key__exact=&namespace=").content.decode()
+    assert "<h1>3 dead letters in 2 groups</h1>" in page
+    assert 'requeue-matching/?"' in page
+    answer = browser.post(f"{LIST}requeue-matching/?namespace=", {"all": "1"})
+    assert "Requeue 3 dead letters" in answer.content.decode()
+    # Endpoints belong to the whole workspace.
+    page = console(create_user("bea", "Operator", "b")).get(LIST).content.decode()
+    assert [key for _, key in offered(page)] == ["All endpoints", "other"]
+
+
+def test_a_group_beyond_the_largest_is_marked_on_its_endpoints_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_dead_letters(2)
+    small = group_of(create_dead_letters(1, key="other")[0])
+    monkeypatch.setattr(error_groups, "MAX_GROUPS", 1)
+    browser = console(create_user())
+    browser.post(f"{LIST}seen/?endpoint_key__exact=other", {"group": small})
+    assert "Seen by ann" in browser.get(f"{LIST}?endpoint_key__exact=other").content.decode()
+
+
 def test_a_group_says_who_looks_after_it_until_it_comes_back() -> None:
     group = group_of(create_dead_letters(2)[0])
     browser = console(create_user())
-    assert "Growing" in browser.get(LIST).content.decode()
+    assert "Open</span>" in browser.get(LIST).content.decode()
     browser.post(f"{LIST}seen/", {"group": [group, "forged" * 9]})
     assert "Seen by ann" in browser.get(LIST).content.decode()
     entry = AuditTrailEntry.objects.get(action="seen.marked")
@@ -89,6 +144,18 @@ def test_a_group_says_who_looks_after_it_until_it_comes_back() -> None:
     assert "Came back" in browser.get(LIST).content.decode()
 
 
+def test_a_mark_ends_when_a_newer_letter_joins_the_group() -> None:
+    group = group_of(create_dead_letters(2)[0])
+    DeadLetterDispatch.objects.update(created_at=Now() - timedelta(hours=2))
+    browser = console(create_user())
+    browser.post(f"{LIST}seen/", {"group": group})
+    assert "Seen by ann" in browser.get(LIST).content.decode()
+    create_dead_letters(1)
+    text = browser.get(LIST).content.decode()
+    assert "Growing" in text
+    assert "Seen by ann" not in text
+
+
 def test_a_forged_group_and_a_hidden_one_are_not_marked() -> None:
     group = group_of(create_dead_letters(1, namespace="a")[0])
     hidden = console(create_user("bea", "Operator", "c"))
@@ -97,6 +164,23 @@ def test_a_forged_group_and_a_hidden_one_are_not_marked() -> None:
     assert group not in page
     assert console(create_user("vic", "Viewer")).post(f"{LIST}seen/").status_code == 403
     assert not AuditTrailEntry.objects.filter(action="seen.marked").exists()
+
+
+def test_letters_of_a_group_are_paged_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = sorted(map(str, create_dead_letters(5)), reverse=True)
+    monkeypatch.setattr(DeadLetterDispatchAdmin, "list_per_page", 2)
+    browser = console(create_user())
+    listed, link = [], f"?group={group_of(letters[0])}"
+    while link:
+        page = browser.get(LIST + link).content.decode()
+        listed += re.findall(r"/deadletterdispatch/([-0-9a-f]{36})/change/", page)
+        # Requeue takes all that match, on whichever page it is pressed.
+        assert "Requeue all that match" in page
+        older = re.search(r'rel="next" href="([^"]*)"', page)
+        link = html.unescape(older[1]) if older else ""
+        # A letter that comes meanwhile moves none.
+        create_dead_letters(1)
+    assert listed == letters
 
 
 def test_an_open_letter_shows_whether_its_endpoint_has_changed(settings: Any) -> None:
@@ -206,7 +290,7 @@ def test_a_list_with_a_filter_that_a_run_cannot_have_offers_no_run() -> None:
         "cycle__id__exact=x",
     ):
         assert browser.get(f"{LIST}requeue-matching/?{query}").status_code == 400, query
-    for query in ("o=1", "p=1", "status=open", "q=", "endpoint_key__exact=other"):
+    for query in ("o=1", f"older_than={LAST_ID}", "status=open", "q=", "endpoint_key__exact=other"):
         page = browser.get(f"{LIST}?group=all&{query}")
         assert "Requeue all that match" in page.content.decode(), query
     for field in ("ids", "until"):

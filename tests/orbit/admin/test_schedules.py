@@ -1,5 +1,6 @@
 """The pages of schedules, and Trigger for all run profiles."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule as Row
 
+from governance import display
 from governance.kernel.identifiers import uuid7
 from governance.models import AuditTrailEntry
 from orbit.models import CronTick, CycleRun
@@ -15,6 +17,7 @@ from orbit.schedules import ledger
 from orbit.schedules.plan import Schedule
 from orbit.schedules.rows import CYCLES, RUN_PROFILES
 from orbit.schedules.sync import RunProfileSchedules, sync
+from tests.house.limits import PROJECT
 from tests.support.callers import console, create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import rows
@@ -188,6 +191,17 @@ def test_trigger_offers_all_run_profiles_and_shows_each_outcome() -> None:
     assert "choose none here" in text(
         browser.post(page, {"run_profile_id": "*", "namespace": "us", "reason": "r"})
     )
+
+
+@pytest.mark.parametrize("outcome", ["skipped", "refused", "missed", "late"])
+def test_a_tick_has_one_colour_in_the_week_and_in_its_badge(outcome: str) -> None:
+    style = (PROJECT / "orbit_site/static/orbit/configuration.css").read_text()
+    [rule] = [
+        line
+        for line in style.splitlines()
+        if line.startswith("a.mark") and re.search(rf"\W{outcome}\W", line)
+    ]
+    assert f"color: var(--{display.look(outcome)[0]})" in rule
 
 
 def test_a_broken_row_is_shown_and_breaks_no_page() -> None:

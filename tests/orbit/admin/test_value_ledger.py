@@ -75,7 +75,7 @@ def test_bars_show_each_tag_in_each_day_of_the_range() -> None:
     bars = value_totals.bars(answer.context["totals"])
     assert bars is not None
     assert (bars.unit, bars.tags, len(bars.periods)) == ("cycle", ["kit", "ad"], 31)
-    assert bars.periods[-1][1] == [7, 2]
+    assert [7, 2] in [values for _, values in bars.periods[-2:]]  # a day may have begun since
     page = answer.content.decode()
     assert "cycle per day: 7 kit, 2 ad" in page
     assert (

@@ -105,6 +105,18 @@ def test_dead_letters_count_by_endpoint_and_namespace(
     assert {*is_open} == {"one in a", "one in b"}
 
 
+def test_dead_letters_are_counted_up_to_a_bound_that_the_alert_says(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_endpoints(settings, one="http://127.0.0.1:9", two="http://127.0.0.1:9")
+    monkeypatch.setattr(readers, "LETTERS", 3)
+    create_dead_letters(5, namespace="a", key="one")
+    create_dead_letters(2, namespace="a", key="two")
+    summaries = sorted(seen.summary for seen in readers.dead_letters().observations)
+    assert summaries[0].startswith("2 open dead letters at two in a, ")
+    assert summaries[1].startswith("3 or more open dead letters at one in a, ")
+
+
 def test_an_open_circuit_counts() -> None:
     EndpointState.objects.create(
         id=uuid7(),

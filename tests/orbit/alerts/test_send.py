@@ -14,7 +14,7 @@ from governance.alerts import evaluate, notifications
 from governance.alerts.conditions import Condition, Look, Observation
 from governance.models import AlertWatch, Notification
 from orbit.alerts import heartbeat, send
-from tests.support.receiver import OK, Receiver
+from tests.support.receiver import OK, Receiver, silent
 
 pytestmark = pytest.mark.django_db
 SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
@@ -88,6 +88,36 @@ def test_a_receiver_that_is_gone_ends_it_and_the_console_shows_it(settings: Any)
         send_all()
         assert len(pager.requests) == 1
     assert [message.last_error for message in notifications.failed()] == ["HTTP 410"]
+
+
+def test_slow_receivers_have_one_turn_in_a_round_and_delay_no_other_one(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "LONGEST_SECONDS", 0.2)
+    names = [f"e{number}" for number in range(6)]
+    with Receiver(silent) as one, Receiver(silent) as two, Receiver(OK) as pager:
+        entry = {"method": "POST", "token": "tkn", "alerts": True}
+        urls = {"one": one.url, "two": two.url, "pager": pager.url}
+        settings.ORBIT_DISPATCH_ENDPOINTS = json.dumps(
+            [{**entry, "key": key, "url": url} for key, url in urls.items()]
+        )
+        settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["127.0.0.1"]
+        observe(Look.of([Observation(name, f"{name} is down") for name in names]))
+        pings: list[bool] = []
+        assert send.send_due(between=lambda: pings.append(True)) == len(names) + 2
+    assert [len(receiver.requests) for receiver in (one, two, pager)] == [1, 1, len(names)]
+    assert len(pings) == len(names) + 3
+    assert Notification.objects.filter(status="delivered").count() == len(names)
+
+
+def test_a_receiver_that_answers_slowly_has_one_turn_too(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "SLOW_SECONDS", -1.0)
+    with Receiver(OK) as pager:
+        configure(settings, pager.url)
+        observe(Look.of([Observation(name, f"{name} is down") for name in ("a", "b")]))
+        assert [send.send_due() for _ in range(3)] == [1, 1, 0]
 
 
 def test_retries_end(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """Groups: what the errors of letters have in common, whatever differs from one to the next."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from orbit.dispatch import error_groups
 from orbit.models import DeadLetterDispatch
+from orbit_site.overview import summary
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, rows
 
@@ -97,3 +100,22 @@ def test_no_more_letters_are_counted_than_the_bound(monkeypatch: pytest.MonkeyPa
     create_dead_letters(5)
     monkeypatch.setattr(error_groups, "MAX_COUNTED", 3)
     assert [group.count for group in error_groups.largest(SYSTEM)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("first_minutes", "last_minutes", "growing"),
+    [(120, 5, True), (120, 30, False), (0, 0, False)],
+)
+def test_a_group_grows_alike_in_the_list_and_on_the_dashboard(
+    first_minutes: int, last_minutes: int, growing: bool
+) -> None:
+    for letter, minutes in zip(create_dead_letters(2), (first_minutes, last_minutes), strict=True):
+        DeadLetterDispatch.objects.filter(pk=letter).update(
+            created_at=Now() - timedelta(minutes=minutes)
+        )
+    [(_, state, _)] = error_groups.read(SYSTEM).rows()
+    assert state == ("growing" if growing else "open")
+    [thing] = [
+        thing for thing in summary.of(SYSTEM, seconds=0.0).things if thing.kind == "dead_letters"
+    ]
+    assert thing.sentence.endswith("; still growing") == growing

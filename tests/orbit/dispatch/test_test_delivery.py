@@ -1,25 +1,36 @@
 """A test delivery: marked, guarded, audited, bounded, and counted by nothing."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 
+from governance import audit
 from governance.access.actors import SYSTEM, Actor, NotAllowed
 from governance.access.roles import Scope
+from governance.audit.actions import Action
 from governance.models import AuditTrailEntry
 from governance.namespaces import pauses
 from governance.namespaces.gate import GloballyPaused
+from orbit.dispatch import enqueue
 from orbit.dispatch import test_delivery as delivery
 from orbit.errors import EndpointUnknown, JustTested
 from orbit.models import DispatchJob, EndpointState
+from orbit_site.processes.postgres import Server
+from tests.support import database
 from tests.support.callers import api, console, create_user
 from tests.support.pipeline import configure_endpoints
-from tests.support.receiver import Receiver, http
+from tests.support.polling import until
+from tests.support.receiver import Receiver, http, silent
+from tests.support.waiting import until_blocked
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -36,8 +47,64 @@ def test_a_test_delivery_is_marked_and_leaves_one_entry(settings: Any) -> None:
     entry = AuditTrailEntry.objects.get(action="endpoint.tested")
     assert (entry.actor, entry.object_type, entry.object_id) == ("orbit", "endpoint", "aurora")
     assert "token-of-aurora" not in json.dumps(entry.after)
+    assert entry.after["delivery_id"] == request.headers["webhook-id"]
     assert [test.status_code for test in delivery.past("aurora")] == [200]
     assert delivery.past("other") == []
+
+
+def test_the_last_tests_have_their_own_results(settings: Any) -> None:
+    answers = [http(f"{code} Busy") for code in range(500, 507)]
+    with Receiver(*answers) as receiver:
+        configure_endpoints(settings, aurora=receiver.url, other=receiver.url)
+        for _ in answers:
+            delivery.send("aurora", actor=SYSTEM)
+            EndpointState.objects.update(tested_at=None)
+        delivery.send("other", actor=SYSTEM)
+    assert [test.status_code for test in delivery.past("aurora")] == [506, 505, 504, 503, 502]
+    page = console(create_user("bob")).get("/admin/orbit/endpoints/aurora/").content.decode()
+    assert "HTTP 506" in page
+    assert "HTTP 501" not in page
+
+
+def test_a_test_of_an_older_release_keeps_its_result() -> None:
+    result = {"status": "failed", "status_code": 503, "latency_ms": 2.0, "error": "HTTP 503"}
+    with audit.transaction():
+        audit.record(Action.ENDPOINT_TESTED, actor="ann", object_id="aurora", after=result)
+    assert [(test.by, test.status_code) for test in delivery.past("aurora")] == [("ann", 503)]
+
+
+@pytest.mark.processes
+def test_a_test_whose_process_is_killed_while_it_sends_leaves_its_entry(
+    server: Server, committed: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver(silent) as receiver:
+        configure_endpoints(settings, aurora=receiver.url)
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "endpoint", "test", "aurora"],
+            cwd=database.PROJECT,
+            env={
+                **os.environ,
+                **database.environment(server, committed),
+                "ORBIT_DISPATCH_ENDPOINTS": settings.ORBIT_DISPATCH_ENDPOINTS,
+                "ORBIT_DISPATCH_ALLOWED_HOSTS": "127.0.0.1",
+            },
+        )
+        try:
+            until(lambda: receiver.requests, "the test did not arrive", seconds=60)
+        finally:
+            process.kill()
+            process.wait()
+        (request,) = receiver.requests
+    entry = AuditTrailEntry.objects.get(action="endpoint.tested")
+    assert entry.actor.startswith("command:")
+    assert entry.after["delivery_id"] == request.headers["webhook-id"]
+    monkeypatch.setattr(delivery, "_OVER_SECONDS", 3600)
+    assert [test.status for test in delivery.past("aurora")] == ["sending"]
+    monkeypatch.setattr(delivery, "_OVER_SECONDS", 0)
+    (test,) = delivery.past("aurora")
+    assert (test.status, test.error) == ("unknown", "no result: it was interrupted")
+    page = console(create_user("bob")).get("/admin/orbit/endpoints/aurora/").content.decode()
+    assert "no result: it was interrupted" in page
 
 
 def test_a_failed_test_counts_for_neither_circuit_nor_jobs(settings: Any) -> None:
@@ -66,7 +133,8 @@ def test_a_clock_that_goes_back_holds_up_no_test(settings: Any) -> None:
         assert len(receiver.requests) == 2
 
 
-def test_of_two_tests_at_once_one_is_sent(settings: Any) -> None:
+def test_of_two_tests_at_once_one_is_sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "EVERY_SECONDS", 3600)  # however slow the machine is
     outcomes: list[str] = []
 
     def send() -> None:
@@ -88,6 +156,31 @@ def test_of_two_tests_at_once_one_is_sent(settings: Any) -> None:
     assert sorted(outcomes) == ["delivered", "tested_just_now"]
 
 
+def test_a_test_that_waits_for_a_faster_one_finds_it_sent(settings: Any) -> None:
+    configure_endpoints(settings, aurora="http://127.0.0.1:9/x")
+    enqueue.save_configured()
+    outcomes: list[type[Exception]] = []
+
+    def send() -> None:
+        try:
+            delivery.send("aurora", actor=SYSTEM)
+        except JustTested as error:
+            outcomes.append(type(error))
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=send)
+    with transaction.atomic():
+        EndpointState.objects.select_for_update().get()
+        second.start()
+        until_blocked(1)
+        # Later than the statement that waits: for its clock, this time is still to come.
+        EndpointState.objects.update(tested_at=Now())
+    second.join()
+    assert outcomes == [JustTested]
+    assert not AuditTrailEntry.objects.exists()
+
+
 def test_a_test_needs_an_operator_of_the_whole_workspace_and_no_pause(settings: Any) -> None:
     configure_endpoints(settings, aurora="http://127.0.0.1:9/x")
     viewer = Actor("eve", 1, frozenset({Scope.READ}), None)
@@ -102,8 +195,9 @@ def test_a_test_needs_an_operator_of_the_whole_workspace_and_no_pause(settings: 
 
 
 def test_rest_the_command_and_the_console_send_it(
-    settings: Any, capsys: pytest.CaptureFixture[str]
+    settings: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(delivery, "EVERY_SECONDS", 3600)  # however slow the machine is
     with Receiver() as receiver:
         configure_endpoints(settings, one=receiver.url, two=receiver.url, three=receiver.url)
         answer = api(create_user()).post("/endpoints/one/test")

@@ -14,6 +14,7 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, rows
+from tests.support.polling import until
 from tests.support.project import PROJECT
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow]
@@ -61,7 +62,7 @@ def test_killed_processes_lose_nothing_and_count_nothing_twice(
     rows(COPY, CYCLES)
     rows(
         "UPDATE orbit_cyclerun SET finished_at = now() - interval '15 days'"
-        " WHERE finished_at > now() - interval '1 minute' RETURNING 1"
+        " WHERE finished_at > now() - interval '4 minutes' RETURNING 1"
     )
     processes = [start(server, committed) for _ in range(3)]
     try:
@@ -75,10 +76,7 @@ def test_killed_processes_lose_nothing_and_count_nothing_twice(
             victim.wait()
             total = sum(sum(row[2:]) for row in counts.PER_DAY.rows(scope=None))
             assert total == CYCLES  # marks and sums are one commit
-        for _ in range(600):
-            if counted() == CYCLES:
-                break
-            time.sleep(0.1)
+        until(lambda: counted() == CYCLES, "not all cycles are counted", seconds=300, every=0.1)
         time.sleep(0.3)
         assert counted() == CYCLES
     finally:

@@ -9,13 +9,15 @@ from django.test import Client
 from django.urls import reverse
 
 from governance.access.actors import SYSTEM
+from governance.console import pages
 from governance.kernel.identifiers import uuid7
 from governance.models import OperationRun
 from governance.namespaces import registry
-from orbit_site import urls
+from orbit_site import namespace_links, urls
 from orbit_site.console import menu
 from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
+from tests.support.objects import create_objects
 from tests.support.pipeline import configure_profiles
 
 pytestmark = pytest.mark.django_db
@@ -175,3 +177,40 @@ def test_a_forged_next_leads_to_the_console(address: str) -> None:
         {"username": "ola", "password": "a-long-password-1", "next": address},
     )
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
+def test_each_link_and_form_of_a_page_keeps_its_namespace(settings: Any) -> None:
+    objects = create_objects(settings)
+    browser = console(create_user("adm", "Administrator"))
+    change = "/admin/{}/{}/change/".format
+    for path in (
+        *(f"/admin/{page.address}" for page in pages.registered() if "<" not in page.address),
+        *(
+            reverse(f"admin:{table.opts.app_label}_{table.opts.model_name}_changelist")
+            for table in admin.site._registry.values()
+        ),
+        change("orbit/cyclerun", objects["cycle_id"]),
+        change("orbit/profile", objects["pk"]),
+        change("advisory/strategyproposal", objects["proposal_id"]),
+        change("orbit/deadletterdispatch", objects["letter_id"]),
+        "/admin/",
+    ):
+        answer = browser.get(f"{path}?namespace=a")
+        if answer.status_code == 302:  # the page of a form: it shows nothing
+            continue
+        page = answer.content.decode()
+        links = re.findall(r'[ \n](?:href|action|formaction|hx-get)="([^"]*)"', page)
+        inside = [link for link in links if link.startswith(("/admin/", "?"))]
+        # Django's lists hand their filters down in one parameter.
+        assert [link for link in inside if not re.search("namespace(=|%3D)", link)] == [], path
+        for form in re.findall(r'<form [^>]*method="get".*?</form>', page, re.DOTALL):
+            assert form.count('name="namespace"') == 1, path
+    assert 'href="?namespace=">All namespaces</a>' in page
+
+
+def test_links_keep_what_else_they_say() -> None:
+    page = '<a class="x" href="/admin/a/?p=2&amp;q=3#x"> <a href="/static/x"> <a href="#here">'
+    assert namespace_links.in_page(page, "eu") == (
+        '<a class="x" href="/admin/a/?p=2&amp;q=3&amp;namespace=eu#x"> '
+        '<a href="/static/x"> <a href="#here">'
+    )

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from governance.console.base import ReadOnlyAdmin
+from governance.console.base import PageAdmin, ReadOnlyAdmin
 from tests.support.callers import console, create_user
 from tests.support.configuration import active_cycle
 
@@ -27,6 +27,13 @@ def test_a_row_that_is_not_there_is_a_404_with_a_next_step_in_every_table() -> N
         assert answer.status_code == 404, name
         assert "<h1>" in text, name
         assert "There is nothing here.</p>" not in text, name
+
+
+def test_every_table_of_pages_has_its_page() -> None:
+    get_resolver().url_patterns  # noqa: B018 - loading them registers the tables
+    tables = [table for table in admin.site._registry.values() if isinstance(table, PageAdmin)]
+    assert len(tables) > 5
+    assert all(callable(table.page) for table in tables)
 
 
 def test_every_link_of_the_dashboard_leads_somewhere() -> None:

@@ -16,13 +16,13 @@ from governance.kernel.identifiers import uuid7
 from governance.models import Alert
 from governance.namespaces import halts, pauses
 from orbit import seen
+from orbit.cycles import maintenance
 from orbit.models import (
     ClusterNode,
     CycleRun,
     DeadLetterDispatch,
     EndpointState,
     OverviewFacts,
-    SeenMark,
 )
 from orbit.states import SeenKind
 from orbit_site.overview import banners, summary
@@ -113,8 +113,10 @@ def test_a_group_or_cycle_that_a_user_looks_after_needs_no_other_one() -> None:
     seen.mark(SeenKind.CYCLE, [str(cycle.pk)], operator())
     assert look().sentence == "All well"
     assert look().numbers["dead_letters"] == 1
-    # A mark is about the letters that were there, not about those that came back.
-    SeenMark.objects.filter(kind=SeenKind.GROUP).update(at=Now() - timedelta(hours=1))
+    # A mark is about the letters that were there, while they are open too.
+    DeadLetterDispatch.objects.update(created_at=Now() - timedelta(hours=2))
+    create_dead_letters(1)
+    CycleRun.objects.exclude(pk=cycle.pk).update(status="success")
     assert kinds(look()) == ["dead_letters"]
 
 
@@ -198,14 +200,14 @@ def test_a_group_that_goes_on_growing_says_so() -> None:
 def test_an_alert_needs_a_user_until_it_is_acknowledged_and_none_is_said_twice() -> None:
     alert = Alert.objects.create(
         id=uuid7(),
-        condition="audit_broken",
-        object="chain",
-        summary="Entry 7 doesn't fit.",
-        link="/admin/governance/audittrailentry/verify/",
+        condition="cycle_not_finished",
+        object="c",
+        summary="A cycle of r1 runs for 3 hours.",
+        link="/admin/orbit/cyclerun/",
     )
     Alert.objects.create(id=uuid7(), condition="dead_letters", object="g", summary="3 are dead.")
     overview = look()
-    assert [thing.sentence for thing in overview.things] == ["Entry 7 doesn't fit"]
+    assert [thing.sentence for thing in overview.things] == ["A cycle of r1 runs for 3 hours"]
     assert overview.facts["alerts"] == 2
     Alert.objects.filter(pk=alert.pk).update(acknowledged_at=Now())
     assert look().sentence == "All well"
@@ -266,6 +268,36 @@ def test_rest_and_the_command_say_the_same() -> None:
     out = StringIO()
     call_command("status", "--namespace", "b", stdout=out)
     assert out.getvalue().startswith("All well\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "own", "needs"),
+    [(2, "[]", []), (0, None, ["endpoint"]), (None, "[]", ["endpoint"]), (None, None, [])],
+)
+def test_the_clusters_say_whether_an_endpoint_is_configured(
+    settings: Any, number: int | None, own: str | None, needs: list[str]
+) -> None:
+    settings.ORBIT_DISPATCH_ENDPOINTS = own or settings.ORBIT_DISPATCH_ENDPOINTS
+    ClusterNode.objects.update(endpoints=number)
+    overview = look()
+    assert kinds(overview) == needs
+    assert len(banners.read(operator(), "")) == len(needs)
+
+
+def test_a_shell_with_other_settings_than_the_clusters_says_so(settings: Any) -> None:
+    ended("success")
+    ClusterNode.objects.update(
+        endpoints=1,
+        settings_sha256=maintenance.settings_hash(),
+        seen_at=Now() + timedelta(minutes=5),  # however slow the machine is
+    )
+    out = StringIO()
+    call_command("status", stdout=out)
+    assert "differ" not in out.getvalue()
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    call_command("status", stdout=out)
+    assert out.getvalue().count("All well\n") == 2
+    assert "This shell's settings differ from the clusters'" in out.getvalue()
 
 
 def test_a_caller_without_a_role_reads_no_overview() -> None:
