@@ -27,8 +27,14 @@ class AdvisorySignalAdmin(PageAdmin):
     own_pages = {"compute": "compute/"}
     page_template = "admin/advisory/signal.html"
     badges = ("signal",)
-    list_display = ("profile_id", "namespace_name", "signal_badge", "confidence_shown")
-    list_display += ("window_to", "created_at")
+    list_display = (
+        "profile_id",
+        "namespace_name",
+        "signal_badge",
+        "confidence_shown",
+        "window_to",
+        "created_at",
+    )
     list_filter = (filters.choice("signal", SignalKind), filters.typed("profile_id"))
     search_fields = ("profile_id",)
     search_help_text = "The id of a profile"
