@@ -1,6 +1,7 @@
 """What needs a user, in one sentence: for REST, the command and the dashboard."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -24,7 +25,7 @@ from orbit.models import (
     OverviewFacts,
 )
 from orbit.states import SeenKind
-from orbit_site.overview import banners, summary
+from orbit_site.overview import banners, facts, summary
 from orbit_site.overview.summary import Summary
 from tests.support.callers import Api, api, create_user
 from tests.support.dead_letters import create_dead_letters
@@ -214,6 +215,14 @@ def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: 
     OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=3))
     assert summary.of(operator()).sentence == "1 thing needs you"
     assert OverviewFacts.objects.count() == 2
+
+
+def test_facts_that_another_release_stored_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = replace(facts.FACTS, text="SELECT '{}' AS document")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(facts, "FACTS", old)
+        assert facts.read(None)[0] == {}
+    assert facts.read(None)[0]["active"] == 0
 
 
 def test_what_was_read_before_the_clock_went_back_is_read_again() -> None:
