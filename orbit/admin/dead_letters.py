@@ -18,6 +18,7 @@ from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of, draw
 from governance.console.keyset import NEWER, OLDER, KeysetChangeList
 from governance.kernel.errors import OrbitError
+from orbit.cycles import detail
 from orbit.dispatch import (
     bulk,
     bulk_preview,
@@ -59,6 +60,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     list_filter = (
         filters.choice("status", Letter),
         filters.typed("error_group", parameter="group", every=letter_choice.ALL),
+        filters.moment("from", lambda letters, at: detail.created(letters, first=at)),
     )
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
