@@ -12,7 +12,7 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
+from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of
 from orbit.admin import editing, revisions
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
@@ -21,7 +21,7 @@ from orbit.schedules import runs
 from orbit.states import ProfileState
 
 
-class _Configured(ReasonedAdmin):
+class _Configured(PageAdmin, ReasonedAdmin):
     kind: ClassVar[AnyKind]
     own_pages = {"revision": "<path:object_id>/history/<int:number>/"}
 
@@ -59,10 +59,7 @@ class _Configured(ReasonedAdmin):
         may = self.has_add_permission(request)
         return editing.edit_page(request, self.kind, None, buttons=[], may=may)
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        row = self.get_or_404(request, object_id)
+    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
         buttons, may = self.buttons(request, row), self.has_change_permission(request, row)
         return editing.edit_page(request, self.kind, row, buttons=buttons, may=may)
 

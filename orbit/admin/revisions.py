@@ -4,23 +4,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from governance.access.roles import Scope
+from governance.console import pages
 from governance.console.actions import ReasonForm
 from governance.console.base import actor_of, draw
 from governance.kernel import json_diff
-from governance.kernel.errors import OrbitError
 from orbit.admin.editing import address
 from orbit.errors import RevisionUnknown
 from orbit.profiles import edit, history
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import AnyKind
-
-#: A number of so many digits fits the column.
-_MAX_DIGITS = 9
 
 
 class RollBackForm(ReasonForm):
@@ -31,12 +27,12 @@ class RollBackForm(ReasonForm):
 
 def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
     """Show the revisions of ``row``, and the changes between ``?a=`` and ``?b=``."""
-    actor, comparison = actor_of(request), None
-    a, b, before = (_number(request.GET.get(name, "")) for name in ("a", "b", "before"))
-    revisions, older = history.page(kind, str(row), actor=actor, before=before)
+    query, comparison = request.GET, None
+    a, b, before = (history.number_of(query.get(name, "")) for name in ("a", "b", "before"))
+    revisions, older = history.page(kind, str(row), actor=actor_of(request), before=before)
     if a is not None and b is not None:
         try:
-            comparison = history.compare(kind, str(row), a, b, actor=actor)
+            comparison = history.compare(kind, str(row), a, b, actor=actor_of(request))
         except RevisionUnknown as error:
             messages.error(request, error.detail)
     return draw(
@@ -58,34 +54,29 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
     """Show a revision and what it would change; on POST roll back."""
     actor = actor_of(request)
     revision = history.find(kind, str(row), number, actor=actor)
-    if request.method == "POST" and not actor.may(Scope.CONFIGURE):
-        raise PermissionDenied
+    if request.method == "POST":
+        actor.require(Scope.CONFIGURE)
     form = RollBackForm(request.POST or None, initial={"over": row.revision})
-    if form.is_valid():
-        expected = NEW if row.hidden else exactly(form.cleaned_data["over"])
-        try:
-            edited = edit.roll_back(
-                kind,
-                str(row),
-                number,
-                actor=actor,
-                source="admin",
-                expected=expected,
-                reason=form.cleaned_data["reason"],
-            )
-        except OrbitError as refusal:
-            problems = [f"{error['pointer']}: {error['detail']}" for error in refusal.errors]
-            for text in (refusal.detail, *problems):
-                messages.error(request, text)
-            # The page shows the current revision now.
-            form.data = {**request.POST.dict(), "over": str(row.revision)}
-        else:
-            done = (
-                f"{row} is rolled back to revision {number}, saved as revision {edited.revision}."
-            )
-            messages.success(request, done)
-            return redirect(address(kind, row, "change"))
+
+    def act(reason: str, over: int) -> str:
+        made = edit.roll_back(
+            kind,
+            str(row),
+            number,
+            actor=actor,
+            source="admin",
+            expected=NEW if row.hidden else exactly(over),
+            reason=reason,
+        )
+        return f"{row} is rolled back to revision {number}, saved as revision {made.revision}."
+
+    if pages.done(request, form, act):
+        return redirect(address(kind, row, "change"))
+    if form.is_bound:
+        # The page shows the current revision now.
+        form.data = {**request.POST.dict(), "over": str(row.revision)}
     changes = json_diff.changes(row.document, revision.document)
+    rolls = bool(changes) or row.hidden or form.is_bound
     return draw(
         request,
         "console/revision.html",
@@ -95,11 +86,6 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         revision=revision,
         changes=changes,
         form=form,
-        may_roll_back=actor.may(Scope.CONFIGURE) and (bool(changes) or row.hidden or form.is_bound),
+        may_roll_back=actor.may(Scope.CONFIGURE) and rolls,
         opts=kind.rows._meta,
     )
-
-
-def _number(text: str) -> int | None:
-    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    return int(text) if is_number else None

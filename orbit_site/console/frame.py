@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib import admin
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.functional import cached_property
 
 from advisory.proposals.waiting import Waiting
-from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of, namespace_of
 from governance.kernel import clock
@@ -22,9 +20,6 @@ from orbit_site.overview.banners import Banner
 from orbit_site.overview.summary import Summary
 
 _MAX_CHOICES = 200
-_NEAREST = 12
-#: They belong to the page's present selection.
-_NOT_KEPT = {"namespace", "p", "e", "cursor"}
 
 
 @dataclass(frozen=True)
@@ -58,36 +53,11 @@ class Frame:
         return list(names.order_by("name").values_list("name", flat=True)[:_MAX_CHOICES])
 
     @property
-    def kept(self) -> list[tuple[str, str]]:
-        """The other parameters of the address, which a switch of the namespace keeps."""
-        return [
-            (name, value)
-            for name, values in self.request.GET.lists()
-            if name not in _NOT_KEPT
-            for value in values
-        ]
-
-    @property
-    def everywhere(self) -> str:
-        """The link to this page for all namespaces."""
-        return self._link("")
-
-    @property
-    def nearest(self) -> list[tuple[str, str]]:
-        """The first namespaces and their links to this page."""
-        return [(name, self._link(name)) for name in self.namespaces[:_NEAREST]]
-
-    @property
     def to_halt(self) -> str:
         """The namespace that the Halt form suggests."""
         of_object: str = getattr(self.request, "object_namespace", "")
         only = self.namespaces[0] if len(self.namespaces) == 1 else ""
         return self.namespace or of_object or only
-
-    @property
-    def may_halt(self) -> bool:
-        """Whether the header shows Halt."""
-        return actor_of(self.request).may(Scope.OPERATE)
 
     @cached_property
     def places(self) -> list[menu.Group]:
@@ -98,11 +68,6 @@ class Frame:
     def now(self) -> datetime:
         """The database's time."""
         return clock.now()
-
-    @property
-    def zone(self) -> str:
-        """The zone of the times on the page."""
-        return timezone.get_current_timezone_name()
 
     @property
     def keys(self) -> bool:
@@ -129,13 +94,6 @@ class Frame:
         """How many there are of both, "" for none."""
         number = len(self.finished) + self.waiting.count
         return f"{number}" if number else ""
-
-    def _link(self, namespace: str) -> str:
-        query = QueryDict(mutable=True)
-        for name, value in self.kept:
-            query.appendlist(name, value)
-        query["namespace"] = namespace
-        return f"?{query.urlencode()}"
 
 
 @pages.page("banners/", "Banners")
