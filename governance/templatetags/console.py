@@ -115,9 +115,13 @@ def item(values: Mapping[Any, Any], key: Any) -> Any:
 
 
 @register.filter
-def pairs(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return names and values; of JSON, which may have an "items" of its own."""
-    return list(values.items())
+def pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the names and values of a JSON object, without those that are null."""
+    return [
+        (name, value if isinstance(value, str) else display.side(value))
+        for name, value in values.items()
+        if value is not None
+    ]
 
 
 @register.filter

@@ -20,6 +20,8 @@ from orbit.seen import Seen
 from orbit.states import Cycle, SeenKind
 
 _MOST_ENDPOINTS = 3
+#: Tabs that show all of a cycle.
+_WHOLE = ("leases", "context")
 _TROUBLED = (Cycle.FAILED, Cycle.PARTIAL_SUCCESS)
 
 
@@ -62,6 +64,11 @@ class CyclePage:
     def is_troubled(self) -> bool:
         """Whether it needs a look."""
         return self.cycle.status in _TROUBLED
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the filter rules the tab."""
+        return self.tab not in _WHOLE
 
     @property
     def tabs(self) -> list[Tab]:

@@ -1,5 +1,6 @@
 """One delivery: its payload, its attempts, what comes next, and the jobs of its family."""
 
+import math
 import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from uuid import UUID
 from django.db.models import BinaryField, F
 from django.db.models.functions import Length, Substr
 
+from governance import display
 from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.kernel import clock, sql
@@ -133,8 +135,9 @@ def prospect(
     left = max(0, job.max_retries - job.spent)
     due = job.next_attempt_at or clock.now()
     seconds = (due - clock.now()).total_seconds()
-    when = f"in {seconds:.0f} s" if seconds > 0 else "now"
-    sentence = f"Attempt {job.attempts + 1} is due {when}. It may be retried {left} more times."
+    when = f"in {display.duration(math.ceil(seconds))}" if seconds > 0 else "now"
+    times = "time" if left == 1 else "times"
+    sentence = f"Attempt {job.attempts + 1} is due {when}. It may be retried {left} more {times}."
     if stop:
         return f"{sentence} It waits: {stop}"
     if state is not None and state.opened_at is not None:

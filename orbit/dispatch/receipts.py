@@ -23,6 +23,7 @@ from orbit.outbound.client import Response
 from orbit.records import execution, fence
 from orbit.records.execution import Record
 from orbit.records.fence import ClaimedCycle, Fenced
+from orbit.rollup import counts
 from orbit.states import ATTEMPT, JOB, LETTER, Attempt, Job, Letter
 from telemetry import emit
 from telemetry.emit import Event
@@ -52,6 +53,7 @@ DELIVER_LATE = sql.load(
     "deliver_late",
     receipt_sources=ATTEMPT.sql_sources(Attempt.DELIVERED),
     job_sources=JOB.sql_sources(Job.DELIVERED),
+    count_late=counts.COUNT_LATE,
 )
 _REQUEUE_CHAIN = sql.fragment(__name__, "requeue_chain")
 CLOSE_LETTERS_LATE = sql.load(

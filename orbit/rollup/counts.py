@@ -4,9 +4,13 @@ Each refresh adds the rows after the last one counted, and moves the mark in the
 crash loses nothing and counts nothing twice. What is newer than the oldest transaction that writes,
 or than the oldest attempt in flight, is left out; readers count those rows themselves.
 
-What can still go wrong: an attempt is not counted if its answer comes more than 15 minutes after it
-began, or after another worker has closed it; nor is a transaction that takes longer than that. If
-the database's clock goes back, the rows of that time are counted twice.
+An attempt that another worker has closed is counted by the statement that records its late 2xx. If
+the database's clock goes back, the hours and days from then on are counted anew.
+
+What can still go wrong: an attempt is not counted if its own worker records the answer more than 15
+minutes after it began, since no attempt takes longer than two; nor is what a transaction of more
+than 15 minutes writes. A late 2xx that is committed in the moment in which a refresh begins may be
+missed. After a clock was set back, the attempts of a second at the beginning of that hour may be.
 """
 
 from governance.kernel import sql
@@ -31,8 +35,10 @@ ADVANCE = sql.load(
     longest_attempt=LONGEST_ATTEMPT,
     first_hours=FIRST_HOURS,
     first_days=FIRST_DAYS,
-    ahead=AHEAD,
 )
+PUT_BACK = sql.load(__name__, "put_back", longest_attempt=LONGEST_ATTEMPT, ahead=AHEAD)
+#: CTEs of the statement that records a late 2xx.
+COUNT_LATE = sql.fragment(__name__, "count_late")
 WRITTEN = sql.load(__name__, "written")
 #: Columns hour, delivered, dead of the last 24 hours. Takes ``scope``: namespaces, null for all.
 PER_HOUR = sql.load(__name__, "per_hour", most=MOST)
@@ -46,6 +52,7 @@ def refresh() -> bool:
 
     Two at once do no harm: one of them does nothing.
     """
+    PUT_BACK.execute()
     [(written,)] = WRITTEN.rows()
     row = ADVANCE.one(written=written)
     return row is not None and max(row) >= MOST

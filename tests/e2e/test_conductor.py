@@ -19,7 +19,7 @@ from governance.states import Outcome
 from orbit.housekeeping.work import WORK
 from orbit.models import ConductorRun, ConductorTask
 from tests.e2e.conftest import Site
-from tests.e2e.test_console import PASSWORD, _violations
+from tests.e2e.test_console import _violations
 from tests.support import conductor_rows
 from tests.support.browser import visit
 
@@ -64,7 +64,7 @@ def test_two_clicks_lead_from_the_list_to_the_child_that_failed_and_its_error(
     site: Site, run: ConductorRun, scripts: bool
 ) -> None:
     with visit(site.address, scripts=scripts) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/orbit/conductorrun/")
         page.get_by_role("link", name="nightly render").click()
         expect(page.locator("p#verdict")).to_contain_text("frames#4321 says: child 4321 broke.")
@@ -105,7 +105,7 @@ def test_a_task_is_released_from_its_worker_and_a_run_is_cancelled(
     site: Site, run: ConductorRun, scripts: bool
 ) -> None:
     with visit(site.address, scripts=scripts) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open(f"/admin/orbit/conductorrun/{run.pk}/change/")
         held = page.get_by_role("region", name="In the hands of workers")
         held.get_by_role("link", name="poster").click()
@@ -125,7 +125,7 @@ def test_an_open_page_shows_what_changed_until_the_run_has_ended(
     site: Site, run: ConductorRun
 ) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open(f"/admin/orbit/conductorrun/{run.pk}/change/")
         expect(page.get_by_role("checkbox", name="Refresh this page")).to_be_checked()
         meanwhile(ConductorTask.objects.filter(name="frames#4321"), error="read again")
@@ -139,7 +139,7 @@ def test_operations_are_found_in_the_menu_and_periodic_work_fits_the_screen(site
     start_operations()
     connection.close()
     with visit(site.address) as console:
-        console.login("adm", PASSWORD)
+        console.enter("adm")
         console.page.get_by_role("link", name=re.compile("^Operations( .* waiting)?$")).click()
         periodic_work = console.page.get_by_role("region", name="Periodic work")
         expect(periodic_work).to_contain_text("ops.reconcile_adapter_runs")
@@ -159,7 +159,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
     start_operations()
     connection.close()
     with visit(site.address, width=width, dark=dark) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         for path in (
             "/admin/orbit/conductorrun/",
             f"/admin/orbit/conductorrun/{run.pk}/change/",

@@ -17,7 +17,7 @@ def _violations(page: Page) -> list[str]:
 
 def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open(f"/admin/orbit/cyclerun/{site.cycle}/change/")
         expect(page.locator("p#verdict")).to_have_text(
             "Partial success: 3 tiers; 3 of 6 deliveries done; 3 dead at archive (410). "
@@ -31,7 +31,7 @@ def test_a_cycles_page_says_first_what_happened_and_shows_foreign_text_as_text(s
 
 def test_a_missing_cluster_stands_above_every_page(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         for path in (
             "/admin/",
             "/admin/orbit/cyclerun/",
@@ -48,7 +48,7 @@ def test_a_dead_letter_is_requeued_with_a_reason_with_and_without_scripts(
     site: Site, scripts: bool
 ) -> None:
     with visit(site.address, scripts=scripts) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open(f"/admin/orbit/deadletterdispatch/{site.letters[0]}/change/")
         page.get_by_role("link", name="Requeue").click()
         page.get_by_role("textbox", name="Reason").fill("Aurora is back")
@@ -64,7 +64,7 @@ def test_a_dead_letter_is_requeued_with_a_reason_with_and_without_scripts(
 
 def test_a_selection_is_requeued_from_the_list(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/orbit/deadletterdispatch/")
         page.get_by_role("checkbox", name="all").check()
         page.get_by_role("button", name="Requeue").click()
@@ -79,7 +79,7 @@ def test_all_letters_of_a_group_are_requeued_as_one_operation_that_can_be_cancel
     site: Site,
 ) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/orbit/deadletterdispatch/")
         page.get_by_role("link", name="archive").click()
         page.get_by_role("link", name="Requeue all").click()
@@ -98,7 +98,7 @@ def test_all_letters_of_a_group_are_requeued_as_one_operation_that_can_be_cancel
 
 def test_a_cycle_is_triggered_and_cancelled_by_hand(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/orbit/cyclerun/")
         page.get_by_role("link", name="Trigger").click()
         page.get_by_label("Run profile").select_option("r1")
@@ -154,7 +154,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         "/admin/governance/loginattempt/",
     ]
     with visit(site.address, width=width, dark=dark) as console:
-        console.login("adm", PASSWORD)
+        console.enter("adm")
         for path in paths:
             page = console.open(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
@@ -166,7 +166,7 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
 
 def test_keys_lead_through_lists_and_open_the_halt_dialog(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/orbit/deadletterdispatch/?group=all&namespace=eu")
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
@@ -191,7 +191,7 @@ def test_keys_lead_through_lists_and_open_the_halt_dialog(site: Site) -> None:
 
 def test_single_keys_can_be_switched_off(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/preferences/")
         page.get_by_role("checkbox", name="Single keys").uncheck()
         page.get_by_role("button", name="Save").click()
@@ -202,7 +202,7 @@ def test_single_keys_can_be_switched_off(site: Site) -> None:
 
 def test_a_halt_shows_on_a_page_that_is_open(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         other = console.page.context.new_page()
         other.goto(f"{site.address}/admin/orbit/dispatchjob/")
         page = console.open("/admin/orbit/dispatchjob/?namespace=eu")
@@ -221,7 +221,7 @@ def test_the_namespace_is_switched_and_halted_with_and_without_scripts(
     site: Site, scripts: bool
 ) -> None:
     with visit(site.address, scripts=scripts) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/orbit/cyclerun/")
         page.get_by_role("button", name="Namespace").click()
         page.get_by_role("link", name="eu", exact=True).click()
@@ -236,7 +236,7 @@ def test_the_namespace_is_switched_and_halted_with_and_without_scripts(
 
 def test_text_typed_before_a_log_out_comes_back_after_the_log_in(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/pause/")
         page.get_by_role("textbox", name="Reason").fill("receiver doubles orders")
         page.context.clear_cookies(name="sessionid")
@@ -251,7 +251,7 @@ def test_text_typed_before_a_log_out_comes_back_after_the_log_in(site: Site) -> 
 
 def test_the_chain_is_verified_from_the_list(site: Site) -> None:
     with visit(site.address, scripts=False) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/admin/governance/audittrailentry/")
         page.get_by_role("link", name="Verify the chain").click()
         expect(page.locator("p#verdict")).to_contain_text("The chain is intact")
@@ -261,7 +261,7 @@ def test_the_chain_is_verified_from_the_list(site: Site) -> None:
 
 def test_a_token_is_made_and_shown_once(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("adm", PASSWORD)
+        console.enter("adm")
         page = console.open("/admin/access/")
         page.get_by_role("link", name="Create a token").click()
         page.get_by_role("textbox", name="Owner").fill("ann")

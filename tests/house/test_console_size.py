@@ -9,7 +9,7 @@ ROOMS = (
     *("advisory/admin", "orbit_site/console"),
 )
 #: The aim is 4,500. Lower this number when lines go; don't raise it.
-MOST_LINES = 4901
+MOST_LINES = 4601
 
 
 def lines_of(room: Path) -> int:

@@ -25,7 +25,9 @@ receipts AS (
     JOIN job ON job.id = attempt.job_id
     WHERE r.id = attempt.receipt_id
       AND r.status || '' IN ({{receipt_sources}})
+    RETURNING r.id, r.job_id, r.started_at
 ),
+{{count_late}},
 jobs AS (
     UPDATE orbit_dispatchjob j
     SET status = 'delivered', next_attempt_at = NULL, finished_at = clock_timestamp()

@@ -2,20 +2,15 @@
 -- SKIP LOCKED: of two refreshes at once, one finds no mark and counts nothing.
 -- params: written timestamptz
 WITH first AS (   -- the marks of a new database; used from the next refresh on
-    INSERT INTO orbit_rollupmark AS m (kind, at, after)
+    INSERT INTO orbit_rollupmark (kind, at, after)
     SELECT x.kind, x.at, orbit_uuid_floor(x.at)
     FROM (VALUES
         ('receipts', now() - interval '{{first_hours}} hours'),
         ('letters', now() - interval '{{first_hours}} hours'),
         ('cycles', now() - interval '{{first_days}} days')
     ) AS x(kind, at)
-    WHERE NOT EXISTS (
-        SELECT FROM orbit_rollupmark m
-        WHERE m.kind = x.kind AND m.at < now() + interval '{{ahead}} s'
-    )
-    -- the clock was wrong: counting would wait until it is as late as the mark
-    ON CONFLICT (kind) DO UPDATE SET at = now(), after = orbit_uuid_floor(now())
-    WHERE m.at >= now() + interval '{{ahead}} s'
+    WHERE NOT EXISTS (SELECT FROM orbit_rollupmark m WHERE m.kind = x.kind)
+    ON CONFLICT (kind) DO NOTHING
 ),
 receipt_mark AS MATERIALIZED (
     SELECT after FROM orbit_rollupmark WHERE kind = 'receipts' FOR NO KEY UPDATE SKIP LOCKED

@@ -1,14 +1,10 @@
-WITH first AS (INSERT INTO orbit_rollupmark AS m (kind, at, after)
+WITH first AS (INSERT INTO orbit_rollupmark (kind, at, after)
 SELECT x.kind, x.at, orbit_uuid_floor(x.at)
 FROM (VALUES ('receipts', now() - interval '24 hours'), ('letters', now() - interval '24 hours'), ('cycles', now() - interval '14 days')) AS x(kind, at)
 WHERE NOT EXISTS (SELECT
 FROM orbit_rollupmark m
-WHERE m.kind = x.kind
-AND m.at < now() + interval '60 s')
-ON CONFLICT (kind) DO
-UPDATE
-SET at = now(), after = orbit_uuid_floor(now())
-WHERE m.at >= now() + interval '60 s'), receipt_mark AS MATERIALIZED (SELECT after
+WHERE m.kind = x.kind)
+ON CONFLICT (kind) DO NOTHING), receipt_mark AS MATERIALIZED (SELECT after
 FROM orbit_rollupmark
 WHERE kind = 'receipts'
 FOR NO KEY

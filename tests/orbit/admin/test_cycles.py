@@ -73,6 +73,14 @@ def test_one_filter_rules_every_tab(tab: str, partial: CycleRun) -> None:
     assert "zulu" not in content("endpoint=good") and "good" in content("endpoint=good")
 
 
+def test_a_tab_that_no_filter_rules_has_none(partial: CycleRun) -> None:
+    browser = console(create_user())
+    for tab in TABS:
+        page = browser.get(f"{page_of(partial)}?tab={tab}&show=failed").content.decode()
+        assert ("Filter of all tabs" in page) == (tab not in ("leases", "context"))
+        assert "tab=records&amp;show=failed" in page
+
+
 def test_the_provenance_of_a_second_cycle_leads_to_the_first(partial: CycleRun) -> None:
     first = CycleRun.objects.order_by("id")[0]
     page = console(create_user()).get(f"{page_of(partial)}?tab=provenance").content.decode()
@@ -118,6 +126,7 @@ def test_a_step_that_is_not_there_has_no_panel(partial: CycleRun) -> None:
 def test_records_are_filtered_by_level(partial: CycleRun) -> None:
     page = console(create_user()).get(f"{page_of(partial)}?tab=records&level=error")
     text = page.content.decode()
+    assert "None" not in text.split('id="tab"')[1]  # what is null isn't shown
     assert "dead_letter_created" in text and "cycle_started" not in text
 
 

@@ -1,11 +1,13 @@
 """A delivery's page: attempts, payload, what comes next, its family, and no secret."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from governance.access.actors import SYSTEM
+from governance.kernel import clock
 from orbit.dispatch import dead_letters, delivery
 from orbit.models import DeadLetterDispatch, DispatchJob
 from orbit.states import Job
@@ -58,6 +60,18 @@ def test_the_payload_is_a_download_byte_for_byte(job: DispatchJob) -> None:
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 
+def test_an_open_delivery_is_read_again_and_an_ended_one_is_not(job: DispatchJob) -> None:
+    browser = console(create_user())
+    assert 'id="live"' not in browser.get(f"{JOBS}{job.pk}/change/").content.decode()
+    assert "<dd>1 of at most " in browser.get(f"{JOBS}{job.pk}/change/").content.decode()
+    copy = dead_letters.requeue(
+        DeadLetterDispatch.objects.get(job=job).pk, actor=SYSTEM, reason="it is back"
+    )
+    page = browser.get(f"{JOBS}{copy}/change/").content.decode()
+    assert 'id="live" data-every="2"' in page
+    assert page.count("data-live") == 3
+
+
 def test_a_requeued_delivery_shows_its_family(job: DispatchJob) -> None:
     letter = DeadLetterDispatch.objects.get(job=job)
     copy = dead_letters.requeue(letter.pk, actor=SYSTEM, reason="<b>it is back</b>")
@@ -79,6 +93,11 @@ def test_what_comes_next_is_said_for_each_state(job: DispatchJob) -> None:
         job.status = status
         assert words in delivery.prospect(job, None, None, "")
     job.status = Job.PENDING
+    job.max_retries, job.spent = 2, 1
+    job.next_attempt_at = clock.now() + timedelta(seconds=299)
+    assert "due in 4 min 59 s. It may be retried 1 more time." in (
+        delivery.prospect(job, None, None, "")
+    )
     assert "It waits: a is halted" in delivery.prospect(job, None, None, "a is halted")
 
 

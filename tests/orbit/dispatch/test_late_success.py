@@ -7,13 +7,20 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
 from governance.models import AuditTrailEntry
 from orbit.cycles import cancel, finish, lease
 from orbit.dispatch import attempt, dead_letters, endpoints, receipts
 from orbit.dispatch.claim import ClaimedJob
-from orbit.models import CycleRun, DeadLetterDispatch, DispatchJob
+from orbit.models import (
+    CycleRun,
+    DeadLetterDispatch,
+    DeliveryHour,
+    DispatchJob,
+    RollUpMark,
+)
 from orbit.outbound.client import Response
 from orbit.records.fence import ClaimedCycle
 from orbit_site.processes.supervisor import BY_INDEX
@@ -269,6 +276,20 @@ def test_a_late_success_closes_the_letter_of_a_copy_that_dies_at_that_moment(
         success.begin()
     success.end()
     assert statuses() == (["delivered", "dead"], ["delivered_late", "delivered_late"])
+
+
+@pytest.mark.parametrize(("after", "number"), [("f", 1), ("0", None)])
+def test_a_late_success_is_counted_here_if_the_roll_up_has_passed_its_attempt(
+    settings: Any, after: str, number: int | None
+) -> None:
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = create_dead_letters(1, namespace="a")
+    cycle, job = unknown_attempt(letter)
+    RollUpMark.objects.create(kind="receipts", at=Now(), after=after * 32)
+    for _ in range(2):
+        save_late(cycle, job)
+    hour = DeliveryHour.objects.filter(namespace="a").first()
+    assert (hour and hour.delivered) == number
 
 
 def test_a_late_success_of_an_open_job_is_not_audited(settings: Any) -> None:

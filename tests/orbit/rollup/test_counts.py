@@ -110,6 +110,49 @@ def test_a_mark_of_a_wrong_clock_is_put_back(endpoint: None) -> None:
 
 
 @pytest.mark.django_db
+def test_what_a_wrong_clock_counted_is_not_counted_again(endpoint: None) -> None:
+    counts.refresh()
+    attempt("-2 hours")  # of the future, in which it was counted
+    attempt("-2 hours", namespace="b")
+    end_cycles("-2 days", "failed")
+    rows(
+        "INSERT INTO orbit_deliveryhour (namespace, hour, delivered, dead)"
+        " SELECT n, date_trunc('hour', now() + interval '2 hours'), 1, 0"
+        " FROM unnest(ARRAY['a', 'b']) AS n RETURNING 1"
+    )
+    rows(
+        "INSERT INTO orbit_cycleday (namespace, day, failed)"
+        " VALUES ('a', (now() AT TIME ZONE 'UTC')::date + 2, 2) RETURNING 1"
+    )
+    rows(
+        "UPDATE orbit_rollupmark SET at = now() + interval '3 days',"
+        " after = orbit_uuid_floor(now() + interval '3 days') RETURNING kind"
+    )
+    attempt("1 second")  # of the time since the clock is right; its cycle has failed
+    assert (delivered(), failures()) == (2, 2)
+    for _ in range(2):
+        counts.refresh()
+        assert (delivered(), delivered("b"), failures()) == (3, 1, 3)
+
+
+@pytest.mark.django_db
+def test_letters_keep_their_counts_if_only_the_mark_of_attempts_is_put_back(
+    endpoint: None,
+) -> None:
+    counts.refresh()
+    rows(
+        "INSERT INTO orbit_deliveryhour (namespace, hour, delivered, dead)"
+        " VALUES ('a', date_trunc('hour', now()), 5, 7) RETURNING 1"
+    )
+    rows(
+        "UPDATE orbit_rollupmark SET at = now() + interval '1 hour',"
+        " after = orbit_uuid_floor(now() + interval '1 hour') WHERE kind = 'receipts' RETURNING 1"
+    )
+    counts.refresh()
+    assert (delivered(), dead()) == (0, 7)
+
+
+@pytest.mark.django_db
 def test_an_attempt_that_never_ends_doesnt_hold_the_mark_for_ever(endpoint: None) -> None:
     counts.refresh()
     attempt("20 hours", "sending")

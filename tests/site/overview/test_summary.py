@@ -1,6 +1,7 @@
 """What needs a user, in one sentence: for REST, the command and the dashboard."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -24,7 +25,7 @@ from orbit.models import (
     OverviewFacts,
 )
 from orbit.states import SeenKind
-from orbit_site.overview import banners, summary
+from orbit_site.overview import banners, facts, summary
 from orbit_site.overview.summary import Summary
 from tests.support.callers import Api, api, create_user
 from tests.support.dead_letters import create_dead_letters
@@ -216,6 +217,14 @@ def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: 
     assert OverviewFacts.objects.count() == 2
 
 
+def test_facts_that_another_release_stored_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = replace(facts.FACTS, text="SELECT '{}' AS document")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(facts, "FACTS", old)
+        assert facts.read(None)[0] == {}
+    assert facts.read(None)[0]["active"] == 0
+
+
 def test_what_was_read_before_the_clock_went_back_is_read_again() -> None:
     summary.of(operator())
     OverviewFacts.objects.update(taken_at=Now() + timedelta(hours=1))
@@ -268,13 +277,14 @@ def test_a_shell_with_other_settings_than_the_clusters_says_so(settings: Any) ->
         settings_sha256=maintenance.settings_hash(),
         seen_at=Now() + timedelta(minutes=5),  # however slow the machine is
     )
-    out = StringIO()
-    call_command("status", stdout=out)
-    assert "differ" not in out.getvalue()
+    out, errors = StringIO(), StringIO()
+    call_command("status", stdout=out, stderr=errors)
+    assert not errors.getvalue()
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    call_command("status", stdout=out)
+    call_command("status", stdout=out, stderr=errors)
     assert out.getvalue().count("All well\n") == 2
-    assert "This shell's settings differ from the clusters'" in out.getvalue()
+    call_command("endpoint", "list", stdout=out, stderr=errors)
+    assert errors.getvalue().count("this shell's settings differ from the clusters'") == 2
 
 
 def test_a_caller_without_a_role_reads_no_overview() -> None:
