@@ -1,5 +1,5 @@
 """The console's pages about everything. Django's autodiscovery loads this module."""
 
-from orbit_site.console import reports
+from orbit_site.console import preferences, reports
 
-__all__ = ["reports"]
+__all__ = ["preferences", "reports"]

@@ -94,7 +94,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class BoundedChangeList(ChangeList):
-    """Sorts only by the columns that the list offers: others have no index."""
+    """Keeps the list's own order: no other has an index."""
 
     @property
     def csv_link(self) -> str:
@@ -116,16 +116,8 @@ class BoundedChangeList(ChangeList):
         return *others, is_active and bool(self.get_filters_params().keys() - {"namespace"})
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        if not self.sortable_by:
-            self.params.pop(ORDER_VAR, None)
+        self.params.pop(ORDER_VAR, None)
         return list(super().get_ordering(request, queryset))
-
-    def get_ordering_field(self, field_name: Any) -> Any:
-        return (
-            super().get_ordering_field(field_name)
-            if field_name in (self.sortable_by or ())
-            else None
-        )
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

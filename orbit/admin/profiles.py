@@ -13,7 +13,7 @@ from governance.access.roles import Scope
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of
-from orbit.admin import editing, revisions
+from orbit.admin import editing
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
@@ -66,12 +66,12 @@ class _Configured(PageAdmin, ReasonedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        return revisions.list_page(request, self.kind, self.get_or_404(request, object_id))
+        return editing.list_page(request, self.kind, self.get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
         row = self.get_or_404(request, object_id)
-        return revisions.revision_page(request, self.kind, row, number)
+        return editing.revision_page(request, self.kind, row, number)
 
     @reasoned_action(
         label="Enable",
