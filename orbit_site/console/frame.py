@@ -15,7 +15,7 @@ from governance.console.base import actor_of, namespace_of
 from governance.kernel import clock
 from governance.models import Namespace, OperationRun
 from governance.operations import finished
-from orbit_site import preferences
+from orbit_site import namespace_links, preferences
 from orbit_site.console import menu
 from orbit_site.overview import banners as overview_banners
 from orbit_site.overview import summary
@@ -54,6 +54,11 @@ class Frame:
             return list(self.overview.facts["namespaces"] or [])
         names = Namespace.objects.filter(actor_of(self.request).filter("name"))
         return list(names.order_by("name").values_list("name", flat=True)[:_MAX_CHOICES])
+
+    @property
+    def switch(self) -> namespace_links.Switch:
+        """The links to this page for other namespaces."""
+        return namespace_links.Switch(self.request, self.namespaces)
 
     @property
     def to_halt(self) -> str:

@@ -1,12 +1,16 @@
-"""The pages of the whole installation: health, search, and what one shift leaves to the next."""
+"""Pages about everything: health, search, handover to the next shift, saved filters."""
+
+from functools import partial
 
 from django.http import HttpRequest
 from django.shortcuts import redirect
 
+from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel import clock
 from orbit_site import handover, system
+from orbit_site.saved_filters import keep, listing
 from orbit_site.search import find
 
 
@@ -33,3 +37,11 @@ def handover_page(request: HttpRequest) -> pages.Answer:
     namespace = query.get("namespace", "")
     shift = handover.read(actor_of(request), since=since, until=until, namespace=namespace)
     return {"shift": shift, "choices": (4, 8, 12, 24)}
+
+
+@pages.page("saved/", "Saved filters", "console/saved.html", sends=Scope.READ)
+def saved_page(request: HttpRequest) -> pages.Answer:
+    """Show the user's filters; on POST save, pin or delete one."""
+    if request.method == "POST" and pages.tried(request, partial(keep.act, request)):
+        return redirect("admin:saved")
+    return {"choices": listing.every(request), "typed": request.POST.dict()}

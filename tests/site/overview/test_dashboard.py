@@ -77,7 +77,7 @@ def test_it_costs_few_queries_cold_and_warm(
     with django_assert_max_num_queries(MOST_QUERIES):
         assert browser.get("/admin/").status_code == 200
     keep_facts(monkeypatch)
-    with django_assert_max_num_queries(MOST_QUERIES - 4):
+    with django_assert_max_num_queries(MOST_QUERIES - 3):
         assert browser.get("/admin/").status_code == 200
 
 
