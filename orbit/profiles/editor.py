@@ -116,7 +116,8 @@ def _save(editor: Editor, document: dict[str, Any], data: Mapping[str, Any]) -> 
             return
         # Nothing is saved. The user sees the other version now: saving again overwrites it.
         editor.conflict = versions = _compare(editor, document)
-        form.data = {**data, "latest": str(versions.latest.number)}
+        # One value of each name: a copy of the request's would have lists.
+        form.data = {name: data[name] for name in data} | {"latest": str(versions.latest.number)}
     except OrbitError as refusal:
         if refusal.kind == Kind.DENIED:
             raise
