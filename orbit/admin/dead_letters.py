@@ -66,6 +66,7 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
     change_list_template = "console/dead_letters.html"
+    change_form_template = "console/letter.html"
     change_list = KeysetChangeList
     own_pages = {
         "requeue_matching": "requeue-matching/",

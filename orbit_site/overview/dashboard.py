@@ -276,7 +276,10 @@ def _endpoints(facts: Facts, now: datetime) -> tuple[list[tuple[str, str]], str]
     notes = []
     if down:
         probe = min(datetime.fromisoformat(circuit["probe_at"]) for circuit in down.values())
-        notes.append(f"breaker open, probe in {waiting.seconds_until(probe, now)} s")
+        due = (
+            f"in {waiting.seconds_until(probe, now)} s" if probe > now else "with the next delivery"
+        )
+        notes.append(f"breaker open, probe {due}")
     if "part" in looks.values():
         notes.append("new dead letters")
     if len(keys) > _MOST_ENDPOINTS:

@@ -107,6 +107,8 @@ def site(original_site: Original[Site], settings: Any, tmp_path: Path) -> Iterat
     folder, made = tmp_path / "config", original_site.made
     settings.ORBIT_CONFIG_DIR = folder
     settings.PASSWORD_HASHERS = HASHERS
+    settings.ORBIT_DISPATCH_ENDPOINTS = made.endpoints
+    settings.ORBIT_DISPATCH_ALLOWED_HOSTS = ["127.0.0.1"]
     with original_site.copied(folder) as name:
         variables = {
             **database.environment(original_site.server, name),
@@ -225,6 +227,11 @@ def _up(address: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The file that takes longest comes first, so that it doesn't run alone at the end.
+    items.sort(key=lambda item: item.path.name != "test_night_walk.py")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

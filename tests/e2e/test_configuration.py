@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from governance.access.actors import SYSTEM
 from governance.models import Namespace
@@ -19,6 +19,8 @@ from tests.support.callers import create_user
 from tests.support.configuration import profile, run_profile, write_profiles
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+#: Widths, and whether they are dark.
+WINDOWS = [(1280, False), (1280, True), (390, False), (320, True)]
 
 
 @pytest.fixture
@@ -165,11 +167,9 @@ def test_files_and_database_that_go_apart_are_shown_and_brought_together(
     assert site.api("/profiles/p1")["label"] == "By file"
 
 
-@pytest.mark.parametrize(
-    ("width", "dark"), [(1280, False), (1280, True), (390, False), (320, True)]
-)
+@pytest.mark.timeout(600)  # the checker takes long on a busy machine
 def test_every_page_is_accessible_and_no_wider_than_the_screen(
-    site: Site, ids: tuple[int, int], settings, width: int, dark: bool
+    site: Site, ids: tuple[int, int], settings
 ) -> None:
     write_profiles(
         Path(settings.ORBIT_CONFIG_DIR), [profile("p1", label="By file"), profile("p2")], []
@@ -194,9 +194,8 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         f"/admin/governance/namespace/{namespace}/change/",
         "/admin/pause/",
     ]
-    with visit(site.address, width=width, dark=dark) as console:
+    with visit(site.address) as console:
         console.enter("con")
         for path in paths:
-            page: Page = console.open(path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            assert console.violations() == []
+            console.open(path)
+            assert console.faults(WINDOWS) == []

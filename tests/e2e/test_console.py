@@ -9,6 +9,8 @@ from tests.e2e.conftest import Site
 from tests.support.browser import PASSWORD, Visit, violations, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+#: Widths, and whether they are dark.
+WINDOWS = [(1280, False), (1280, True), (390, False)]
 
 
 def _violations(page: Page) -> list[str]:
@@ -111,10 +113,8 @@ def test_a_cycle_is_triggered_and_cancelled_by_hand(site: Site) -> None:
         expect(page.locator("p#verdict")).to_contain_text("changed my mind")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
-def test_every_page_is_accessible_and_no_wider_than_the_screen(
-    site: Site, width: int, dark: bool
-) -> None:
+@pytest.mark.timeout(600)  # the checker takes long on a busy machine
+def test_every_page_is_accessible_and_no_wider_than_the_screen(site: Site) -> None:
     declares = {"artifacts_declared": ["out/junit.xml"]}
     start = batch.event("task_start", session_id="ci-17", task_id="build", metadata=declares)
     batch.store([start])
@@ -153,15 +153,11 @@ def test_every_page_is_accessible_and_no_wider_than_the_screen(
         "/admin/password_change/",
         "/admin/governance/loginattempt/",
     ]
-    with visit(site.address, width=width, dark=dark) as console:
+    with visit(site.address) as console:
         console.enter("adm")
         for path in paths:
-            page = console.open(path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(console.problems)
-            assert _violations(page) == []
-            # The checker adds styles to the page, which the policy rightly refuses.
-            del console.problems[before:]
+            console.open(path)
+            assert console.faults(WINDOWS) == []
 
 
 def test_keys_lead_through_lists_and_open_the_halt_dialog(site: Site) -> None:

@@ -7,14 +7,12 @@ from playwright.sync_api import Page
 
 from tests.e2e import walk
 from tests.e2e.conftest import NightSite
-from tests.support.browser import chromium
+from tests.support.browser import TOO_WIDE, chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 # The walk is split, so that a part ends in time on a busy machine.
 PARTS = 8
-WIDTHS = (1280, 390, 320)
-# What a page has beyond its window's width, but for what scrolls inside of a box of its own.
-TOO_WIDE = "document.documentElement.scrollWidth > window.innerWidth"
+WINDOWS = [(width, dark) for width in (1280, 390, 320) for dark in (False, True)]
 # Text that a reader can't get at: cut by its box, and nothing scrolls it.
 CUT = """() => [...document.querySelectorAll("main *, #content *, header *, nav *")].filter(e =>
     e.childElementCount === 0 && e.textContent.trim() && e.scrollWidth > e.clientWidth + 1
@@ -46,15 +44,8 @@ def test_s19_no_page_has_an_axe_violation_or_is_wider_than_the_screen(
     paths, faults = walk.paths(shared_night)[part::PARTS], list[str]()
     with chromium(shared_night.address) as browser:
         console = browser.visit("adm")
-        page = console.page
-        for path in _each(shared_night, page, faults, paths):
-            for width in WIDTHS:
-                page.set_viewport_size({"width": width, "height": 900})
-                if page.evaluate(TOO_WIDE):
-                    faults.append(f"{path}: wider than {width} px")
-                for theme in ("light", "dark"):
-                    page.emulate_media(color_scheme=theme)
-                    faults += [f"{width} {theme} {text}" for text in console.all_violations()]
+        for _ in _each(shared_night, console.page, faults, paths):
+            faults += console.faults(WINDOWS, panels=True)
     assert faults == []
 
 

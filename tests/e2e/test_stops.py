@@ -8,6 +8,8 @@ from tests.e2e.test_console import _violations
 from tests.support.browser import visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+#: Widths, and whether they are dark.
+WINDOWS = [(1280, False), (1280, True), (390, False), (320, False)]
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -66,13 +68,9 @@ def test_a_page_that_stays_open_shows_the_banner_by_itself(site: Site) -> None:
         expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("width", "dark"), [(1280, False), (1280, True), (390, False), (320, False)]
-)
-def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
-    site: Site, width: int, dark: bool
-) -> None:
-    with visit(site.address, width=width, dark=dark) as console:
+@pytest.mark.timeout(600)  # the checker takes long on a busy machine
+def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(site: Site) -> None:
+    with visit(site.address) as console:
         console.enter("ann")
         page = console.open("/admin/halt/?namespace=eu")
         page.get_by_role("textbox", name="Reason").fill("a flood")
@@ -87,7 +85,4 @@ def test_the_pages_of_stops_are_accessible_and_no_wider_than_the_screen(
             *pages,
         ):
             page = console.open(path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-            before = len(console.problems)
-            assert _violations(page) == [], path
-            del console.problems[before:]
+            assert console.faults(WINDOWS) == []

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ FLAGS = [
     "--disable-sync",
 ]
 PASSWORD = "a-long-password-1"  # of the users of tests
+# What a page has beyond its window's width, but for what scrolls inside of a box of its own.
+TOO_WIDE = "document.documentElement.scrollWidth > window.innerWidth"
 _REPORT = (
     "document.addEventListener('securitypolicyviolation',"
     " e => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
@@ -122,6 +124,22 @@ class Visit:
             self.page.locator(part).evaluate(toggle, True)
             results += self.violations(part)
             self.page.locator(part).evaluate(toggle, False)
+        return results
+
+    def faults(self, windows: Iterable[tuple[int, bool]], *, panels: bool = False) -> list[str]:
+        """Return what axe finds in windows of these widths (True: dark), and what is too wide.
+
+        With ``panels``, they are open.
+        """
+        results = []
+        for width, dark in windows:
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.emulate_media(color_scheme="dark" if dark else "light")
+            name = f"{width} {'dark' if dark else 'light'}"
+            if self.page.evaluate(TOO_WIDE):
+                results.append(f"{name} {self.page.url}: wider than the screen")
+            texts = self.all_violations() if panels else self.violations()
+            results += [f"{name} {text}" for text in texts]
         return results
 
     def open(self, path: str) -> Page:

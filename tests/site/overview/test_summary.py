@@ -1,6 +1,7 @@
 """What needs a user, in one sentence: for REST, the command and the dashboard."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
@@ -165,6 +166,28 @@ def test_a_pause_and_an_open_breaker_need_a_user() -> None:
     assert (paused.kind, down.kind) == ("pause", "endpoint")
     assert paused.sentence.endswith("migration tonight")
     assert down.sentence.startswith("aurora is down since ")
+
+
+def test_a_probe_that_waits_for_a_delivery_has_no_time_of_the_past() -> None:
+    EndpointState.objects.create(
+        id=uuid7(),
+        endpoint_key="aurora",
+        host="h",
+        opened_at=Now() - timedelta(minutes=2),
+        probe_at=Now() - timedelta(minutes=1),
+        probe_wait=30,
+        last_error="HTTP 503",
+    )
+    shown = banners.active(operator(), look().facts, [])
+    [banner] = [each.text for each in shown if "aurora" in each.text]
+    assert banner.endswith("its deliveries wait. The next one is its probe.")
+
+
+def test_a_cycle_whose_tiers_succeeded_says_how_much_arrived() -> None:
+    create_dead_letters(2)
+    CycleRun.objects.update(status="partial_success", run_profile_id="r1")
+    [thing] = [each for each in look().things if each.kind == "cycle"][:1]
+    assert re.search(r"^r1: 0 of \d deliveries arrived$", thing.sentence), thing.sentence
 
 
 def test_a_group_that_goes_on_growing_says_so() -> None:
