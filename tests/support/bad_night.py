@@ -347,7 +347,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", type=int, default=0, help="a free one by default")
     parser.add_argument("--cluster", action="store_true", help="with a cluster")
     parser.add_argument("--plain", action="store_true", help="without hostile texts")
-    parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=0,
+        help="with so many cycles of the past, and ten times as many events",
+    )
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
@@ -419,7 +424,7 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
         database.clone(server, name)
         if rows:
             with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-                large_database.fill(owner, rows)
+                large_database.fill(owner, rows, events=10 * rows)
         tasks.worker = WorkerProcess()
         with TemporaryDirectory() as folder, receivers() as sinks:
             yield create(settings, Path(folder), sinks, text=text), name, server

@@ -217,13 +217,14 @@ STATEMENTS = (
     """INSERT INTO orbit_deliveryhour (namespace, hour, delivered, dead)
     SELECT namespace, date_trunc('hour', at), count(*) FILTER (WHERE status = 'success'),
         count(*) FILTER (WHERE status <> 'success' OR i %% 4 = 0)
-    FROM n WHERE at > now() - interval '35 d' AND i <= %(rows)s - 20 GROUP BY 1, 2""",
+    FROM n WHERE at > now() - interval '35 d' AND i <= %(rows)s - 20
+    GROUP BY 1, 2 ORDER BY 2, 1""",
     """INSERT INTO orbit_cycleday (namespace, day, success, partial_success, failed, cancelled)
     SELECT namespace, ((at + interval '2 s') AT TIME ZONE 'UTC')::date,
         count(*) FILTER (WHERE status = 'success'),
         count(*) FILTER (WHERE status = 'partial_success'),
         count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'cancelled')
-    FROM n WHERE i <= %(rows)s - 20 GROUP BY 1, 2""",
+    FROM n WHERE i <= %(rows)s - 20 GROUP BY 1, 2 ORDER BY 2, 1""",
     """INSERT INTO orbit_rollupmark (kind, at, after)
     SELECT kind, at + seconds * interval '1 s', id FROM n,
         (VALUES ('receipts', 0), ('letters', 0), ('cycles', 2)) AS marks (kind, seconds)
