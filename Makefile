@@ -32,7 +32,7 @@ SUITE := $(IN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 TWO_DATABASES := $(SUITE) -p tests.support.two_databases -m 'not one_database' tests/telemetry tests/advisory/signals \
 	tests/orbit/conductor/test_projection.py tests/orbit/housekeeping
 e2e:
-	$(PREPARE) --dev && exec $(IN) -m pytest -n 2 --dist loadfile tests/e2e $(ARGS)
+	$(PREPARE) --dev && exec $(IN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e $(ARGS)
 # Many requests for each operation of the API; `make test` sends a few.
 fuzz:
 	$(PREPARE) --dev && exec $(IN) -m pytest -n $(WORKERS) tests/contract/test_fuzz.py tests/contract/test_every_route.py --timeout 3600 --examples 200 $(ARGS)
@@ -40,7 +40,7 @@ fuzz:
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
 # `make bench deliveries` measures that part alone.
-PARTS := cycles latency idle audit claim telemetry advice conductor deliveries
+PARTS := cycles latency idle audit claim telemetry advice conductor console deliveries
 bench:
 	$(PREPARE) --dev && exec $(IN) -m benchmarks $(filter $(PARTS),$(MAKECMDGOALS)) $(ARGS)
 ifneq ($(filter bench,$(MAKECMDGOALS)),)

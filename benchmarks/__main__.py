@@ -13,6 +13,8 @@ from benchmarks import (
     conductor_aggregate,
     conductor_claim,
     conductor_fanout,
+    console,
+    console_polling,
     cycles,
     deliveries,
     idle,
@@ -29,7 +31,7 @@ from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
-MORE_PARTS = ("claim", "advice", "conductor")
+MORE_PARTS = ("claim", "advice", "conductor", "console")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
@@ -48,7 +50,7 @@ def _options() -> argparse.Namespace:
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
         help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice, "
-        "conductor",
+        "conductor, console",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -104,6 +106,15 @@ def _options() -> argparse.Namespace:
         type=int,
         default=1_000_000,
         help="with conductor: children of the largest parent (1,000,000)",
+    )
+    parser.add_argument(
+        "--console-cycles",
+        type=int,
+        default=1_000_000,
+        help="with console: cycles, and ten times as many events (1,000,000); takes 20 GB",
+    )
+    parser.add_argument(
+        "--visits", type=int, default=10, help="with console: visits of each page (10)"
     )
     parser.add_argument(
         "--dropped",
@@ -197,6 +208,13 @@ def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
         children = options.conductor_children
         _show(conductor_aggregate.measure(here, children=children).lines())
         _show(conductor_fanout.measure(here, children=children).lines())
+    if "console" in options.parts:
+        rows = options.console_cycles
+        visited = console.measure(here, rows=rows, events=10 * rows, visits=options.visits)
+        _show(visited.lines())
+        database = console.database_of(rows)
+        polled = console_polling.measure(here, database=database, seconds=options.seconds * 3)
+        _show(console_polling.lines(polled))
     if "advice" in options.parts:
         _show(advisory_signals.measure(here, events=options.signal_events).lines())
 

@@ -60,6 +60,10 @@ class Testbed:
     @property
     def environment(self) -> dict[str, str]:
         """The variables of Orbit's processes."""
+        return self.environment_of("orbit")
+
+    def environment_of(self, database: str) -> dict[str, str]:
+        """Return the variables of processes that use ``database``."""
         keys = json.loads((self.folder / "secrets.json").read_text())
         target = {
             "key": "default-endpoint",
@@ -72,8 +76,8 @@ class Testbed:
             **keys,
             "DJANGO_SETTINGS_MODULE": "orbit_site.settings",
             "ORBIT_ENV": "production",
-            "DATABASE_URL": self.server.url("orbit_app", "orbit"),
-            "ORBIT_OWNER_DATABASE_URL": self.server.url("orbit_owner", "orbit"),
+            "DATABASE_URL": self.server.url("orbit_app", database),
+            "ORBIT_OWNER_DATABASE_URL": self.server.url("orbit_owner", database),
             "ORBIT_ALLOWED_HOSTS": "127.0.0.1",
             "ORBIT_CRON_SCHEDULE": "",
             "ORBIT_CONFIG_DIR": str(self.folder / "config"),
@@ -108,18 +112,25 @@ class Testbed:
         """Run a command; return its output. Raises RuntimeError."""
         return self._output("manage.py", *words)
 
-    def measured(self, benchmark: str, *words: str) -> Any:
+    def clone(self, database: str) -> None:
+        """Copy the configured database, which nothing may use meanwhile."""
+        copy = sql.SQL("CREATE DATABASE {} OWNER orbit_owner TEMPLATE orbit")
+        with self.watch("postgres", owner=True) as connection:
+            connection.execute(copy.format(sql.Identifier(database)))
+
+    def measured(self, benchmark: str, *words: str, database: str = "orbit") -> Any:
         """Run the module of a benchmark as a process of its own; return the JSON of its last line.
 
         Raises RuntimeError.
         """
-        return json.loads(self._output("-m", f"benchmarks.{benchmark}", *words).splitlines()[-1])
+        output = self._output("-m", f"benchmarks.{benchmark}", *words, database=database)
+        return json.loads(output.splitlines()[-1])
 
-    def _output(self, *words: str) -> str:
+    def _output(self, *words: str, database: str = "orbit") -> str:
         done = subprocess.run(
             [sys.executable, *words],
             cwd=self.project,
-            env=self.environment,
+            env=self.environment_of(database),
             capture_output=True,
             text=True,
             check=False,

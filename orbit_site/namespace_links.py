@@ -4,6 +4,8 @@ Templates and read functions write links without it: here it is added once, to a
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -15,8 +17,42 @@ from governance.console.base import namespace_of
 _LINK = re.compile(r'(?<=[ \n])((?:href|action|formaction|hx-get)=")(/admin/[^"#]*|[?.][^"#]*)')
 #: A form whose fields become the query of the next address.
 _FORM = re.compile(r'(<form [^>]*method="get"[^>]*>)(.*?)(?=</form>)', re.DOTALL)
+#: They belong to the page's present selection.
+_NOT_KEPT = {"namespace", "p", "e", "cursor", "older_than", "newer_than", "after"}
+_NEAREST = 12
 #: An empty one, "?namespace=", leads to all namespaces.
 _NAMED = re.compile(r"\bnamespace(?:=|%3D)")
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The links to a page for other namespaces, of which the user has ``names``."""
+
+    request: HttpRequest
+    names: Sequence[str]
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The other parameters of the address."""
+        return [
+            (name, value)
+            for name, values in self.request.GET.lists()
+            if name not in _NOT_KEPT
+            for value in values
+        ]
+
+    @property
+    def everywhere(self) -> str:
+        """The link to this page for all namespaces."""
+        return self._link("")
+
+    @property
+    def nearest(self) -> list[tuple[str, str]]:
+        """The first namespaces and their links to this page."""
+        return [(name, self._link(name)) for name in self.names[:_NEAREST]]
+
+    def _link(self, namespace: str) -> str:
+        return f"?{urlencode([*self.kept, ('namespace', namespace)])}"
 
 
 def keep(request: HttpRequest, answer: HttpResponse) -> HttpResponse:

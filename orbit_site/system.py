@@ -21,6 +21,7 @@ from orbit.records import partitions
 from orbit.retention import sweep
 from orbit_site import __version__, health, metrics
 from telemetry import outbox
+from telemetry.reconcile import run as reconcile
 
 DATABASE_FACTS = sql.load(__name__, "database_facts")
 SLOWEST_STATEMENTS = sql.load(__name__, "slowest_statements")
@@ -214,6 +215,19 @@ def _tables() -> Iterator[Line]:
         backlog.problem or f"{backlog.count:,} wait",
         "See operations.md, Telemetry's own database.",
         backlog.failing_since,
+    )
+    yield _task_projection()
+
+
+def _task_projection() -> Line:
+    detail = "no reconcile has run yet"
+    for at, tasks in reconcile.drift_history(1):
+        detail = f"{tasks:,} tasks had drifted at the last reconcile, {at:%d %b %H:%M} UTC"
+    return Line(
+        "Task projection",
+        WARN if reconcile.drifting_runs() >= reconcile.WARN_AFTER else PASS,
+        detail,
+        "See Telemetry, Projection.",
     )
 
 

@@ -139,7 +139,7 @@ def committed(
     django_db_blocker: pytest.FixtureRequest,
 ) -> Iterator[str]:
     """The name of a database for this test alone: for threads, processes and crashes."""
-    with _own_database(server, pools, django_db_blocker) as name:
+    with own_database(server, pools, django_db_blocker) as name:
         yield name
 
 
@@ -151,14 +151,15 @@ def committed_by_all(
     django_db_blocker: pytest.FixtureRequest,
 ) -> Iterator[str]:
     """The name of a database that the tests of a file share. They only read it."""
-    with _own_database(server, pools, django_db_blocker) as name:
+    with own_database(server, pools, django_db_blocker) as name:
         yield name
 
 
 @contextmanager
-def _own_database(
+def own_database(
     server: Server, pools: list[Pool], django_db_blocker: pytest.FixtureRequest
 ) -> Iterator[str]:
+    """Point Django to a database of ``pools``; yield its name."""
     before = str(connections["default"].settings_dict["NAME"])
     name = f"orbit_own_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     names = list(zip(pools, (name, database.second(name)), strict=False))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -34,15 +35,13 @@ class AdvisorySignalAdmin(PageAdmin):
         "window_to",
         "created_at",
     )
-    list_filter = (
-        filters.choice("signal", SignalKind),
-        filters.typed("profile_id"),
-    )
+    list_filter = (filters.choice("signal", SignalKind), filters.typed("profile_id"))
     search_fields = ("profile_id",)
     search_help_text = "The id of a profile"
 
     def listed(self, request: HttpRequest, rows: Any) -> Any:
-        return rows.defer("evidence", "method", "recommendation")
+        cycles = F("evidence__window__ended")
+        return rows.annotate(cycles=cycles).defer("evidence", "method", "recommendation")
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         return {"may_compute": actor_of(request).may(*compute.SCOPES)}
@@ -79,4 +78,4 @@ class AdvisorySignalAdmin(PageAdmin):
 
     @admin.display(description="confidence")
     def confidence_shown(self, signal: AdvisorySignal) -> str:
-        return in_words.confidence(signal)
+        return in_words.confidence_from(signal, getattr(signal, "cycles", None))

@@ -70,6 +70,12 @@ def confidence(signal: AdvisorySignal) -> str:
     return rounding.down(signal.confidence, 4)
 
 
+def confidence_from(signal: AdvisorySignal, cycles: int | None) -> str:
+    """Return the confidence with the number of cycles that ended in the window."""
+    sample = "" if cycles is None else f" from {cycles:,} cycle{'' if cycles == 1 else 's'}"
+    return f"{confidence(signal)}{sample}"
+
+
 def meaning(signal: AdvisorySignal) -> str:
     """Return what the confidence means."""
     doubt = 1 - signal.confidence

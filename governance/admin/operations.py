@@ -32,7 +32,7 @@ class OperationRunAdmin(ReasonedAdmin):
         filters.choice("outcome", Outcome),
     )
     search_fields = ("id",)
-    links = ("type", "type__exact")
+    links = ("type", "type__exact", "initiator__exact")
     change_list_template = "console/operations.html"
     change_form_template = "console/operation.html"
 

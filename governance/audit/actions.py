@@ -86,6 +86,8 @@ class Action(StrEnum):
     PROPOSAL_REJECTED = "proposal.rejected", "proposal", "A proposal was rejected"
     RUN_PROFILE_CHANGED = "run_profile.changed", "run_profile", "A run profile was edited"
     SCHEDULE_CHANGED = "schedule.changed", "schedule", "A schedule was overridden"
+    SAVED_FILTER_REMOVED = "saved_filter.removed", "saved_filter", "A shared filter was deleted"
+    SAVED_FILTER_SHARED = "saved_filter.shared", "saved_filter", "A user shared a filter of a list"
     SEEN_MARKED = "seen.marked", "cycle", "A user said that they look after it"
     SIGNALS_COMPUTED = "signals.computed", "signal_computation", "Signals were computed"
     TOKEN_CREATED = "token.created", "token", "An API token was created"

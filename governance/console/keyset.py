@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from governance.console.base import BoundedChangeList
+from governance.console.base import BoundedChangeList, actor_of
 
 OLDER, NEWER = "older_than", "newer_than"
 
@@ -31,18 +31,18 @@ class KeysetChangeList(BoundedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
         older, newer = self._key(request, OLDER), self._key(request, NEWER)
-        rows = self.queryset.order_by("-pk")
-        if newer is not None:
-            page = list(rows.filter(pk__gt=newer).order_by("pk")[: size + 1])
-            has_newer, has_older = len(page) > size, True
-            page = page[:size][::-1]
-        else:
-            page = list((rows if older is None else rows.filter(pk__lt=older))[: size + 1])
-            has_newer, has_older = older is not None, len(page) > size
-            page = page[:size]
-        if page and has_newer:
+        rows, is_back = self.queryset.order_by("-pk"), newer is not None
+        if is_back:
+            rows = rows.filter(pk__gt=newer).order_by("pk")
+        elif older is not None:
+            rows = rows.filter(pk__lt=older)
+        page = list(actor_of(request).first(rows, size + 1))
+        has_more, page = len(page) > size, page[:size]
+        if is_back:
+            page.reverse()
+        if page and (has_more if is_back else older is not None):
             self.newer_link = self._link(NEWER, page[0].pk)
-        if page and has_older:
+        if page and (is_back or has_more):
             self.older_link = self._link(OLDER, page[-1].pk)
         self.paginator = self.model_admin.get_paginator(request, self.queryset, size)
         self.result_count = self.paginator.count
@@ -52,11 +52,8 @@ class KeysetChangeList(BoundedChangeList):
         self.result_list = page
 
     def _key(self, request: HttpRequest, name: str) -> Any:
-        text = request.GET.get(name)
-        if not text:
-            return None
         try:
-            return self.lookup_opts.pk.to_python(text)
+            return self.lookup_opts.pk.to_python(request.GET.get(name) or None)
         except (ValidationError, ValueError):
             raise IncorrectLookupParameters from None
 

@@ -6,6 +6,7 @@ from governance.models.audit import AuditHead, AuditTrailEntry
 from governance.models.namespace import GovernanceSetting, Namespace, Stop
 from governance.models.operation import OperationRun, OperationRunItem, PeriodicWork
 from governance.models.request import IdempotentRequest, RequestCount
+from governance.models.saved_filter import SavedFilter
 
 __all__ = [
     "Alert",
@@ -23,6 +24,7 @@ __all__ = [
     "OperationRunItem",
     "PeriodicWork",
     "RequestCount",
+    "SavedFilter",
     "Stop",
     "WorkspaceGrant",
 ]

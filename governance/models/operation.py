@@ -79,6 +79,7 @@ class OperationRun(models.Model):
         indexes = [
             models.Index(fields=["next_due_at"], condition=_ACTIVE, name="operation_due"),
             models.Index(fields=["type", "-id"], name="operation_type"),
+            models.Index(fields=["initiator", "-id"], name="operation_initiator"),
             # Few runs have a scope, and few don't succeed: partial indexes stay small.
             models.Index(
                 fields=["-id"], condition=models.Q(scope__isnull=False), name="operation_scoped"

@@ -202,9 +202,8 @@ def line(
             for run in _runs(numbered, lambda point: None not in (point.low, point.high))
         ],
         levels=[
-            (_LINE_FLOOR, _value(0, unit)),
-            ((_LINE_FLOOR + _LINE_TOP) / 2, _value(top / 2, unit)),
-            (_LINE_TOP, _value(top, unit)),
+            (_LINE_FLOOR - share * (_LINE_FLOOR - _LINE_TOP), _value(share * top, unit))
+            for share in ((0, 0.5, 1) if top else (0,))
         ],
         left=_LINE_LEFT,
         right=_LINE_RIGHT,

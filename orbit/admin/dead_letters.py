@@ -18,6 +18,7 @@ from governance.console.actions import ReasonedAdmin, reasoned_action
 from governance.console.base import actor_of, draw
 from governance.console.keyset import NEWER, OLDER, KeysetChangeList
 from governance.kernel.errors import OrbitError
+from orbit.cycles import detail
 from orbit.dispatch import (
     bulk,
     bulk_preview,
@@ -59,11 +60,13 @@ class DeadLetterDispatchAdmin(ReasonedAdmin):
     list_filter = (
         filters.choice("status", Letter),
         filters.typed("error_group", parameter="group", every=letter_choice.ALL),
+        filters.moment("from", lambda letters, at: detail.created(letters, first=at)),
     )
     search_fields = ("id", "job", "cycle")
     links = ("cycle", "cycle__id__exact", "endpoint_key", "endpoint_key__exact")
     readonly_fields = ("endpoint_now",)
     change_list_template = "console/dead_letters.html"
+    change_form_template = "console/letter.html"
     change_list = KeysetChangeList
     own_pages = {
         "requeue_matching": "requeue-matching/",

@@ -46,7 +46,7 @@ class CycleList(Resource):
     def get(self, request: Request) -> Response:
         """Newest first."""
         cycles = detail.matching(self.actor, **queries.filters(self.query, _FILTERS))
-        return pages.respond(request, cycles, CYCLE.of, query=self.query)
+        return pages.respond(request, cycles, CYCLE.of, query=self.query, actor=self.actor)
 
 
 class CycleDetailView(Resource):

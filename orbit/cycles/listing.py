@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, OuterRef, QuerySet
 from django.db.models.functions import Cast
 
 from governance.access.actors import Actor
@@ -92,12 +92,14 @@ def with_dead_letters(cycles: QuerySet[CycleRun]) -> QuerySet[CycleRun]:
 
 def not_seen(cycles: QuerySet[CycleRun]) -> QuerySet[CycleRun]:
     """Return the failed and partial that no user looks after, of the newest 1,000 of each."""
-    bad = [
-        Q(pk__in=CycleRun.objects.filter(status=status).order_by("-id").values("id")[:_MOST_BAD])
+    failed, partial = (
+        CycleRun.objects.filter(status=status).order_by("-id").values("id")[:_MOST_BAD]
         for status in (Cycle.FAILED, Cycle.PARTIAL_SUCCESS)
-    ]
+    )
     marks = SeenMark.objects.filter(kind=SeenKind.CYCLE, key=Cast(OuterRef("pk"), CharField()))
-    return cycles.filter(bad[0] | bad[1]).exclude(Exists(marks))
+    # One set, not two conditions: with those, all cycles of a namespace would be compared.
+    bad = failed.union(partial, all=True)
+    return cycles.filter(pk__in=bad).exclude(Exists(marks))
 
 
 def duration(cycle: CycleRun, *, now: datetime) -> float | None:

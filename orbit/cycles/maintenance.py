@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -171,10 +172,14 @@ def living_clusters() -> Clusters:
     )
 
 
-def settings_differ() -> bool:
-    """Tell whether a living cluster has other settings than this process."""
+def warn_of_other_settings(warn: Callable[[str], None]) -> None:
+    """Warn if a living cluster has other settings than this process, such as other endpoints."""
     alive = ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER)
-    return alive.exclude(settings_sha256__in=["", settings_hash()]).exists()
+    if alive.exclude(settings_sha256__in=["", settings_hash()]).exists():
+        warn(
+            "Warning: this shell's settings differ from the clusters'. "
+            "Run this with their environment, else it may say what isn't so for them."
+        )
 
 
 def cluster_is_alive() -> bool:

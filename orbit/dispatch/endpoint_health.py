@@ -28,6 +28,7 @@ _ERRORS, _LOOKED_AT, _SNAPSHOTS, _NAMED = 20, 1_000, 20, 3
 #: An endpoint that delivers a smaller share than this is failing.
 _FEW = 0.9
 _NO_SAMPLE = (0, 0, 0, 0, None, None)
+_WORST_FIRST = {"open": 0, "failing": 1, "held": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,10 @@ class EndpointDetail:
 
 
 def listed(actor: Actor) -> list[EndpointHealth]:
-    """Return all endpoints that are configured or were used. Raises NotAllowed."""
+    """Return all endpoints that are configured or were used, the worst first. Raises NotAllowed."""
     actor.require_workspace()
-    return _healths(EndpointState.objects.order_by("endpoint_key", "host")[:MAX_LISTED])
+    healths = _healths(EndpointState.objects.order_by("endpoint_key", "host")[:MAX_LISTED])
+    return sorted(healths, key=lambda health: _WORST_FIRST.get(health.state, len(_WORST_FIRST)))
 
 
 def sentence(healths: Sequence[EndpointHealth]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib import admin
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -16,15 +16,13 @@ from governance.console.base import actor_of, namespace_of
 from governance.kernel import clock
 from governance.models import Namespace, OperationRun
 from governance.operations import finished
+from orbit_site import namespace_links
 from orbit_site.console import counts, menu, preferences
 from orbit_site.overview import banners as overview_banners
 from orbit_site.overview.banners import Banner
 from orbit_site.overview.summary import Summary
 
 _MAX_CHOICES = 200
-_NEAREST = 12
-#: They belong to the page's present selection.
-_NOT_KEPT = {"namespace", "p", "e", "cursor"}
 
 
 @dataclass(frozen=True)
@@ -58,24 +56,9 @@ class Frame:
         return list(names.order_by("name").values_list("name", flat=True)[:_MAX_CHOICES])
 
     @property
-    def kept(self) -> list[tuple[str, str]]:
-        """The other parameters of the address, which a switch of the namespace keeps."""
-        return [
-            (name, value)
-            for name, values in self.request.GET.lists()
-            if name not in _NOT_KEPT
-            for value in values
-        ]
-
-    @property
-    def everywhere(self) -> str:
-        """The link to this page for all namespaces."""
-        return self._link("")
-
-    @property
-    def nearest(self) -> list[tuple[str, str]]:
-        """The first namespaces and their links to this page."""
-        return [(name, self._link(name)) for name in self.namespaces[:_NEAREST]]
+    def switch(self) -> namespace_links.Switch:
+        """The links to this page for other namespaces."""
+        return namespace_links.Switch(self.request, self.namespaces)
 
     @property
     def to_halt(self) -> str:
@@ -129,13 +112,6 @@ class Frame:
         """How many there are of both, "" for none."""
         number = len(self.finished) + self.waiting.count
         return f"{number}" if number else ""
-
-    def _link(self, namespace: str) -> str:
-        query = QueryDict(mutable=True)
-        for name, value in self.kept:
-            query.appendlist(name, value)
-        query["namespace"] = namespace
-        return f"?{query.urlencode()}"
 
 
 @pages.page("banners/", "Banners")

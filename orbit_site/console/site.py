@@ -106,12 +106,14 @@ class OrbitAdminSite(AdminSite):
             "waiting": counts.waiting(request),
         }
 
-    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        frame = Frame(request)
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        frame, polls = Frame(request), "HX-Request" in request.headers
+        look = dashboard.look(actor_of(request), namespace=frame.namespace) if polls else ""
+        if polls and request.headers.get("X-Look") == look:
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
         board = dashboard.of(frame.overview, actor=actor_of(request))
-        if request.headers.get("HX-Request"):
-            # An open page looks again, and needs no frame.
-            context = {"board": board, "frame": frame}
+        if polls:  # an open page looks again, and needs no frame
+            context = {"board": board, "frame": frame, "look": look}
             return TemplateResponse(request, "console/_dashboard.html", context)
         return draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
 

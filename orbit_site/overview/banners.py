@@ -69,7 +69,8 @@ def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Bann
             for problem in problems
         ]
         down = list(listed(facts, "circuits"))
-        banners += [Banner("part", _down(circuit)) for circuit in down[:_LISTED]]
+        now = datetime.fromisoformat(facts["now"])
+        banners += [Banner("part", _down(circuit, now)) for circuit in down[:_LISTED]]
         if len(down) > _LISTED:
             banners.append(Banner("part", "More endpoints are down: see Endpoints."))
     return sorted(banners, key=lambda banner: banner.style != "bad")
@@ -165,10 +166,12 @@ def _quiet(at: datetime | None) -> str:
     return f" {since}nothing is in flight."
 
 
-def _down(circuit: dict[str, str]) -> str:
+def _down(circuit: dict[str, str], now: datetime) -> str:
     since = _moment(datetime.fromisoformat(circuit["opened_at"]))
-    probe = timezone.localtime(datetime.fromisoformat(circuit["probe_at"]))
+    probe = datetime.fromisoformat(circuit["probe_at"])
+    # Without a delivery there is no probe: its time may be past for long.
+    tried = f"The first one after {_moment(probe)}" if probe > now else "The next one"
     return (
         f"{circuit['endpoint_key']} is down since {since}: "
-        f"its deliveries wait. The next probe: {probe:%H:%M:%S}."
+        f"its deliveries wait. {tried} is its probe."
     )

@@ -1,8 +1,11 @@
 """The dashboard's tiles, drawn from the overview's facts."""
 
+import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +29,8 @@ from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.first_run import Step
 from orbit_site.overview.summary import Summary
 
+#: Seconds after which times in words, such as "5 s ago", are written again.
+_WORDS_SECONDS = 10
 _HOURS = 24
 _MOST_ENDPOINTS = 12
 _OUTCOMES = (
@@ -91,6 +96,26 @@ class Dashboard:
     every: int
 
 
+def look(actor: Actor, *, namespace: str = "") -> str:
+    """Return what changes when the dashboard does: an open page that has it needs no other.
+
+    One query: the newest proposal and decision stand for the proposals that wait.
+    """
+    facts, problems = facts_.read(facts_.scope_of(actor, namespace))
+    moment = int(datetime.fromisoformat(facts["now"]).timestamp()) // _WORDS_SECONDS
+    same = {
+        **facts,
+        "now": moment,
+        "clusters": {**facts["clusters"], "seen_at": None},
+        "queue": facts["queue"]["count"],
+    }
+    zone = timezone.get_current_timezone_name()
+    words = json.dumps([same, problems, zone, actor.name, gate.paused_here()])
+    # What the actor may do decides which proposals wait and which tiles there are.
+    rights = f"{sorted(actor.scopes)} {actor.namespaces and sorted(actor.namespaces)}"
+    return hashlib.sha256(f"{words} {rights}".encode()).hexdigest()[:32]
+
+
 def of(summary: Summary, *, actor: Actor) -> Dashboard:
     """Return the dashboard. At most one query more than its summary."""
     facts, now = summary.facts, summary.now
@@ -122,15 +147,26 @@ def of(summary: Summary, *, actor: Actor) -> Dashboard:
 
 
 def _hours(facts: Facts, now: datetime) -> SafeString:
+    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    return _bars(json.dumps(facts["hours"]), this_hour, timezone.get_current_timezone())
+
+
+def _days(facts: Facts, now: datetime) -> SafeString | None:
+    return _strip(json.dumps(facts["days"]), now.date()) if facts["days"] else None
+
+
+# Drawn once for all open dashboards: drawing takes longer than all else that they show.
+@lru_cache(maxsize=64)
+def _bars(stored: str, this_hour: datetime, zone: tzinfo) -> SafeString:
     counted = {
         datetime.fromisoformat(hour["hour"]): (hour["delivered"], hour["dead"])
-        for hour in listed(facts, "hours")
+        for hour in json.loads(stored) or []
     }
-    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=_HOURS - 1)
+    first = this_hour - timedelta(hours=_HOURS - 1)
     columns = []
     for place in range(_HOURS):
         hour = first + timedelta(hours=place)
-        local = timezone.localtime(hour)
+        local = timezone.localtime(hour, zone)
         tick = f"{local:%H}" if not local.minute else f"{local:%H:%M}"
         columns.append(Column(tick, f"{local:%d %b %H:%M %Z}", counted.get(hour, (0, 0))))
     return charts.bars(
@@ -140,14 +176,12 @@ def _hours(facts: Facts, now: datetime) -> SafeString:
     )
 
 
-def _days(facts: Facts, now: datetime) -> SafeString | None:
+@lru_cache(maxsize=64)
+def _strip(stored: str, today: date) -> SafeString:
     by_namespace: dict[str, dict[date, Cell]] = {}
-    for day in listed(facts, "days"):
+    for day in json.loads(stored):
         cells = by_namespace.setdefault(day["namespace"], {})
         cells[date.fromisoformat(day["day"])] = _cell(day)
-    if not by_namespace:
-        return None
-    today = now.date()
     days = [today - timedelta(days=back) for back in reversed(range(facts_.DAYS))]
     nothing = Cell(None, "no cycle")
     return charts.strip(
@@ -242,7 +276,10 @@ def _endpoints(facts: Facts, now: datetime) -> tuple[list[tuple[str, str]], str]
     notes = []
     if down:
         probe = min(datetime.fromisoformat(circuit["probe_at"]) for circuit in down.values())
-        notes.append(f"breaker open, probe in {waiting.seconds_until(probe, now)} s")
+        due = (
+            f"in {waiting.seconds_until(probe, now)} s" if probe > now else "with the next delivery"
+        )
+        notes.append(f"breaker open, probe {due}")
     if "part" in looks.values():
         notes.append("new dead letters")
     if len(keys) > _MOST_ENDPOINTS:

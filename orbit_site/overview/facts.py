@@ -34,7 +34,6 @@ NAMESPACES_IN_STRIP, DAYS = 12, 14
 
 #: A read takes up to a twentieth of a second of the database's time.
 SECONDS, PROBLEM_SECONDS = 2.0, 15.0
-_ALL, _PROBLEMS = "all", "problems"
 
 CLAIM = sql.load(__name__, "claim_facts")
 STORE = sql.load(__name__, "store_facts")
@@ -79,6 +78,9 @@ FACTS = sql.load(
 )
 
 
+_PROBLEMS = hashlib.sha256(problems.PROBLEMS.text.encode()).hexdigest()
+
+
 def scope_of(actor: Actor, namespace: str = "") -> list[str] | None:
     """Return the namespaces that ``actor`` looks at; None: all. ``namespace`` narrows it."""
     if namespace:
@@ -107,9 +109,8 @@ def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, l
 
 
 def _key(scope: list[str] | None) -> str:
-    if scope is None:
-        return _ALL
-    return hashlib.sha256(json.dumps(scope).encode()).hexdigest()
+    # Of this release: during an update, processes of the earlier one store other facts.
+    return hashlib.sha256(json.dumps([scope, FACTS.text]).encode()).hexdigest()
 
 
 def _take(scope: list[str] | None) -> Facts:

@@ -231,9 +231,10 @@ def _fate(cycle: dict[str, Any]) -> str:
         parts.append(f"lost tier {cycle['tier']}: {error} after {tries}")
     elif cycle["status"] == "failed":
         parts.append(f"failed: {_line(cycle['reason'])}" if cycle["reason"] else "failed")
+    after = "" if parts or not cycle["total"] else ":"
     if cycle["total"]:
         parts.append(f"{cycle['delivered']} of {cycle['total']} deliveries arrived")
-    return f" {'; '.join(parts) or 'succeeded in part'}"
+    return f"{after} {'; '.join(parts) or 'succeeded in part'}"
 
 
 def _operations(facts: Facts) -> Iterator[Thing]:

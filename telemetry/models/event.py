@@ -24,7 +24,7 @@ class Event(models.Model):
         abstract = True
 
     def __str__(self) -> str:
-        return f"{self.name} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.name} {self.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 # The database's key is (id, occurred_at): a table that is partitioned by day can have no other.

@@ -2,7 +2,18 @@
 -- Without a page there is one row, which has the totals only.
 -- params: session text, namespaces text[], since timestamptz, until timestamptz, hidden text
 -- params: edge_rank int, edge_session text, backwards bool, size int
-WITH events AS (   -- the index telemetry_event_session holds these names
+WITH reporting AS MATERIALIZED (   -- sessions of the range: the days around it have many others
+    SELECT DISTINCT session_id
+    FROM telemetry_telemetryevent
+    WHERE (%(since)s::timestamptz IS NOT NULL OR %(until)s::timestamptz IS NOT NULL)
+      AND session_id IS NOT NULL
+      AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
+      AND (%(session)s::text IS NULL OR session_id = %(session)s)
+      AND (%(namespaces)s::text[] IS NULL OR namespace = ANY(%(namespaces)s))
+      AND occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')
+      AND occurred_at < coalesce(%(until)s::timestamptz, 'infinity')
+),
+events AS (   -- the index telemetry_event_session holds these names
     SELECT
         session_id COLLATE "C" AS session_id,   -- sorted several times: bytes, not a language
         occurred_at,
@@ -12,6 +23,8 @@ WITH events AS (   -- the index telemetry_event_session holds these names
         CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END COLLATE "C" AS path
     FROM telemetry_telemetryevent
     WHERE session_id IS NOT NULL
+      AND (%(since)s::timestamptz IS NULL AND %(until)s::timestamptz IS NULL
+           OR session_id = ANY(ARRAY(SELECT r.session_id FROM reporting r)))
       AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
       AND stage IS DISTINCT FROM '{{conductor}}'
       AND (%(session)s::text IS NULL OR session_id = %(session)s)

@@ -397,6 +397,9 @@ FORMS: dict[str, Prepare] = {
     ),
     "orbit_deadletterdispatch_seen": mark_seen,
     "orbit_endpoint": submit("orbit/endpoints/default-endpoint/"),
+    "saved": submit(
+        "saved/", do="save", name="n", address="orbit/cyclerun/", query="status=failed", shared="1"
+    ),
     "access_tokens_new": submit(
         "access/tokens/new/",
         owner="vic",

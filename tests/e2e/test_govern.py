@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 from governance.access.actors import SYSTEM
 from governance.namespaces import halts
 from tests.e2e.conftest import Site
-from tests.e2e.test_console import PASSWORD
 from tests.support.browser import visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -23,7 +22,7 @@ def test_an_auditor_verifies_reads_an_entry_and_takes_the_list_along(
     halts.halt("eu", actor=SYSTEM, reason="receiver doubles orders")
     connection.close()
     with visit(site.address, scripts=scripts) as console:
-        console.login("adm", PASSWORD)
+        console.enter("adm")
         page = console.page
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Audit trail").click()
         page.get_by_role("link", name="Verify the chain").click()
@@ -44,7 +43,7 @@ def test_a_shift_is_handed_over_by_one_link_in_two_clicks(site: Site) -> None:
     halts.halt("eu", actor=SYSTEM, reason="receiver doubles orders")
     connection.close()
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.page
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Handover").click()
         page.get_by_role("link", name="Link to this page").click()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Site
-from tests.support.browser import PASSWORD, visit
+from tests.support.browser import visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -33,7 +33,7 @@ def test_the_reference_shows_the_document_and_asks_no_other_host(site: Site) -> 
 
 def test_a_session_executes_a_change_after_a_question(site: Site) -> None:
     with visit(site.address) as console:
-        console.login("ann", PASSWORD)
+        console.enter("ann")
         page = console.open("/api/docs")
         operation = _try_out(page, "cycles-get_cycles")
         operation.get_by_role("button", name="Execute").click()

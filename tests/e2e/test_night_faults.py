@@ -1,7 +1,7 @@
 """S16, S24, S25: who may what, what breaks, what is empty."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -92,11 +92,11 @@ def _changes(action: str) -> bool:
 
 
 def test_s24_without_a_database_a_page_says_so_with_its_request(
-    night: NightSite, server: Server, committed: str
+    night: NightSite, server: Server
 ) -> None:
     with chromium(night.address) as browser:
         console = browser.visit("ann")
-        with closed_database.closed(server, committed):
+        with closed_database.closed(server, night.database):
             page = console.open("/admin/orbit/cyclerun/")
             expect(page.locator("body")).to_contain_text("database")
             expect(page.locator("body")).to_contain_text(re.compile("[Rr]equest [0-9a-f]{32}"))
@@ -119,12 +119,16 @@ def empty(server: Server, committed: str, settings: object, tmp_path: object) ->
         yield address
 
 
-def test_s25_a_new_installation_says_what_to_do_first(empty: str) -> None:
+def test_s25_a_new_installation_says_what_to_do_first(
+    empty: str, record_property: Callable[[str, object], None]
+) -> None:
     with chromium(empty) as browser:
         console = browser.visit("adm")
         main = console.page.get_by_role("main")
         for word in ("endpoint", "test delivery", "schedule", "second administrator", "backup"):
             expect(main).to_contain_text(re.compile(word, re.IGNORECASE))
+        record_property("job", f"J22  {console.clicks} of 0  First run: what to do")
+        assert console.clicks == 0
         for path in ("orbit/cyclerun/", "orbit/deadletterdispatch/", "advisory/strategyproposal/"):
             page = console.open(f"/admin/{path}")
             expect(page.get_by_role("main")).to_contain_text(re.compile("[Nn]o |[Nn]othing"))

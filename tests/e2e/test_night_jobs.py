@@ -1,4 +1,4 @@
-"""J1 to J21 but J20: each job of the console within its clicks, from the dashboard.
+"""J1 to J21: each job of the console within its clicks, from the dashboard. J22 is in S25.
 
 The run ends with their table. Nothing here is halted, paused or changed that another job needs.
 """
@@ -223,6 +223,14 @@ def revoke(visit: Visit, site: NightSite) -> None:
     _reason(visit.page)
     _button(visit, "Revoke")
     expect(visit.page.locator("body")).to_contain_text(re.compile("revoked", re.IGNORECASE))
+
+
+@_job(20, "Can the read model be trusted?", 1, "vic")
+def read_model(visit: Visit, site: NightSite) -> None:
+    _menu(visit, "System")
+    for name in ("Task projection", "Retention", "Partitions"):
+        expect(_main(visit.page).get_by_role("row", name=name)).to_be_visible()
+    expect(_main(visit.page)).to_contain_text("reconcile")
 
 
 @_job(21, "Handover of a shift", 2)

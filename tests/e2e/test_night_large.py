@@ -34,9 +34,10 @@ def browser(
 ) -> Iterator[Client]:
     """An administrator's browser on a database of its own."""
     rows = pytestconfig.getoption("rows")
+    events = 10 * rows if rows >= MILLION else rows
     with (
         django_db_blocker.unblock(),
-        database_of_its_own(server, lambda owner: large_database.fill(owner, rows)),
+        database_of_its_own(server, lambda owner: large_database.fill(owner, rows, events=events)),
     ):
         yield callers.console(callers.create_user("adm", "Administrator"))
 

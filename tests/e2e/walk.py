@@ -23,6 +23,8 @@ PARTS = {"banners", "banner"}
 #: Pages of objects, and of what stands behind a question mark.
 OTHERS = (
     "orbit/cyclerun/{partial}/change/",
+    "orbit/cyclerun/{partial}/change/?tab=provenance&node=tier:3",
+    "orbit/cyclerun/{partial}/change/?tab=provenance&node=attempts:aurora:failed:503",
     "orbit/cyclerun/{partial}/run_again/",
     "orbit/cyclerun/{waiting}/change/",
     "orbit/cyclerun/{waiting}/cancel/",

@@ -8,11 +8,15 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
+from governance.access.actors import SYSTEM
 from governance.kernel.identifiers import uuid7
 from governance.models import AlertWatch
+from governance.operations import ledger
+from governance.states import Outcome
 from orbit.cycles import maintenance
 from orbit.models import ClusterNode
 from orbit_site import __version__, system
+from telemetry.reconcile import run as reconcile
 from tests.support.callers import console, create_user
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +105,14 @@ def test_a_slow_statement_with_a_password_is_not_shown() -> None:
             " FROM unnest(ARRAY['ALTER ROLE orbit PASSWORD ''hunter2''', 'SELECT $1']) AS q"
         )
     assert [row[0] for row in system.SLOWEST_STATEMENTS.rows()] == ["SELECT $1"]
+
+
+def test_a_projection_that_drifts_again_and_again_needs_a_look() -> None:
+    assert "Task projection" not in wrong()
+    for number in (1, 2):
+        run = reconcile.start(SYSTEM, reason="a test")
+        progress = {"phase": "done", "total": 3, "drifting_runs": number}
+        ledger.complete(run, Outcome.SUCCEEDED, {}, progress=progress)
+    assert "Task projection" in wrong()
+    (line,) = [line for line in system.read().wrong if line.name == "Task projection"]
+    assert line.detail.startswith("3 tasks had drifted at the last reconcile, ")

@@ -117,15 +117,30 @@ def receivers() -> Iterator[dict[str, Sink]]:
         yield {name: stack.enter_context(Sink(WELL)) for name in (*TARGETS, "enrichment")}
 
 
+def reset(sinks: dict[str, Sink]) -> None:
+    """Let the receivers answer as after ``create``."""
+    for name, sink in sinks.items():
+        sink.answer = WELL if name != "aurora" else _down(HOSTILE)
+        sink.forget()
+
+
+def _down(text: str) -> bytes:
+    return http("503 Service Unavailable", f"down for maintenance {text}".encode())
+
+
+def configure(settings: Any, folder: Path, sinks: dict[str, Sink]) -> None:
+    """Give this process the settings of the night."""
+    configure_endpoints(settings, **{name: sinks[name].url for name in TARGETS})
+    settings.ORBIT_MAX_DISPATCH_RETRIES = 2
+    settings.ORBIT_CONFIG_DIR = folder
+
+
 def create(settings: Any, folder: Path, sinks: dict[str, Sink], *, text: str = HOSTILE) -> Night:
     """Create the night in the current database, whose configuration files are in ``folder``.
 
     ``text`` is what outsiders fill in.
     """
-    endpoints = {name: sinks[name].url for name in TARGETS}
-    configure_endpoints(settings, **endpoints)
-    settings.ORBIT_MAX_DISPATCH_RETRIES = 2
-    settings.ORBIT_CONFIG_DIR = folder
+    configure(settings, folder, sinks)
     # Processes check passwords with Django's default hasher.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     _configure(folder, sinks["enrichment"].url, text)
@@ -211,8 +226,7 @@ def _configure(folder: Path, enrichment: str, text: str) -> None:
 
 def _fail(sinks: dict[str, Sink], text: str) -> Any:
     """Run eu's cycle of the night: tier 3 gets no answer, and aurora is down."""
-    down = http("503 Service Unavailable", f"down for maintenance {text}".encode())
-    sinks["enrichment"].answer = sinks["aurora"].answer = down
+    sinks["enrichment"].answer = sinks["aurora"].answer = _down(text)
     partial = start_cycle("daily-eu", _payload(3, text))
     cycle = run_cycle(partial)
     assert cycle.status == "partial_success", cycle.status
@@ -333,7 +347,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", type=int, default=0, help="a free one by default")
     parser.add_argument("--cluster", action="store_true", help="with a cluster")
     parser.add_argument("--plain", action="store_true", help="without hostile texts")
-    parser.add_argument("--rows", type=int, default=0, help="with so many cycles of the past")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=0,
+        help="with so many cycles of the past, and ten times as many events",
+    )
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
@@ -405,7 +424,7 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
         database.clone(server, name)
         if rows:
             with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-                large_database.fill(owner, rows)
+                large_database.fill(owner, rows, events=10 * rows)
         tasks.worker = WorkerProcess()
         with TemporaryDirectory() as folder, receivers() as sinks:
             yield create(settings, Path(folder), sinks, text=text), name, server

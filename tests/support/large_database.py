@@ -5,6 +5,9 @@ from typing import Any
 from psycopg import Connection
 
 CYCLES = 100_000
+#: A cycle with more deliveries and records than a page shows, counted from the newest.
+WIDE, WIDE_JOBS, WIDE_RECORDS = 993, 500, 4_000
+WIDE_CYCLE = "SELECT cycle_id FROM orbit_dispatchjob WHERE endpoint_key = 'wide1'"
 #: The tables that grow for ever. No list and no hot statement may read a whole one.
 LARGE = (
     "orbit_cyclerun",
@@ -46,6 +49,11 @@ IDS = """CREATE TEMPORARY TABLE n AS SELECT i, at, (lpad(to_hex((extract(epoch
     'n' || i % 200 AS namespace, 'r' || i % 400 AS run_profile_id
 FROM (SELECT i, now() - (%(rows)s - i) * interval '18 s' AS at
         FROM generate_series(1, %(rows)s) AS i) AS numbers"""
+#: Another id of the same moment for each ``k``.
+NUMBERED = "overlay(n.id::text PLACING '7' || lpad(to_hex(k), 3, '0') FROM 15 FOR 4)::uuid"
+PARTITIONS = """SELECT telemetry_ensure_partitions((now() AT TIME ZONE 'UTC')::date - 15,
+        (now() AT TIME ZONE 'UTC')::date),
+    orbit_ensure_partitions((now() - %(rows)s * interval '18 s')::date, now()::date)"""
 STATEMENTS = (
     """INSERT INTO governance_namespace (name, external_id, created_at)
         SELECT 'n' || i, gen_random_uuid(), now() FROM generate_series(0, 199) AS i""",
@@ -122,7 +130,25 @@ STATEMENTS = (
     """INSERT INTO governance_operationrunitem (run_id, object_id, outcome)
         SELECT r.id, n.id, 'succeeded' FROM n JOIN n AS r ON r.i = n.i - n.i %% 100 + 1""",
     """INSERT INTO orbit_profile (profile_id, label, state, document, revision)
-        SELECT 'p' || i, 'P', 'enabled', '{}', 2 FROM generate_series(0, 199) AS i""",
+    SELECT 'p' || i, 'P', 'enabled', jsonb_build_object(
+        'profile_id', 'p' || i, 'label', 'P', 'state', 'enabled'), 2
+    FROM generate_series(0, 199) AS i""",
+    """INSERT INTO orbit_profilerevision (profile_id, number, document, author, source, reason)
+    SELECT id, number, document, 'cas', 'admin', '' FROM orbit_profile,
+        generate_series(1, 2) AS number""",
+    """INSERT INTO orbit_runprofile (run_profile_id, state, document, revision, namespace,
+        profile_id)
+    SELECT 'r' || i, 'enabled', jsonb_build_object('run_profile_id', 'r' || i, 'state', 'enabled',
+        'namespace', 'n' || i %% 200, 'profile_id', 'p' || i %% 200,
+        'distribution_targets', jsonb_build_array('e1', 'e2')), 1, 'n' || i %% 200, p.id
+    FROM generate_series(0, 399) AS i JOIN orbit_profile p ON p.profile_id = 'p' || i %% 200""",
+    """INSERT INTO orbit_runprofilerevision (run_profile_id, number, document, author, source,
+        reason)
+    SELECT id, 1, document, 'cas', 'admin', '' FROM orbit_runprofile""",
+    """INSERT INTO django_q_schedule (func, name, schedule_type, repeats, cron, next_run)
+    SELECT 'orbit.tasks.tick', 'run-profile:r' || i, 'C', -1, i %% 60 || ' * * * *',
+        date_trunc('hour', now()) + interval '1 h' + i %% 60 * interval '1 min'
+    FROM generate_series(0, 99) AS i""",
     # Its rules refuse proposals that were never pending.
     "ALTER TABLE advisory_strategyproposal DISABLE TRIGGER USER",
     # One in a hundred is pending; of these some are expired, and some superseded.
@@ -146,12 +172,18 @@ STATEMENTS = (
         CASE WHEN n.i %% 1000 = 1 THEN 'low_performance' ELSE 'stable' END,
         0.5, 'm', n.at - interval '1 d', n.at, '{}', 'r', n.at
     FROM n JOIN n c ON c.i = n.i - n.i %% 10 AND c.i > 0""",
+    # Several for each cycle, over two weeks.
     """INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, run_id, level,
-        metadata)
-    SELECT id, now() - (%(rows)s - i) * interval '0.5 s', 'execution_finished', namespace, id,
-        CASE WHEN status = 'success' THEN 'info' ELSE 'warning' END, '{}' FROM n""",
-    """UPDATE telemetry_telemetryevent e SET session_id = 's' || i %% 1000, task_id = 't' || i,
-        run_id = NULL, name = 'task_start' FROM n WHERE n.id = e.id AND i %% 2 = 0""",
+        stage, duration_ms, session_id, task_id, metadata)
+    SELECT {numbered}, now() - (%(rows)s - n.i) * (interval '14 d' / %(rows)s)
+            - (%(each)s - k) * interval '1 ms',
+        CASE WHEN is_task THEN 'task_start' WHEN k = 1 THEN 'execution_finished'
+            ELSE 'tier_attempt' END, namespace, CASE WHEN NOT is_task THEN n.id END,
+        CASE WHEN status = 'success' THEN 'info' ELSE 'warning' END, 'dispatch', k,
+        CASE WHEN is_task THEN 's' || i / 100 END, CASE WHEN is_task THEN 't' || i END, '{}'
+    FROM (SELECT n.*, k, i %% 2 = 0 AND k = 1 AS is_task
+        FROM n, generate_series(1, %(each)s) AS k) AS n
+    ORDER BY i, k""",
     """INSERT INTO telemetry_artifact (event_id, occurred_at, namespace, session_id, path_name,
         size)
     SELECT id, at, namespace, 's' || i % 1000, 'p' || i, 1 FROM n""",
@@ -164,6 +196,39 @@ STATEMENTS = (
         first_seen, last_seen, sample)
     SELECT (at AT TIME ZONE 'UTC')::date, namespace, 'build', 'm' || i, md5(i::text), 1, at, at,
         '{}' FROM n""",
+    # The wide cycle: deliveries with an attempt each, and records.
+    """INSERT INTO orbit_dispatchjob (id, cycle_id, normalization_item_id, endpoint_key,
+        snapshot_id, delivery_id, status, max_retries, finished_at)
+    SELECT {numbered}, n.id, n.id, 'wide' || k, s.id, gen_random_uuid(), 'delivered', 3,
+        n.at
+    FROM n, generate_series(1, %(wide_jobs)s) AS k,
+        (SELECT id FROM orbit_endpointsnapshot LIMIT 1) AS s WHERE n.i = %(rows)s - %(wide)s""",
+    """INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token,
+        started_at, finished_at, status_code, latency_ms, body_sha256)
+    SELECT {numbered}, {numbered}, 1, 'delivered', 'w', 1, at + k * interval '1 ms',
+        at + k * interval '2 ms', 200, 5, ''
+    FROM n, generate_series(1, %(wide_jobs)s) AS k WHERE n.i = %(rows)s - %(wide)s""",
+    """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level,
+        namespace, message, created_at)
+    SELECT {numbered}, n.id, n.id, 'dispatch', 'delivery_confirmed', 'info', namespace,
+        'delivered ' || k, at + k * interval '1 ms'
+    FROM n, generate_series(1, %(wide_records)s) AS k WHERE n.i = %(rows)s - %(wide)s""",
+    # As the roll-up would have counted them, but for the newest.
+    """INSERT INTO orbit_deliveryhour (namespace, hour, delivered, dead)
+    SELECT namespace, date_trunc('hour', at), count(*) FILTER (WHERE status = 'success'),
+        count(*) FILTER (WHERE status <> 'success' OR i %% 4 = 0)
+    FROM n WHERE at > now() - interval '35 d' AND i <= %(rows)s - 20
+    GROUP BY 1, 2 ORDER BY 2, 1""",
+    """INSERT INTO orbit_cycleday (namespace, day, success, partial_success, failed, cancelled)
+    SELECT namespace, ((at + interval '2 s') AT TIME ZONE 'UTC')::date,
+        count(*) FILTER (WHERE status = 'success'),
+        count(*) FILTER (WHERE status = 'partial_success'),
+        count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'cancelled')
+    FROM n WHERE i <= %(rows)s - 20 GROUP BY 1, 2 ORDER BY 2, 1""",
+    """INSERT INTO orbit_rollupmark (kind, at, after)
+    SELECT kind, at + seconds * interval '1 s', id FROM n,
+        (VALUES ('receipts', 0), ('letters', 0), ('cycles', 2)) AS marks (kind, seconds)
+    WHERE i = %(rows)s - 20""",
     "SET orbit.projection_updater = 'on'",
     """INSERT INTO telemetry_taskprojection (task_id, namespace, status, last_status_ts,
         last_event_ts, updated_utc)
@@ -176,18 +241,37 @@ STATEMENTS = (
 # Building an index at the end is faster than row by row.
 INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
         WHERE NOT indisunique AND indrelid IN (
-    SELECT oid FROM pg_class WHERE relname = ANY(%s) AND relkind = 'r')"""
+    SELECT oid FROM pg_class WHERE relname = ANY(%s) AND relkind IN ('r', 'p'))"""
 
 
-def fill(owner: "Connection[Any]", rows: int = CYCLES) -> None:
-    """Create ``rows`` cycles with their rows, and analyze the tables."""
+def fill(owner: "Connection[Any]", rows: int = CYCLES, *, events: int = 0) -> None:
+    """Create ``rows`` cycles with their rows, and analyze the tables.
+
+    ``events`` of telemetry, a multiple of ``rows``; without it as many. A million cycles and ten
+    million events take some minutes and 15 GB.
+    """
+    owner.execute(_text(PARTITIONS, rows, 1))
     owner.execute(DROP_FOREIGN_KEYS)
     indexes = owner.execute(INDEXES, [list(LARGE)]).fetchall()
     owner.execute("DROP INDEX " + ", ".join(name for name, _ in indexes))
-    owner.execute(IDS.replace("%(rows)s", str(rows)).replace("%%", "%"))
+    owner.execute(_text(IDS, rows, 1))
     owner.execute("CREATE UNIQUE INDEX ON n (i)")
+    owner.execute("ANALYZE n")
     for statement in STATEMENTS:
-        owner.execute(statement.replace("%(rows)s", str(rows)).replace("%%", "%"))
+        owner.execute(_text(statement, rows, max(1, events // rows)))
     for _, definition in indexes:
-        owner.execute(definition)
+        owner.execute(definition.replace(" ON ONLY ", " ON "))
     owner.execute("VACUUM (ANALYZE)")
+
+
+def _text(statement: str, rows: int, each: int) -> str:
+    numbers = {
+        "rows": rows,
+        "each": each,
+        "wide": WIDE,
+        "wide_jobs": WIDE_JOBS,
+        "wide_records": WIDE_RECORDS,
+    }
+    for name, number in numbers.items():
+        statement = statement.replace(f"%({name})s", str(number))
+    return statement.replace("{numbered}", NUMBERED).replace("%%", "%")

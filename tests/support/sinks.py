@@ -33,6 +33,11 @@ class Sink:
     ) -> None:
         self.receiver.stop()
 
+    def forget(self) -> None:
+        """Forget the requests that came."""
+        self.times.clear()
+        self.receiver.requests.clear()
+
     @property
     def url(self) -> str:
         return self.receiver.url

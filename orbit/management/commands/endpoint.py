@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
+from orbit.cycles import maintenance
 from orbit.dispatch import endpoint_health, test_delivery
 from orbit.states import Attempt
 
@@ -29,6 +30,7 @@ class Command(OrbitCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         actor = actors.operator()
+        maintenance.warn_of_other_settings(self.warn)
         if options["action"] == "list":
             rows = [asdict(health) for health in endpoint_health.listed(actor)]
             if options["json"]:

@@ -31,5 +31,7 @@ SELECT
     ),
     left(coalesce(t.detail ->> 'detail', ''), 300), t.detail ->> 'no_cluster_from'
 FROM hours h
-JOIN orbit_crontick t ON t.id = h.id
+CROSS JOIN LATERAL (   -- row by row: for a join the planner might read the whole table
+    SELECT c.detail FROM orbit_crontick c WHERE c.id = h.id OFFSET 0
+) AS t
 ORDER BY h.due_at, h.schedule

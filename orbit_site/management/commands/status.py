@@ -12,10 +12,6 @@ from orbit_site.overview import summary
 
 #: Something needs a user. Refusals have other codes.
 NEEDS_A_USER = 1
-_OTHER_SETTINGS = (
-    "This shell's settings differ from the clusters'. "
-    "Run it with their environment to see what the console says."
-)
 
 
 class Command(OrbitCommand):
@@ -29,9 +25,9 @@ class Command(OrbitCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         overview = summary.of(actors.operator(), namespace=options["namespace"], seconds=0.0)
-        note = _OTHER_SETTINGS if maintenance.settings_differ() else ""
+        maintenance.warn_of_other_settings(self.warn)
         if options["json"]:
-            self.print_json({**overview.to_dict(), "note": note})
+            self.print_json(overview.to_dict())
         else:
             self.say(overview.sentence)
             for thing in overview.things:
@@ -39,7 +35,5 @@ class Command(OrbitCommand):
                 self.say(f"    {thing.link}")
             if overview.lead:
                 self.say(overview.lead)
-            if note:
-                self.say(note)
         if overview.things:
             sys.exit(NEEDS_A_USER)

@@ -309,9 +309,26 @@ SELECT jsonb_build_object(
     ),
     'audit', (
         SELECT jsonb_agg(to_jsonb(a)) FROM (
-            SELECT id, at, actor, action, object_type, object_id, namespace
-            FROM governance_audittrailentry
-            WHERE %(scope)s::text[] IS NULL OR namespace = ANY(%(scope)s::text[])
+            SELECT *
+            FROM (
+                (
+                    SELECT id, at, actor, action, object_type, object_id, namespace
+                    FROM governance_audittrailentry
+                    WHERE %(scope)s::text[] IS NULL
+                    ORDER BY id DESC
+                    LIMIT {{most_things}}
+                )
+                UNION ALL   -- by the index of each: of a quiet namespace the newest are far back
+                SELECT a.*
+                FROM unnest(%(scope)s::text[]) AS s(name)
+                CROSS JOIN LATERAL (
+                    SELECT id, at, actor, action, object_type, object_id, namespace
+                    FROM governance_audittrailentry
+                    WHERE namespace = s.name
+                    ORDER BY id DESC
+                    LIMIT {{most_things}}
+                ) AS a
+            ) AS entries
             ORDER BY id DESC
             LIMIT {{most_things}}
         ) AS a
@@ -341,5 +358,11 @@ SELECT jsonb_build_object(
     'has_tested', CASE WHEN (SELECT is_first_run FROM history) THEN EXISTS (
         SELECT FROM governance_audittrailentry WHERE action = '{{endpoint_tested}}'
     ) END,
-    'has_delivered', (SELECT has_delivered FROM history)
+    'has_delivered', (SELECT has_delivered FROM history),
+    'newest', (   -- with one of these, what waits for whom changes
+        SELECT jsonb_build_array(
+            (SELECT id FROM advisory_strategyproposal ORDER BY id DESC LIMIT 1),
+            (SELECT id FROM advisory_proposaldecision ORDER BY id DESC LIMIT 1)
+        )
+    )
 )

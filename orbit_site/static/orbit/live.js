@@ -1,6 +1,7 @@
 // Live parts, by htmx's polling. Rows never move under the reader: new ones wait behind a button.
 
 const SPEAK_EVERY = 10_000;
+const NOTHING_NEW = 204;
 const OPEN = "dialog[open], :popover-open, nav.filters details[open]";
 const CHOSEN = "tr input[type=checkbox]:checked";
 let spokeAt = 0;
@@ -92,8 +93,15 @@ function poll(place, every, use, isFree = () => true) {
     if (ended || document.hidden || !freshness.box.checked || document.querySelector(OPEN) || !isFree()) event.preventDefault();
   });
   place.addEventListener("htmx:afterRequest", (event) => {
-    if (event.target !== place || isElsewhere(event.detail.xhr) || !isFree()) return;
-    if (!use(parse(event.detail.xhr.responseText), freshness)) {
+    if (event.target !== place) return;
+    const { xhr } = event.detail;
+    if (xhr.status === NOTHING_NEW) freshness.mark();
+    if (isElsewhere(xhr) || !isFree()) return;
+    const page = parse(xhr.responseText);
+    // The server sends nothing while the page would look the same.
+    const look = page.querySelector("[data-look]")?.dataset.look;
+    if (look) place.setAttribute("hx-headers", JSON.stringify({ "X-Look": look }));
+    if (!use(page, freshness)) {
       ended = true;
       freshness.end();
     }

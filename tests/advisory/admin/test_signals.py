@@ -86,6 +86,12 @@ def test_a_page_has_sentence_numbers_plot_cycles_and_proposals() -> None:
     assert "style=" not in page[page.index('<svg class="plot') : page.rindex("</svg>")]
 
 
+def test_the_list_has_no_confidence_without_its_sample() -> None:
+    store()
+    page = callers.console(create_user("vic", "Viewer")).get(LIST).content.decode()
+    assert "0.9996 from 100 cycles" in page
+
+
 def test_text_of_others_is_shown_as_text() -> None:
     advice.store_documents()
     signal = store(profile_id=HOSTILE, method=HOSTILE, recommendation=HOSTILE)

@@ -12,6 +12,8 @@ FROM ticks
 GROUP BY schedule, outcome, date_trunc('hour', due_at))
 SELECT h.schedule, h.due_at, h.outcome, h.count, h.id, coalesce(t.detail ->> 'cycle_run_id', t.detail ->> 'active_cycle_run_id', t.detail #>> '{results, 0, cycle_run_id}', substring(t.detail ->> 'detail'
 FROM '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')), left(coalesce(t.detail ->> 'detail', ''), 300), t.detail ->> 'no_cluster_from'
-FROM hours h
-JOIN orbit_crontick t ON t.id = h.id
+FROM hours h CROSS
+JOIN LATERAL (SELECT c.detail
+FROM orbit_crontick c
+WHERE c.id = h.id OFFSET 0) AS t
 ORDER BY h.due_at, h.schedule

@@ -279,10 +279,20 @@ FROM (SELECT *
 FROM days
 ORDER BY weight DESC, namespace, day
 LIMIT 168) AS d), 'audit', (SELECT jsonb_agg(to_jsonb(a))
-FROM (SELECT id, at, actor, action, object_type, object_id, namespace
+FROM (SELECT *
+FROM ((SELECT id, at, actor, action, object_type, object_id, namespace
 FROM governance_audittrailentry
 WHERE %(scope)s::text[] IS NULL
-OR namespace = ANY(%(scope)s::text[])
+ORDER BY id DESC
+LIMIT 5)
+UNION ALL
+SELECT a.*
+FROM unnest(%(scope)s::text[]) AS s(name) CROSS
+JOIN LATERAL (SELECT id, at, actor, action, object_type, object_id, namespace
+FROM governance_audittrailentry
+WHERE namespace = s.name
+ORDER BY id DESC
+LIMIT 5) AS a) AS entries
 ORDER BY id DESC
 LIMIT 5) AS a), 'namespaces', (SELECT jsonb_agg(name)
 FROM (SELECT name
@@ -308,4 +318,10 @@ WHERE action = 'backup.made') END, 'has_tested', CASE WHEN (SELECT is_first_run
 FROM history) THEN EXISTS (SELECT
 FROM governance_audittrailentry
 WHERE action = 'endpoint.tested') END, 'has_delivered', (SELECT has_delivered
-FROM history))
+FROM history), 'newest', (SELECT jsonb_build_array((SELECT id
+FROM advisory_strategyproposal
+ORDER BY id DESC
+LIMIT 1), (SELECT id
+FROM advisory_proposaldecision
+ORDER BY id DESC
+LIMIT 1))))

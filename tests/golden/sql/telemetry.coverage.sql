@@ -1,6 +1,21 @@
-WITH events AS (SELECT session_id COLLATE "C" AS session_id, occurred_at, name, coalesce(task_id, '') COLLATE "C" AS task, CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared, CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END COLLATE "C" AS path
+WITH reporting AS MATERIALIZED (SELECT DISTINCT session_id
+FROM telemetry_telemetryevent
+WHERE (%(since)s::timestamptz IS NOT NULL
+OR %(until)s::timestamptz IS NOT NULL)
+AND session_id IS NOT NULL
+AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
+AND (%(session)s::text IS NULL
+OR session_id = %(session)s)
+AND (%(namespaces)s::text[] IS NULL
+OR namespace = ANY(%(namespaces)s))
+AND occurred_at >= coalesce(%(since)s::timestamptz, '-infinity')
+AND occurred_at < coalesce(%(until)s::timestamptz, 'infinity')), events AS (SELECT session_id COLLATE "C" AS session_id, occurred_at, name, coalesce(task_id, '') COLLATE "C" AS task, CASE name WHEN 'task_start' THEN metadata -> 'artifacts_declared' END AS declared, CASE name WHEN 'artifact_emit' THEN metadata ->> 'path_name' END COLLATE "C" AS path
 FROM telemetry_telemetryevent
 WHERE session_id IS NOT NULL
+AND (%(since)s::timestamptz IS NULL
+AND %(until)s::timestamptz IS NULL
+OR session_id = ANY(ARRAY(SELECT r.session_id
+FROM reporting r)))
 AND name IN ('task_start', 'task_end', 'command_start', 'command_end', 'artifact_emit')
 AND stage IS DISTINCT
 FROM 'orbit-conductor'

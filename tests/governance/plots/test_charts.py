@@ -104,3 +104,8 @@ def test_plots_escape_their_texts_and_need_no_style() -> None:
     ]
     for svg in every:
         assert not BLOCKED_BY_CSP.search(svg)
+
+
+def test_a_line_of_nothing_but_zeros_has_one_level() -> None:
+    plot = charts.line([charts.Point("29 Nov", 0, None, None)], title="Drift")
+    assert plot.count('text-anchor="end">0</text>') == 1

@@ -350,3 +350,22 @@ def test_two_users_who_confirm_the_same_preview_at_once_start_one_run() -> None:
     assert OperationRun.objects.count() == 1
     assert sorted("is active already" in page for page in pages) == [False, True]
     assert OperationRunItem.objects.count() == 3
+
+
+def test_a_letters_page_begins_with_what_happened_and_tells_its_actions_apart() -> None:
+    [letter] = create_dead_letters(1)
+    page = console(create_user()).get(f"{LIST}{letter}/change/").content.decode()
+    assert "Dead after" in page
+    assert page.index('id="verdict"') < page.index("retries_exhausted")
+    assert page.index(">Requeue</a>") < page.index(">Dismiss</a>")
+    assert f'class="btn go big" href="{LIST}{letter}/requeue/"' in page
+    assert f'class="btn warn big" href="{LIST}{letter}/dismiss/"' in page
+    viewer = console(create_user("vic", "Viewer")).get(f"{LIST}{letter}/change/").content.decode()
+    assert ">Requeue</a>" not in viewer
+
+
+def test_a_letter_in_the_list_names_each_of_its_cells_for_a_phone() -> None:
+    create_dead_letters(1)
+    page = console(create_user()).get(f"{LIST}?group=all").content.decode()
+    for title in ("Id", "Status", "Endpoint key", "Last error", "Attempts"):
+        assert f'data-l="{title}"' in page, title

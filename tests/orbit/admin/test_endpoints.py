@@ -66,3 +66,16 @@ def test_endpoints_are_for_users_of_the_whole_workspace(settings: Any) -> None:
     assert "Send test delivery" not in page
     for key in ("nowhere", "x" * 10_000, "%3Cscript%3E"):
         assert viewer.get(f"/admin/orbit/endpoints/{key}/").status_code == 404
+
+
+def test_the_endpoint_that_is_down_comes_first(settings: Any) -> None:
+    configure_endpoints(settings, archive="http://127.0.0.1:9/x", zeta="http://127.0.0.1:9/y")
+    EndpointState.objects.create(
+        id="0190c7a0-0000-7000-8000-000000000001",
+        endpoint_key="zeta",
+        host="127.0.0.1",
+        opened_at=Now(),
+        probe_at=Now(),
+        probe_wait=30,
+    )
+    assert [health.key for health in endpoint_health.listed(SYSTEM)] == ["zeta", "archive"]

@@ -25,7 +25,7 @@ from orbit.cycles import maintenance
 from orbit.models import ClusterNode, CycleRun, OverviewFacts, SeenMark
 from orbit.records import partitions
 from tests.support.configuration import active_cycle
-from tests.support.pipeline import rows
+from tests.support.pipeline import configure_endpoints, rows
 
 
 def overdue_cycle(namespace: str = "default", **values: Any) -> CycleRun:
@@ -91,7 +91,8 @@ def test_a_cycle_that_has_just_become_due_is_left_to_its_own_wakeup() -> None:
 
 
 @pytest.mark.django_db
-def test_the_heartbeat_is_one_row_that_is_renewed_and_removed() -> None:
+def test_the_heartbeat_is_one_row_that_is_renewed_and_removed(settings: Any) -> None:
+    configure_endpoints(settings, one="http://127.0.0.1:9", two="http://127.0.0.1:9")
     node, long_ago = uuid7(), datetime.now(UTC) - timedelta(days=1)
     for draining in (False, True):
         # In the test's transaction now() stands still: without this no renewal could be seen.
@@ -100,6 +101,7 @@ def test_the_heartbeat_is_one_row_that_is_renewed_and_removed() -> None:
     row = ClusterNode.objects.get()
     assert row.seen_at - long_ago > timedelta(hours=23)
     assert (row.id, row.host, row.pid, row.workers, row.draining) == (node, "h", 7, 2, True)
+    assert row.endpoints == 2
     maintenance.deregister(node)
     assert not ClusterNode.objects.exists()
 

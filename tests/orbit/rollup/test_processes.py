@@ -17,7 +17,7 @@ from tests.support.pipeline import configure_endpoints, rows
 from tests.support.polling import until
 from tests.support.project import PROJECT
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CYCLES, STEP = 20_000, 50
 COPY = """

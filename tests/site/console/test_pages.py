@@ -50,6 +50,7 @@ def test_every_table_is_registered_and_nothing_of_the_queue() -> None:
         "governance.AlertWatch",
         "governance.Notification",
         "governance.PeriodicWork",
+        "governance.SavedFilter",
         "orbit.ConductorParent",
         "orbit.ConductorTally",
         "orbit.CycleDay",

@@ -254,3 +254,20 @@ def test_only_logged_in_users_see_the_banners() -> None:
     halts.halt("default", actor=SYSTEM)
     assert Client().get("/admin/banners/").status_code == 302
     assert "System state" not in Client().get("/admin/login/").content.decode()
+
+
+def test_a_message_keeps_the_small_letter_of_a_namespace(operator: Client) -> None:
+    registry.ensure(["eu"])
+    answer = operator.post(
+        f"/admin/governance/namespace/{row('eu')}/halt/",
+        {"asked": "1", "reason": "it doubles"},
+        follow=True,
+    )
+    assert '<li class="success">eu is halting.</li>' in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "button"), [("/admin/halt/", "Halt namespace"), ("/admin/pause/", "Pause everything")]
+)
+def test_a_button_that_stops_looks_different(operator: Client, path: str, button: str) -> None:
+    assert f'class="btn stop">{button}</button>' in text(operator, path)

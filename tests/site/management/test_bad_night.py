@@ -12,7 +12,7 @@ from orbit_site.processes.postgres import Server
 from tests.support import database, processes
 from tests.support.polling import until
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_a_night_that_is_terminated_twice_ends_its_server_and_drops_its_database(
@@ -36,7 +36,7 @@ def test_a_night_that_is_terminated_twice_ends_its_server_and_drops_its_database
             night.send_signal(signal.SIGTERM)  # also while it stops its web server
             return night.poll() is not None
 
-        until(has_ended, "the night doesn't end", seconds=120)
+        until(has_ended, "the night doesn't end", seconds=300)
         assert night.returncode == 0
         assert not [process for process in started if processes.lives(process)]
         with psycopg.connect(server.url("orbit_owner", "postgres")) as owner:

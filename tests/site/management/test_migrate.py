@@ -29,6 +29,7 @@ NEW_OF_ORBIT = (
     "0015_open_letters_by_cycle",
     "0016_settings_hash",
     "0017_cycles_by_trigger",
+    "0018_endpoints_in_use",
 )
 
 

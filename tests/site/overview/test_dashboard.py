@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import escape
 
 from governance import audit
@@ -12,10 +14,13 @@ from governance.access.actors import operator
 from governance.audit.actions import Action
 from governance.kernel.identifiers import uuid7
 from governance.namespaces import halts
+from governance.plots import charts
 from orbit.models import ClusterNode, CycleDay, OverviewFacts
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules
-from orbit_site.overview import facts
+from orbit_site.console import preferences
+from orbit_site.overview import dashboard, facts
+from tests.support import advice
 from tests.support.callers import console, create_user
 from tests.support.dead_letters import create_dead_letters
 from tests.support.pipeline import configure_endpoints, configure_profiles, rows, start_cycle
@@ -72,7 +77,7 @@ def test_it_costs_few_queries_cold_and_warm(
     with django_assert_max_num_queries(MOST_QUERIES):
         assert browser.get("/admin/").status_code == 200
     keep_facts(monkeypatch)
-    with django_assert_max_num_queries(MOST_QUERIES - 4):
+    with django_assert_max_num_queries(MOST_QUERIES - 3):
         assert browser.get("/admin/").status_code == 200
 
 
@@ -84,8 +89,52 @@ def test_an_open_page_that_looks_again_gets_only_its_part(
     with django_assert_max_num_queries(8):
         answer = browser.get("/admin/", headers={"HX-Request": "true"})
     text = answer.content.decode()
-    assert text.strip().startswith('<div id="live" data-live data-every="15">')
+    assert text.strip().startswith('<div id="live" data-live data-every="15" ')
     assert "<nav" not in text
+
+
+def test_an_open_page_that_would_look_the_same_gets_nothing(
+    browser: Client, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    monkeypatch.setattr(dashboard, "_WORDS_SECONDS", 10**12)
+
+    def look_again(look: str = "") -> tuple[int, str]:
+        OverviewFacts.objects.all().delete()
+        answer = browser.get("/admin/", headers={"HX-Request": "true", "X-Look": look})
+        found = re.search(r'data-look="(\w+)"', answer.content.decode())
+        return answer.status_code, found[1] if found else look
+
+    _, look = look_again()
+    assert look
+    OverviewFacts.objects.all().delete()
+    keep_facts(monkeypatch)
+    look_again(look)
+    with django_assert_max_num_queries(5):  # none for what the page would show
+        answer = browser.get("/admin/", headers={"HX-Request": "true", "X-Look": look})
+    assert (answer.status_code, answer.content) == (204, b"")
+    halts.halt("b", actor=operator(), reason="receiver doubles orders")
+    status, halted = look_again(look)
+    assert (status, halted != look) == (200, True)
+    advice.propose(profile_id="p1", namespace="a")
+    status, proposed = look_again(halted)
+    assert (status, proposed != halted) == (200, True)
+    user = User.objects.get(username="adm")
+    user.groups.set([Group.objects.get(name="Viewer")])
+    status, demoted = look_again(proposed)
+    assert (status, look_again(demoted)[0]) == (200, 204)
+    browser.cookies[preferences.ZONE] = "Asia/Tokyo"
+    assert look_again(demoted)[0] == 200
+
+
+def test_the_plots_are_drawn_once_for_all_open_pages(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CycleDay.objects.create(namespace="a", day=timezone.now().date(), failed=1)
+    drawn = []
+    strip = charts.strip
+    monkeypatch.setattr(charts, "strip", lambda *a, **kw: (drawn.append(1), strip(*a, **kw))[1])
+    first, second = page(browser), page(browser)
+    assert ("Worst outcome" in first, "Worst outcome" in second, len(drawn)) == (True, True, 1)
 
 
 def test_first_steps_are_ticked_from_data(browser: Client) -> None:

@@ -1,6 +1,8 @@
 """What needs a user, in one sentence: for REST, the command and the dashboard."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -24,7 +26,7 @@ from orbit.models import (
     OverviewFacts,
 )
 from orbit.states import SeenKind
-from orbit_site.overview import banners, summary
+from orbit_site.overview import banners, facts, summary
 from orbit_site.overview.summary import Summary
 from tests.support.callers import Api, api, create_user
 from tests.support.dead_letters import create_dead_letters
@@ -166,6 +168,28 @@ def test_a_pause_and_an_open_breaker_need_a_user() -> None:
     assert down.sentence.startswith("aurora is down since ")
 
 
+def test_a_probe_that_waits_for_a_delivery_has_no_time_of_the_past() -> None:
+    EndpointState.objects.create(
+        id=uuid7(),
+        endpoint_key="aurora",
+        host="h",
+        opened_at=Now() - timedelta(minutes=2),
+        probe_at=Now() - timedelta(minutes=1),
+        probe_wait=30,
+        last_error="HTTP 503",
+    )
+    shown = banners.active(operator(), look().facts, [])
+    [banner] = [each.text for each in shown if "aurora" in each.text]
+    assert banner.endswith("its deliveries wait. The next one is its probe.")
+
+
+def test_a_cycle_whose_tiers_succeeded_says_how_much_arrived() -> None:
+    create_dead_letters(2)
+    CycleRun.objects.update(status="partial_success", run_profile_id="r1")
+    [thing] = [each for each in look().things if each.kind == "cycle"][:1]
+    assert re.search(r"^r1: 0 of \d deliveries arrived$", thing.sentence), thing.sentence
+
+
 def test_a_group_that_goes_on_growing_says_so() -> None:
     first, *_ = create_dead_letters(3)
     CycleRun.objects.update(status="success")
@@ -214,6 +238,14 @@ def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: 
     OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=3))
     assert summary.of(operator()).sentence == "1 thing needs you"
     assert OverviewFacts.objects.count() == 2
+
+
+def test_facts_that_another_release_stored_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = replace(facts.FACTS, text="SELECT '{}' AS document")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(facts, "FACTS", old)
+        assert facts.read(None)[0] == {}
+    assert facts.read(None)[0]["active"] == 0
 
 
 def test_what_was_read_before_the_clock_went_back_is_read_again() -> None:
@@ -268,13 +300,14 @@ def test_a_shell_with_other_settings_than_the_clusters_says_so(settings: Any) ->
         settings_sha256=maintenance.settings_hash(),
         seen_at=Now() + timedelta(minutes=5),  # however slow the machine is
     )
-    out = StringIO()
-    call_command("status", stdout=out)
-    assert "differ" not in out.getvalue()
+    out, errors = StringIO(), StringIO()
+    call_command("status", stdout=out, stderr=errors)
+    assert not errors.getvalue()
     settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
-    call_command("status", stdout=out)
+    call_command("status", stdout=out, stderr=errors)
     assert out.getvalue().count("All well\n") == 2
-    assert "This shell's settings differ from the clusters'" in out.getvalue()
+    call_command("endpoint", "list", stdout=out, stderr=errors)
+    assert errors.getvalue().count("this shell's settings differ from the clusters'") == 2
 
 
 def test_a_caller_without_a_role_reads_no_overview() -> None:

@@ -13,7 +13,7 @@ from tests.support import processes, web_server
 from tests.support.callers import console, create_user
 from tests.support.pipeline import rows
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 ROWS, STEP = 200_000, 50_000
 #: The file alone is as large, and its rows in memory several times that.
 MOST_MEGABYTES = 30

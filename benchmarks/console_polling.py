@@ -1,0 +1,177 @@
+"""What open dashboards cost: the CPU time of the web server and PostgreSQL.
+
+``python -m benchmarks.console_polling PID SECONDS`` starts a web server on the environment's
+database, whose PostgreSQL has that process id. Ten users' dashboards ask as a browser does: for the
+page every 2 or 15 s, for the banners every 4 s. It prints JSON.
+"""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import django
+
+from benchmarks import meters
+from benchmarks.testbed import Testbed, end, free_port, until
+
+DASHBOARDS, BANNERS_EVERY = 10, 4.0
+INTERVALS = (15.0, 2.0)
+GOAL_PERCENT = 5
+SETTLE = 4
+LOOK = re.compile(rb'data-look="(\w+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """Percent of a core at one interval, beside the same server with no page open."""
+
+    every: float
+    percent: float
+    idle: float
+    answers: int
+    #: Answers that said that nothing is new.
+    unchanged: int
+
+    @property
+    def cost(self) -> float:
+        """What the open pages add."""
+        return self.percent - self.idle
+
+
+def measure(testbed: Testbed, *, database: str, seconds: float) -> list[Polling]:
+    """Measure on ``database``, at each interval for ``seconds``."""
+    words = (str(testbed.server_pid), str(seconds))
+    done = testbed.measured("console_polling", *words, database=database)
+    return [Polling(**each) for each in done]
+
+
+def lines(results: list[Polling]) -> list[str]:
+    """Return the result as lines of a table."""
+    return [
+        "",
+        f"{DASHBOARDS} open dashboards, their banners every {BANNERS_EVERY:g} s: CPU time of web "
+        "server and PostgreSQL in % of a core",
+        *(
+            f"every {result.every:>4g} s{result.cost:>8.2f} %   "
+            f"({'goal met' if result.cost < GOAL_PERCENT else 'GOAL MISSED'}: below "
+            f"{GOAL_PERCENT} %; {result.unchanged} of {result.answers} looks were unchanged; "
+            f"no page open: {result.idle:.2f} %)"
+            for result in results
+        ),
+    ]
+
+
+def main() -> None:
+    server, seconds = int(sys.argv[1]), float(sys.argv[2])
+    django.setup()
+    cookies = _sessions()
+    port = free_port()
+    web = subprocess.Popen(
+        [sys.executable, "manage.py", "web"],
+        env={**os.environ, "PORT": str(port)},
+        stdout=sys.stderr,
+    )
+    try:
+        until(lambda: _answers(port), "the web server answers", seconds=120)
+        idle = _percent({web.pid, server}, seconds / 2)
+        print(
+            json.dumps([_poll(web.pid, server, port, cookies, e, seconds, idle) for e in INTERVALS])
+        )
+    finally:
+        end(web)
+
+
+def _sessions() -> list[str]:
+    from tests.support import callers
+
+    names = [f"watcher-{number}" for number in range(DASHBOARDS)]
+    browsers = [callers.console(callers.create_user(name, "Administrator")) for name in names]
+    return [
+        "; ".join(f"{cookie.key}={cookie.value}" for cookie in browser.cookies.values())
+        for browser in browsers
+    ]
+
+
+def _answers(port: int) -> bool:
+    try:
+        return Dashboard(port, "").get("/admin/login/")[0] == 200
+    except OSError:
+        return False
+
+
+def _poll(
+    web: int, server: int, port: int, cookies: list[str], every: float, seconds: float, idle: float
+) -> dict[str, float]:
+    """Let all dashboards ask; return what it cost."""
+    over = threading.Event()
+    dashboards = [Dashboard(port, cookie) for cookie in cookies]
+    threads = [
+        threading.Thread(target=dashboard.watch, args=(every, place / len(dashboards), over))
+        for place, dashboard in enumerate(dashboards)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(SETTLE)
+    for dashboard in dashboards:
+        dashboard.statuses.clear()
+    percent = _percent({web, server}, seconds)
+    over.set()
+    for thread in threads:
+        thread.join()
+    statuses = [status for dashboard in dashboards for status in dashboard.statuses]
+    if set(statuses) - {200, 204}:
+        raise RuntimeError(f"Answers were {sorted(set(statuses))}")
+    return {
+        "every": every,
+        "percent": percent,
+        "idle": idle,
+        "answers": len(statuses),
+        "unchanged": statuses.count(204),
+    }
+
+
+def _percent(pids: set[int], seconds: float) -> float:
+    before, began = sum(map(meters.cpu_seconds, pids)), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (sum(map(meters.cpu_seconds, pids)) - before) / (time.monotonic() - began)
+
+
+class Dashboard:
+    """An open dashboard, as the browser's script keeps it fresh."""
+
+    def __init__(self, port: int, cookie: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.cookie = cookie
+        self.look = ""
+        self.statuses: list[int] = []
+
+    def watch(self, every: float, phase: float, over: threading.Event) -> None:
+        """Ask for page and banners, each at its interval, until ``over``."""
+        now = time.monotonic()
+        next_page, next_banners = now + phase * every, now + phase * BANNERS_EVERY
+        while not over.wait(max(0.0, min(next_page, next_banners) - time.monotonic())):
+            if next_page <= next_banners:
+                next_page += every
+                status, body = self.get("/admin/")
+                self.statuses.append(status)
+                self.look = found[1].decode() if (found := LOOK.search(body)) else self.look
+            else:
+                next_banners += BANNERS_EVERY
+                self.get("/admin/banners/")
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Return status and body."""
+        headers = {"Cookie": self.cookie, "HX-Request": "true", "X-Look": self.look}
+        self.connection.request("GET", path, headers=headers)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
+
+if __name__ == "__main__":
+    main()

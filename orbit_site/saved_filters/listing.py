@@ -1,0 +1,96 @@
+"""The filters that a user has: of one list, all of them, and those on the dashboard."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from governance.access.actors import Actor
+from governance.access.roles import Scope
+from governance.console.base import actor_of
+from governance.models import SavedFilter
+from orbit_site.saved_filters import count, keep
+
+_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A filter with its link and how many rows it has; ``id`` "": it comes with Orbit."""
+
+    name: str
+    address: str
+    query: str
+    id: str = ""
+    #: The owner's name, if another user shares it.
+    by: str = ""
+    shared: bool = False
+    is_pinned: bool = False
+    may_delete: bool = False
+    number: str = ""
+
+    @property
+    def link(self) -> str:
+        """The address of the list."""
+        return f"/admin/{self.address}?{self.query}"
+
+
+def defaults(actor: Actor) -> list[Choice]:
+    """Return the filters that every user has."""
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    today = {"group": "all", "status": "open", "from": midnight.isoformat()}
+    return [
+        Choice("Needs attention", "orbit/cyclerun/", "needs=yes"),
+        Choice("Dead today", "orbit/deadletterdispatch/", urlencode(today)),
+        Choice("My approvals", "advisory/strategyproposal/", "state=mine"),
+        Choice(
+            "My operations",
+            "governance/operationrun/",
+            urlencode({"initiator__exact": actor.name}),
+        ),
+    ]
+
+
+def of_list(request: HttpRequest, address: str) -> list[Choice]:
+    """Return the filters of the list at ``address``, not counted. One query."""
+    actor = actor_of(request)
+    rows = keep.visible(actor).filter(address=address)[:_LISTED]
+    own = [each for each in defaults(actor) if each.address == address]
+    return [*own, *(_choice(row, actor) for row in rows)]
+
+
+def every(request: HttpRequest) -> list[Choice]:
+    """Return all filters that the user has, counted. Two queries."""
+    actor = actor_of(request)
+    rows = [_choice(row, actor) for row in keep.visible(actor)[:_LISTED]]
+    return _counted(request, [*defaults(actor), *rows])
+
+
+def pinned(request: HttpRequest) -> list[Choice]:
+    """Return the pinned filters, counted; without any, those of every user. Two queries."""
+    actor = actor_of(request)
+    rows = keep.visible(actor).filter(pinned_by__contains=[actor.user_id])[: keep.MOST_PINNED]
+    return _counted(request, [_choice(row, actor) for row in rows] or defaults(actor))
+
+
+def _counted(request: HttpRequest, choices: Iterable[Choice]) -> list[Choice]:
+    """Return those whose list the user may see, with their numbers."""
+    seen = [each for each in choices if count.table_at(request, each.address) is not None]
+    numbers = count.of([count.rows(request, each.address, each.query) for each in seen])
+    return [replace(each, number=number) for each, number in zip(seen, numbers, strict=True)]
+
+
+def _choice(row: SavedFilter, actor: Actor) -> Choice:
+    is_mine = row.owner_id == actor.user_id
+    return Choice(
+        row.name,
+        row.address,
+        row.query,
+        id=str(row.pk),
+        by="" if is_mine else row.owner.get_username(),
+        shared=row.shared,
+        is_pinned=actor.user_id in row.pinned_by,
+        may_delete=is_mine or actor.may(Scope.ADMINISTER),
+    )
