@@ -13,7 +13,7 @@ if __name__ == "__main__":
 
 from tests.support import bad_night, database
 from tests.support.bad_night import Night
-from tests.support.browser import chromium
+from tests.support.browser import chromium, shared
 
 IMAGES = database.PROJECT / "docs" / "images"
 
@@ -39,6 +39,7 @@ def main(folder: Path) -> None:
     with ExitStack() as stack:
         night, variables = stack.enter_context(bad_night.serving(text="", cluster=True))
         address = f"http://127.0.0.1:{variables['PORT']}"
+        stack.callback(shared.close)
         browser = stack.enter_context(chromium(address))
         for name, (user, path, width) in _pages(night).items():
             for theme in ("light", "dark"):
