@@ -145,6 +145,13 @@ def json_block(value: Any) -> SafeString:
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     if len(text) > _JSON_CHARACTERS:
         text = text[:_JSON_CHARACTERS] + "\n... cut here"
+    return block(text)
+
+
+def block(text: str | None) -> SafeString:
+    """Return a text with its line breaks; "-" for None."""
+    if text is None:
+        return badge(None)
     return format_html('<pre class="data" tabindex="0">{}</pre>', text)
 
 

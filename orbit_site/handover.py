@@ -72,6 +72,11 @@ class Handover:
     alerts: list[Alert]
 
     @property
+    def hours(self) -> int:
+        """How long it was."""
+        return round((self.until - self.since).total_seconds() / 3600)
+
+    @property
     def open_stops(self) -> int:
         """How many halts, drains and pauses are still in force."""
         return sum(stop.ended_at is None for stop in self.stops)

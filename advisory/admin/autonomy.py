@@ -38,8 +38,4 @@ class AutonomyActionAdmin(ReasonedAdmin):
         reverted = reverting.revert(action.pk, actor=actor, reason=reason)
         if reverted is None:
             raise AutonomyOff
-        name = reverted.run_profile_id or reverted.profile_id
-        return (
-            f"Reverted: {name} has revision {reverted.reverted_revision} now, which equals "
-            f"revision {reverted.base_revision}."
-        )
+        return reverting.sentence(reverted)

@@ -1,29 +1,30 @@
-"""The inbox of proposals, and the page on which one is decided."""
+"""The inbox of proposals, and the pages on which one is made and decided."""
 
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
 
-from advisory.admin import propose_page
 from advisory.decisions import page as reading
 from advisory.decisions import probation
 from advisory.decisions.decision_form import DecisionForm
 from advisory.models import ProposalDecision, StrategyProposal
-from advisory.proposals import inbox, risk, validity, words
+from advisory.proposals import create, inbox, proposal_form, risk, validity, words
 from advisory.signals import in_words
 from advisory.states import Proposal
 from governance import display
 from governance.access.roles import Scope
 from governance.console import filters, pages
 from governance.console.actions import ReasonForm
-from governance.console.base import PageAdmin, actor_of, narrowed
-from governance.kernel import identifiers
+from governance.console.base import PageAdmin, actor_of, draw, narrowed
+from governance.kernel import identifiers, line_diff
 from governance.kernel.errors import Kind, OrbitError
+from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
 
+_KINDS: dict[str, AnyKind] = {"profile": PROFILE, "runprofile": RUN_PROFILE}
 _STATUS = {Kind.CONFLICT: 409, Kind.DENIED: 403, Kind.STALE: 409}
 
 
@@ -129,8 +130,39 @@ class StrategyProposalAdmin(PageAdmin):
         return back if pages.done(request, form, act) else self.page(request, proposal, form)
 
     def propose_view(self, request: HttpRequest, noun: str, pk: int) -> HttpResponse:
-        """Ask what to propose for a document."""
-        return propose_page.page(request, noun, pk)
+        """Ask what to propose for a document; on POST preview or make the proposal."""
+        actor, kind = actor_of(request), _KINDS.get(noun)
+        actor.require(*create.USERS_SCOPES)
+        row = None if kind is None else kind.visible_to(actor).filter(pk=pk).first()
+        if kind is None or row is None:
+            raise Http404
+        data = request.POST if request.method == "POST" else None
+        form = proposal_form.of(kind, row, data, actor=actor)
+        context: dict[str, Any] = {}
+        if form.is_valid() and (document := form.merged()) is not None:
+            if "_preview" in request.POST:
+                context["diff"] = line_diff.compare(form.base, document)
+            elif document == form.base:
+                form.add_error(None, "This changes nothing yet. Change a field, then propose it.")
+            else:
+                try:
+                    made = proposal_form.propose(kind, row, form, document, actor=actor)
+                except OrbitError as refusal:
+                    details = [error["detail"] for error in refusal.errors] or [refusal.detail]
+                    form.add_error(None, details)
+                else:
+                    messages.success(request, made.sentence)
+                    return redirect("admin:advisory_strategyproposal_change", made.proposal.pk)
+        return draw(
+            request,
+            "admin/advisory/propose.html",
+            title=f"Propose a change to {row}",
+            form=form,
+            row=row,
+            kind=kind,
+            opts=kind.rows._meta,
+            **context,
+        )
 
     @admin.display(description="state")
     def waits(self, proposal: Any) -> str:

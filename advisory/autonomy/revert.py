@@ -113,3 +113,12 @@ def _ensure_allowed(kind: AnyKind, row: AnyRow, action: AutonomyAction, actor: A
             current_revision=last.number,
             changed_by=last.author,
         )
+
+
+def sentence(reverted: AutonomyAction) -> str:
+    """Return what ``revert`` did."""
+    name = reverted.run_profile_id or reverted.profile_id
+    return (
+        f"Reverted: {name} has revision {reverted.reverted_revision} now, which equals "
+        f"revision {reverted.base_revision}."
+    )

@@ -178,13 +178,20 @@ def _require_administrator(actor: Actor) -> None:
     actor.require_workspace()
 
 
+def set_workspace(user: User, is_whole: bool) -> None:
+    """Let ``user`` see the whole workspace, or only the namespaces that are granted."""
+    if is_whole:
+        WorkspaceGrant.objects.get_or_create(user=user)
+    else:
+        WorkspaceGrant.objects.filter(user=user).delete()
+
+
 def _grant(user: User, namespaces: Sequence[Namespace] | None) -> None:
     """Let ``user`` see exactly these; None: the whole workspace."""
     NamespaceGrant.objects.filter(user=user).exclude(namespace__in=namespaces or ()).delete()
+    set_workspace(user, namespaces is None)
     if namespaces is None:
-        WorkspaceGrant.objects.get_or_create(user=user)
         return
-    WorkspaceGrant.objects.filter(user=user).delete()
     NamespaceGrant.objects.bulk_create(
         [NamespaceGrant(user=user, namespace=namespace) for namespace in namespaces],
         ignore_conflicts=True,  # granted already

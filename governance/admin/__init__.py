@@ -1,3 +1,3 @@
 """The console's pages of governance."""
 
-from governance.admin import access, access_page, audit, operations, records, tokens
+from governance.admin import access, audit, operations, records, tokens

@@ -17,7 +17,7 @@ from governance.access import users
 from governance.access.roles import ROLES, Scope
 from governance.audit.actions import Action
 from governance.console.base import BoundedChangeList, BoundedPaginator, ReadOnlyAdmin, actor_of
-from governance.models import NamespaceGrant, WorkspaceGrant
+from governance.models import NamespaceGrant
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -159,24 +159,17 @@ class UserAdmin(_ForAdministrators, auth_admin.UserAdmin):  # type: ignore[type-
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         # A new user's first form doesn't ask: they see nothing until the second is sent.
-        if form.cleaned_data.get("whole_workspace"):
-            WorkspaceGrant.objects.get_or_create(user=form.instance)
-        else:
-            WorkspaceGrant.objects.filter(user=form.instance).delete()
+        users.set_workspace(form.instance, bool(form.cleaned_data.get("whole_workspace")))
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        self._record(request, obj, message)
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        self._record(request, obj, message)
-
-    def _record(self, request: HttpRequest, user: User, message: Any) -> None:
+    def _record(self, request: HttpRequest, obj: User, message: Any) -> Any:
         audit.record(
             Action.USER_CHANGED,
             actor=actor_of(request).name,
-            object_id=str(user.pk),
-            after={**users.find(user.username).to_dict(), "changed": message},
+            object_id=str(obj.pk),
+            after={**users.find(obj.username).to_dict(), "changed": message},
         )
+
+    log_addition = log_change = _record
 
 
 @admin.register(Group)

@@ -94,7 +94,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class BoundedChangeList(ChangeList):
-    """Sorts only by the columns that the list offers: others have no index."""
+    """Keeps the list's own order: no other has an index."""
 
     @property
     def csv_link(self) -> str:
@@ -116,16 +116,8 @@ class BoundedChangeList(ChangeList):
         return *others, is_active and bool(self.get_filters_params().keys() - {"namespace"})
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        if not self.sortable_by:
-            self.params.pop(ORDER_VAR, None)
+        self.params.pop(ORDER_VAR, None)
         return list(super().get_ordering(request, queryset))
-
-    def get_ordering_field(self, field_name: Any) -> Any:
-        return (
-            super().get_ordering_field(field_name)
-            if field_name in (self.sortable_by or ())
-            else None
-        )
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -267,14 +259,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         sees_table = self.namespace_path is not None or actor.namespaces is None
         return actor.may(self.view_scope) and sees_table
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def _never(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_add_permission = has_change_permission = has_delete_permission = _never
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Bodies can be large, and no list or page shows them.

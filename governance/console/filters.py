@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin, SimpleListFilter
@@ -12,57 +12,29 @@ from django.http import HttpRequest
 from governance.rest import queries
 
 
-def choice(
-    field: str, values: Iterable[str], *, title: str | None = None
-) -> type[SimpleListFilter]:
-    """Return a filter on ``field`` that offers ``values``."""
-    offered = [(str(value), str(value).replace("_", " ")) for value in values]
-    heading = title or field.replace("_", " ")
+class Filter(SimpleListFilter):
+    """A choice of the sidebar; ``narrow`` is called if one is made."""
 
-    class Choice(SimpleListFilter):
-        title = heading
-        parameter_name = field
-
-        def lookups(
-            self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-        ) -> list[tuple[str, str]]:
-            return offered
-
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset if self.value() is None else queryset.filter(**{field: self.value()})
-
-    return Choice
-
-
-def flag(
-    parameter: str, heading: str, words: str, narrow: Callable[[QuerySet[Any]], QuerySet[Any]]
-) -> type[SimpleListFilter]:
-    """Return a filter that narrows the list, or not; ``words`` name the choice."""
-
-    class Flag(SimpleListFilter):
-        title = heading
-        parameter_name = parameter
-
-        def lookups(
-            self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-        ) -> list[tuple[str, str]]:
-            return [("yes", words)]
-
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return narrow(queryset) if self.value() == "yes" else queryset
-
-    return Flag
-
-
-class TypedFilter(SimpleListFilter):
-    """A value typed into a form of the list's template, not into the sidebar."""
-
-    template = "console/_nothing.html"
+    offered: ClassVar[list[tuple[str, str]]] = []
 
     def lookups(
         self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
     ) -> list[tuple[str, str]]:
-        return []
+        return self.offered
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset if not value else self.narrow(request, queryset, value)
+
+    def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """Return the rows of the chosen ``value``."""
+        return rows.filter(**{str(self.parameter_name): value})
+
+
+class TypedFilter(Filter):
+    """A value typed into a form of the list's template, not into the sidebar."""
+
+    template = "console/_nothing.html"
 
     def has_output(self) -> bool:
         # Django ignores the value of a filter that says no.
@@ -70,6 +42,34 @@ class TypedFilter(SimpleListFilter):
 
     def choices(self, changelist: Any) -> Any:
         return iter(())
+
+
+def choice(field: str, values: Iterable[str], *, title: str | None = None) -> type[Filter]:
+    """Return a filter on ``field`` that offers ``values``."""
+    heading = title or field.replace("_", " ")
+
+    class Choice(Filter):
+        title = heading
+        parameter_name = field
+        offered = [(str(value), str(value).replace("_", " ")) for value in values]
+
+    return Choice
+
+
+def flag(
+    parameter: str, heading: str, words: str, narrowed: Callable[[QuerySet[Any]], QuerySet[Any]]
+) -> type[Filter]:
+    """Return a filter that narrows the list, or not; ``words`` name the choice."""
+
+    class Flag(Filter):
+        title = heading
+        parameter_name = parameter
+        offered = [("yes", words)]
+
+        def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+            return narrowed(rows) if value == "yes" else rows
+
+    return Flag
 
 
 class NamespaceFilter(TypedFilter):
@@ -82,43 +82,38 @@ class NamespaceFilter(TypedFilter):
         self.path: str = model_admin.namespace_path if path is None else path
         super().__init__(request, params, model, model_admin)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        narrows = self.value() and self.path
-        return queryset.filter(**{self.path: self.value()}) if narrows else queryset
+    def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return rows.filter(**{self.path: value}) if self.path else rows
 
 
-def typed(field: str, *, parameter: str | None = None, every: str = "") -> type[SimpleListFilter]:
+def typed(field: str, *, parameter: str | None = None, every: str = "") -> type[Filter]:
     """Return a filter on the whole value of ``field``; ``every`` filters nothing."""
 
     class Typed(TypedFilter):
         title = field.replace("_", " ")
         parameter_name = parameter or field
 
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            value = self.value()
-            return queryset if not value or value == every else queryset.filter(**{field: value})
+        def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+            return rows if value == every else rows.filter(**{field: value})
 
     return Typed
 
 
 def moment(
-    parameter: str, narrow: Callable[[QuerySet[Any], datetime], QuerySet[Any]]
-) -> type[SimpleListFilter]:
+    parameter: str, narrowed: Callable[[QuerySet[Any], datetime], QuerySet[Any]]
+) -> type[Filter]:
     """Return a filter by a time; without a zone it is UTC."""
 
     class Moment(TypedFilter):
         title = parameter
         parameter_name = parameter
 
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            text = self.value()
-            if not text:
-                return queryset
+        def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
             try:
-                return narrow(queryset, _parse(text))
+                return narrowed(rows, _parse(value))
             except ValueError as error:
                 messages.error(request, f"{parameter}: {error}.")
-                return queryset.none()
+                return rows.none()
 
     return Moment
 

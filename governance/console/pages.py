@@ -1,7 +1,7 @@
 """Pages of the console without a table, registered by the modules of ``admin`` rooms."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, TypeVar
 
 from django import forms
@@ -21,81 +21,54 @@ View = Callable[..., Answer]
 V = TypeVar("V", bound=View)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """A page of the console; see ``page``."""
+@dataclass(frozen=True)
+class page:
+    """Registers ``view(request, **parts of the address)`` as a page.
 
-    #: Below ``/admin/``.
+    It returns a response, or what ``template`` shows.
+    """
+
+    #: Below ``/admin/``. The page's name for ``reverse`` is made from it.
     address: str
-    #: For ``reverse``.
-    name: str
     title: str
-    template: str
-    view: View
-    scope: Scope
+    template: str = ""
+    _: KW_ONLY
+    name: str = ""
+    scope: Scope = Scope.READ
     #: The scope that its form needs; None: it has no form.
-    sends: Scope | None
+    sends: Scope | None = None
     #: Hidden from users who are confined to namespaces.
-    workspace: bool
+    workspace: bool = False
+    view: View | None = None
+
+    def __call__(self, view: V) -> V:
+        words = [word for word in self.address.split("/") if word and not word.startswith("<")]
+        _registered.append(replace(self, name=self.name or "_".join(words), view=view))
+        return view
 
     def open_to(self, actor: Actor) -> bool:
         """Return whether ``actor`` may see the page."""
         return actor.may(self.scope) and (actor.namespaces is None or not self.workspace)
 
     def show(self, request: HttpRequest, **parts: Any) -> HttpResponse:
-        """Answer a request that may be answered. Raises PermissionDenied."""
+        """Answer a request for the page. Raises PermissionDenied."""
         actor = actor_of(request)
-        if not self.open_to(actor):
+        if self.view is None or not self.open_to(actor):
             raise PermissionDenied
         if request.method == "POST":
             if self.sends is None:
                 return HttpResponseNotAllowed(["GET", "HEAD"])
-            if not actor.may(self.sends):
-                raise PermissionDenied
+            actor.require(self.sends)
         answer = self.view(request, **parts)
         if isinstance(answer, HttpResponse):
             return answer
         return draw(request, self.template, **{"title": self.title, **answer})
 
 
-_registered: list[Page] = []
+_registered: list[page] = []
 
 
-def page(
-    address: str,
-    title: str,
-    template: str = "",
-    *,
-    name: str = "",
-    scope: Scope = Scope.READ,
-    sends: Scope | None = None,
-    workspace: bool = False,
-) -> Callable[[V], V]:
-    """Register ``view(request, **parts of the address)`` as a page.
-
-    It returns a response, or what ``template`` shows. The name is made from the address.
-    """
-    words = [word for word in address.split("/") if word and not word.startswith("<")]
-
-    def register(view: V) -> V:
-        _registered.append(
-            Page(
-                address=address,
-                name=name or "_".join(words),
-                title=title,
-                template=template,
-                view=view,
-                scope=scope,
-                sends=sends,
-                workspace=workspace,
-            )
-        )
-        return view
-
-    return register
-
-
-def registered() -> tuple[Page, ...]:
+def registered() -> tuple[page, ...]:
     """Return every page."""
     return tuple(_registered)
 
@@ -123,7 +96,7 @@ def done(
     try:
         message = act(**form.cleaned_data)
     except OrbitError as error:
-        form.add_error((by_code or {}).get(error.code, refused_at), error.detail)
+        form.add_error((by_code or {}).get(error.code, refused_at), error.sentences)
         return False
     messages.success(request, message)
     return True

@@ -35,6 +35,12 @@ class OrbitError(Exception):
         super().__init__(self.detail)
 
     @property
+    def sentences(self) -> list[str]:
+        """The detail, and each error that it doesn't name."""
+        others = [error for error in self.errors if error["detail"] not in self.detail]
+        return [self.detail, *(f"{error['pointer']}: {error['detail']}" for error in others)]
+
+    @property
     def lines(self) -> list[str]:
         """The detail as lines; a line break that comes from data begins none."""
         return [self.detail]

@@ -38,21 +38,7 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
 
     namespace_path = "namespace"
     list_title = "Cycles"
-    exported = (
-        "id",
-        "status",
-        "namespace",
-        "run_profile_id",
-        "profile_id",
-        "trigger",
-        "triggered_by",
-        "reason",
-        "created_at",
-        "started_at",
-        "finished_at",
-        "resumes",
-        "rerun_of",
-    )
+    exported = detail.LIST_FIELDS
     list_display = ("id",)
     list_filter = (
         filters.choice("status", Cycle, title="outcome"),

@@ -1,10 +1,8 @@
-"""The page that adds or edits a profile or run profile: form, JSON, Check, Preview and Save.
-
-If another user saved meanwhile, the page shows all three versions and the user decides.
-"""
+"""The pages of a profile or run profile: its editor, its revisions, the roll-back to one."""
 
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -12,14 +10,13 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from governance.access.actors import NotAllowed
 from governance.access.roles import Scope
+from governance.console import pages
+from governance.console.actions import ReasonForm
 from governance.console.base import actor_of, draw
-from governance.kernel import clock
-from governance.kernel.errors import OrbitError
-from orbit.errors import DocumentInvalid, Stale
-from orbit.profiles import conflict, document_form, edit, members, validation
-from orbit.profiles.document_form import DocumentForm
+from governance.kernel import clock, json_diff
+from orbit.errors import RevisionUnknown
+from orbit.profiles import edit, editor, history
 from orbit.profiles.expected import NEW, exactly
 from orbit.profiles.kinds import PROFILE, AnyKind
 from orbit.schedules import runs
@@ -47,13 +44,16 @@ def edit_page(
         "opts": kind.rows._meta,
     }
     if may:
-        form = context["form"] = _form(request, kind, row)
-        document = form.merged() if form.is_valid() else None
-        if document is not None and _act(request, kind, row, form, document, context):
-            saved = kind.find(_name(kind, row, document), actor=actor)
-            return redirect(address(kind, saved, "change"))
+        pressed = editor.press(kind, row, request.POST, actor=actor)
+        context |= {name: getattr(pressed, name) for name in editor.SHOWN}
+        if pressed.saved:
+            messages.success(request, pressed.saved)
+            return redirect(address(kind, kind.find(pressed.name, actor=actor), "change"))
         if "_check" in request.POST and request.headers.get("HX-Request"):
             return TemplateResponse(request, "console/_checked.html", {**context, "live": True})
+        if pressed.preview:
+            names = kind, pressed.name, pressed.document, row.document if row else {}
+            context["effects"] = runs.effects(*names, actor=actor, now=clock.now())
     title = f"Add {kind.words}" if row is None else f"{kind.words.capitalize()} {row}"
     return draw(request, "console/document.html", title=title, **context)
 
@@ -64,95 +64,73 @@ def address(kind: AnyKind, row: Any, name: str) -> str:
     return reverse(f"admin:orbit_{model}_{name}", args=[row.pk])
 
 
-def _form(request: HttpRequest, kind: AnyKind, row: Any) -> DocumentForm:
-    actor = actor_of(request)
-    return DocumentForm(
-        request.POST or None,
-        members=members.members_of(kind, actor, new=row is None),
-        base=document_form.base_of(kind, row, request.POST, actor=actor),
-        revision=0 if row is None else row.revision,
-        wants_reason=not {"_check", "_preview", "_combine"} & request.POST.keys(),
+class RollBackForm(ReasonForm):
+    """The reason, and the revision that the user saw as the current one."""
+
+    over = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput())
+
+
+def list_page(request: HttpRequest, kind: AnyKind, row: Any) -> HttpResponse:
+    """Show the revisions of ``row``, and the changes between ``?a=`` and ``?b=``."""
+    query, comparison = request.GET, None
+    a, b, before = (history.number_of(query.get(name, "")) for name in ("a", "b", "before"))
+    revisions, older = history.page(kind, str(row), actor=actor_of(request), before=before)
+    if a is not None and b is not None:
+        try:
+            comparison = history.compare(kind, str(row), a, b, actor=actor_of(request))
+        except RevisionUnknown as error:
+            messages.error(request, error.detail)
+    return draw(
+        request,
+        "console/revisions.html",
+        title=f"Revisions of {row}",
+        kind=kind,
+        row=row,
+        revisions=revisions,
+        older=older,
+        comparison=comparison,
+        opts=kind.rows._meta,
+        a=a or "",
+        b=b or "",
     )
 
 
-def _name(kind: AnyKind, row: Any, document: dict[str, Any]) -> str:
-    """Return the id of the profile; empty if the document has no text there."""
-    name = document.get(kind.key) if row is None else str(row)
-    return name if isinstance(name, str) else ""
+def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) -> HttpResponse:
+    """Show a revision and what it would change; on POST roll back."""
+    actor = actor_of(request)
+    revision = history.find(kind, str(row), number, actor=actor)
+    if request.method == "POST":
+        actor.require(Scope.CONFIGURE)
+    form = RollBackForm(request.POST or None, initial={"over": row.revision})
 
-
-def _act(
-    request: HttpRequest,
-    kind: AnyKind,
-    row: Any,
-    form: DocumentForm,
-    document: dict[str, Any],
-    context: dict[str, Any],
-) -> bool:
-    """Do what the pressed button says; return whether it was saved."""
-    actor, name = actor_of(request), _name(kind, row, document)
-    if "_check" in request.POST:
-        form.show_faults(validation.all_problems(kind, name, document, actor=actor))
-        context["checked"] = True
-    elif "_preview" in request.POST:
-        current = {} if row is None else row.document
-        preview = edit.preview(kind, name, document, current=current, actor=actor)
-        form.show_faults(preview.problems)
-        if not preview.problems:
-            context["preview"] = preview
-            context["effects"] = runs.effects(
-                kind, name, document, current, actor=actor, now=clock.now()
-            )
-    elif "_combine" in request.POST and row is not None:
-        versions = conflict.compare(kind, name, base=form.base, own=document, actor=actor)
-        context["combined"] = versions.latest
-        context["form"] = DocumentForm(
-            None,
-            members=form.members,
-            base=versions.latest.document,
-            revision=versions.latest.number,
-            wants_reason=True,
-            shows=versions.combined,
-            reason=form.cleaned_data["reason"],
+    def act(reason: str, over: int) -> str:
+        made = edit.roll_back(
+            kind,
+            str(row),
+            number,
+            actor=actor,
+            source="admin",
+            expected=NEW if row.hidden else exactly(over),
+            reason=reason,
         )
-    else:
-        return _save(request, kind, row, form, document, context)
-    return False
+        return f"{row} is rolled back to revision {number}, saved as revision {made.revision}."
 
-
-def _save(
-    request: HttpRequest,
-    kind: AnyKind,
-    row: Any,
-    form: DocumentForm,
-    document: dict[str, Any],
-    context: dict[str, Any],
-) -> bool:
-    actor, name = actor_of(request), _name(kind, row, document)
-    expected = NEW if row is None else exactly(form.cleaned_data["latest"])
-    reason = form.cleaned_data["reason"]
-    try:
-        edited = edit.save(
-            kind, name, document, actor=actor, source="admin", expected=expected, reason=reason
-        )
-    except DocumentInvalid as refusal:
-        form.show_faults(refusal.errors)
-    except Stale as refusal:
-        if row is None:
-            form.add_error(kind.key, refusal.detail)
-            return False
-        # Nothing is saved. The user sees the other version now: saving again overwrites it.
-        versions = conflict.compare(kind, name, base=form.base, own=document, actor=actor)
-        context["conflict"] = versions
-        form.data = {**request.POST.dict(), "latest": str(versions.latest.number)}
-    except NotAllowed:
-        raise PermissionDenied from None
-    except OrbitError as refusal:
-        form.add_error(None, refusal.detail)
-    else:
-        number = edited.revision
-        saved = f"Revision {number} of {name} saved."
-        unchanged = f"Nothing changed: {name} is at revision {number}."
-        messages.success(request, saved if edited.changed else unchanged)
-        return True
-    return False
+    if pages.done(request, form, act):
+        return redirect(address(kind, row, "change"))
+    if form.is_bound:
+        # The page shows the current revision now.
+        form.data = {**request.POST.dict(), "over": str(row.revision)}
+    changes = json_diff.changes(row.document, revision.document)
+    rolls = bool(changes) or row.hidden or form.is_bound
+    return draw(
+        request,
+        "console/revision.html",
+        title=f"Revision {number} of {row}",
+        kind=kind,
+        row=row,
+        revision=revision,
+        changes=changes,
+        form=form,
+        may_roll_back=actor.may(Scope.CONFIGURE) and rolls,
+        opts=kind.rows._meta,
+    )

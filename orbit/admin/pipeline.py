@@ -1,8 +1,6 @@
 """Results of the stages: initiations, transformations, batches, items."""
 
 from django.contrib import admin
-from django.db.models import Model
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from governance import display
@@ -53,7 +51,7 @@ class TransformationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="output")
     def output_excerpt(self, row: Transformation) -> SafeString:
-        return _block(row, "output")
+        return display.block(detail.excerpt(row, "output"))
 
 
 @admin.register(NormalizationBatch)
@@ -76,11 +74,4 @@ class NormalizationItemAdmin(ReadOnlyAdmin):
 
     @admin.display(description="payload")
     def payload_excerpt(self, row: NormalizationItem) -> SafeString:
-        return _block(row, "payload")
-
-
-def _block(row: Model, column: str) -> SafeString:
-    data = detail.excerpt(row, column)
-    if data is None:
-        return display.badge(None)
-    return format_html('<pre class="data" tabindex="0">{}</pre>', data)
+        return display.block(detail.excerpt(row, "payload"))

@@ -12,8 +12,8 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import ReadOnlyAdmin, actor_of
-from orbit.admin import editing, revisions
+from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of
+from orbit.admin import editing
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
 from orbit.profiles.kinds import PROFILE, RUN_PROFILE, AnyKind
@@ -21,7 +21,7 @@ from orbit.schedules import runs
 from orbit.states import ProfileState
 
 
-class _Configured(ReasonedAdmin):
+class _Configured(PageAdmin, ReasonedAdmin):
     kind: ClassVar[AnyKind]
     own_pages = {"revision": "<path:object_id>/history/<int:number>/"}
 
@@ -59,22 +59,19 @@ class _Configured(ReasonedAdmin):
         may = self.has_add_permission(request)
         return editing.edit_page(request, self.kind, None, buttons=[], may=may)
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        row = self.get_or_404(request, object_id)
+    def page(self, request: HttpRequest, row: Any) -> HttpResponse:
         buttons, may = self.buttons(request, row), self.has_change_permission(request, row)
         return editing.edit_page(request, self.kind, row, buttons=buttons, may=may)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        return revisions.list_page(request, self.kind, self.get_or_404(request, object_id))
+        return editing.list_page(request, self.kind, self.get_or_404(request, object_id))
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show one revision and the form to roll back to it."""
         row = self.get_or_404(request, object_id)
-        return revisions.revision_page(request, self.kind, row, number)
+        return editing.revision_page(request, self.kind, row, number)
 
     @reasoned_action(
         label="Enable",

@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from governance.console import filters
 from governance.console.base import ReadOnlyAdmin, narrowed
-from orbit.models import ClusterNode, CronTick, CycleCheckpoint, CycleRun, ExecutionRecord
+from orbit.cycles import detail
+from orbit.models import ClusterNode, CronTick, CycleCheckpoint, ExecutionRecord
 from orbit.schedules import listing
 from orbit.states import Tick
 
@@ -49,13 +50,7 @@ class CycleCheckpointAdmin(ReadOnlyAdmin):
     links = ("cycle_id", "cycle_id__exact")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        actor = narrowed(request)
-        # A checkpoint has no relation to its cycle that the base's filter could follow.
-        rows = CycleCheckpoint.objects.order_by("-cycle_id", "-stage")
-        if actor.namespaces is None:
-            return rows
-        visible_cycles = CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id"))
-        return rows.filter(Exists(visible_cycles))
+        return detail.checkpoints(narrowed(request))
 
 
 @admin.register(CronTick)

@@ -5,7 +5,6 @@ Halt and pause concern the cycles, so the pages show these too: hence not in gov
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,33 +19,9 @@ from governance.models import Namespace
 from governance.namespaces import gate, halts, pauses, registry, status
 from governance.states import Mode
 from orbit.cycles import maintenance, stops
+from orbit.cycles.stop_forms import HaltForm, HaltPageForm, NamespaceForm
 
 _AT_UNTIL = {"invalid_until": "until"}
-
-
-class HaltForm(UntilForm):
-    """A halt needs no reason: stopping must be quick."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["reason"].required = False
-
-
-class HaltPageForm(HaltForm):
-    """Asks which namespace to halt."""
-
-    namespace = forms.CharField(
-        label="Namespace",
-        max_length=100,
-        widget=forms.TextInput(attrs={"list": "own-namespaces", "autocomplete": "off"}),
-    )
-    field_order = ("namespace", "reason", "until")
-
-
-class NamespaceForm(forms.Form):
-    """The name of a new namespace."""
-
-    name = forms.CharField(label="Name", max_length=200, strip=False)
 
 
 @admin.register(Namespace)

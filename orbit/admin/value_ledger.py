@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -14,16 +13,14 @@ from orbit.records import value_totals
 from orbit.records.value_totals import Period
 
 
-class PeriodFilter(SimpleListFilter):
+class PeriodFilter(filters.Filter):
     """Choose the period of the totals. It doesn't filter the entries."""
 
     title, parameter_name = "totals by", "period"
+    offered = [(str(period), str(period)) for period in Period]
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(period), str(period)) for period in Period]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset
+    def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return rows
 
 
 @admin.register(ValueLedgerEntry)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BinaryField, F, Model, Q, QuerySet
+from django.db.models import BinaryField, Exists, F, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Length, Substr
 
 from governance import display
@@ -107,6 +107,15 @@ def matching(
         if value is not None:
             cycles = cycles.filter(**{name: value})
     return created(cycles, first=created_from, before=created_to).order_by("-id")
+
+
+def checkpoints(actor: Actor) -> QuerySet[CycleCheckpoint]:
+    """Return the checkpoints of the cycles that ``actor`` sees, the newest first."""
+    # They have no relation to their cycle.
+    rows = CycleCheckpoint.objects.order_by("-cycle_id", "-stage")
+    if actor.namespaces is None:
+        return rows
+    return rows.filter(Exists(CycleRun.objects.filter(actor.filter(), pk=OuterRef("cycle_id"))))
 
 
 def created(

@@ -12,7 +12,7 @@ from orbit.models import ProfileRevision, RunProfileRevision
 from orbit.profiles.kinds import RUN_PROFILE, AnyKind, AnyRevision, AnyRow
 
 _LARGEST = 2**31 - 1
-_MOST_DIGITS = 10
+_MOST_DIGITS = 9
 _PAGE_SIZE = 50
 
 Revisions = QuerySet[ProfileRevision] | QuerySet[RunProfileRevision]
@@ -50,12 +50,17 @@ def find(kind: AnyKind, name: str, number: int, *, actor: Actor) -> AnyRevision:
     return revision
 
 
+def number_of(text: str) -> int | None:
+    """Return the number of a revision that an address names, if it is one."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else None
+
+
 def document_of(kind: AnyKind, row: AnyRow, number: str, *, actor: Actor) -> dict[str, Any]:
     """Return the document of the revision ``number`` of ``row``. Raises RevisionUnknown."""
     if number == str(row.revision):
         return dict(row.document)
-    is_number = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
-    return dict(find(kind, str(row), int(number) if is_number else 0, actor=actor).document)
+    return dict(find(kind, str(row), number_of(number) or 0, actor=actor).document)
 
 
 def page(

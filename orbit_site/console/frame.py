@@ -6,19 +6,19 @@ from datetime import datetime
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.functional import cached_property
 
+from advisory.proposals import waiting as proposals
 from advisory.proposals.waiting import Waiting
-from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of, namespace_of
 from governance.kernel import clock
 from governance.models import Namespace, OperationRun
 from governance.operations import finished
-from orbit_site import namespace_links
-from orbit_site.console import counts, menu, preferences
+from orbit_site import namespace_links, preferences
+from orbit_site.console import menu
 from orbit_site.overview import banners as overview_banners
+from orbit_site.overview import summary
 from orbit_site.overview.banners import Banner
 from orbit_site.overview.summary import Summary
 
@@ -39,7 +39,7 @@ class Frame:
     @cached_property
     def overview(self) -> Summary:
         """What needs the user, and the numbers."""
-        return counts.overview(self.request, self.namespace)
+        return summary.of(actor_of(self.request), namespace=self.namespace, waiting=self.waiting)
 
     @property
     def banners(self) -> list[Banner]:
@@ -67,25 +67,15 @@ class Frame:
         only = self.namespaces[0] if len(self.namespaces) == 1 else ""
         return self.namespace or of_object or only
 
-    @property
-    def may_halt(self) -> bool:
-        """Whether the header shows Halt."""
-        return actor_of(self.request).may(Scope.OPERATE)
-
     @cached_property
     def places(self) -> list[menu.Group]:
         """The menu."""
-        return menu.groups(self.request, self.namespace)
+        return menu.groups(self.request, self.overview)
 
     @cached_property
     def now(self) -> datetime:
         """The database's time."""
         return clock.now()
-
-    @property
-    def zone(self) -> str:
-        """The zone of the times on the page."""
-        return timezone.get_current_timezone_name()
 
     @property
     def keys(self) -> bool:
@@ -102,16 +92,24 @@ class Frame:
             if run.finished_at and f"{run.finished_at:%Y-%m-%dT%H:%M:%SZ}" > since
         ]
 
-    @property
+    @cached_property
     def waiting(self) -> Waiting:
         """The proposals that wait for the user."""
-        return counts.waiting(self.request)
+        return proposals.for_actor(actor_of(self.request))
 
     @property
     def news(self) -> str:
         """How many there are of both, "" for none."""
         number = len(self.finished) + self.waiting.count
         return f"{number}" if number else ""
+
+
+def of(request: HttpRequest) -> Frame:
+    """Return the frame of a request, read once."""
+    frame: Frame | None = getattr(request, "console_frame", None)
+    if frame is None:
+        frame = request.console_frame = Frame(request)  # type: ignore[attr-defined]
+    return frame
 
 
 @pages.page("banners/", "Banners")

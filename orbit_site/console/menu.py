@@ -9,7 +9,8 @@ from django.urls import reverse
 
 from governance.console import pages
 from governance.console.base import actor_of
-from orbit_site.console import counts
+from orbit_site.overview.places import counts
+from orbit_site.overview.summary import Summary
 
 #: Title and address below ``/admin/``. A place is there if a page or a table that the user may
 #: open has this address.
@@ -84,9 +85,9 @@ class Group:
     places: list[Place]
 
 
-def groups(request: HttpRequest, namespace: str) -> list[Group]:
+def groups(request: HttpRequest, overview: Summary) -> list[Group]:
     """Return the places that the user may open."""
-    root, waiting = reverse("admin:index"), counts.of(request, namespace)
+    root, waiting = reverse("admin:index"), counts(overview)
     listed = {each for places in (PLACES | BELOW).values() for _, each in places}
     open_to_user = _open_addresses(request)
     here = _here(request.path.removeprefix(root), open_to_user & listed)

@@ -31,9 +31,8 @@ from governance.console.base import NotHere, actor_of, draw
 from governance.kernel import availability
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.statement_limit import statement_limit
-from orbit_site import error_pages, namespace_links
-from orbit_site.console import counts, destination, preferences
-from orbit_site.console.frame import Frame
+from orbit_site import error_pages, namespace_links, preferences
+from orbit_site.console import destination, frame
 from orbit_site.overview import dashboard
 
 #: view_on_site tells any user whether a row of any table exists.
@@ -98,24 +97,21 @@ class OrbitAdminSite(AdminSite):
         if not context["has_permission"] or "HX-Request" in request.headers:
             # An open page that polls has its frame already.
             return context
-        frame = Frame(request)
-        return {
-            **context,
-            "banners": frame.banners,
-            "frame": frame,
-            "waiting": counts.waiting(request),
-        }
+        page_frame = frame.of(request)
+        return {**context, "banners": page_frame.banners, "frame": page_frame}
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        frame, polls = Frame(request), "HX-Request" in request.headers
-        look = dashboard.look(actor_of(request), namespace=frame.namespace) if polls else ""
+        index_frame, polls = frame.of(request), "HX-Request" in request.headers
+        actor = actor_of(request)
+        look = dashboard.look(actor, namespace=index_frame.namespace) if polls else ""
         if polls and request.headers.get("X-Look") == look:
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
-        board = dashboard.of(frame.overview, actor=actor_of(request))
+        overview = index_frame.overview
+        board = dashboard.of(overview, actor=actor)
         if polls:  # an open page looks again, and needs no frame
-            context = {"board": board, "frame": frame, "look": look}
+            context = {"board": board, "frame": index_frame, "look": look}
             return TemplateResponse(request, "console/_dashboard.html", context)
-        return draw(request, "admin/index.html", title=frame.overview.sentence, board=board)
+        return draw(request, "admin/index.html", title=overview.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

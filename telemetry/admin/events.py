@@ -8,14 +8,13 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 
 from governance import display
 from governance.console import export, filters
-from governance.console.base import BoundedChangeList, ReadOnlyAdmin
+from governance.console.base import BoundedChangeList
 from governance.kernel import clock
 from telemetry import reading
-from telemetry.admin import links
+from telemetry.admin.links import LinkedAdmin
 from telemetry.events import Level
 from telemetry.models import TelemetryEvent
 
@@ -45,10 +44,9 @@ class HoursFilter(filters.TypedFilter):
 
 
 @admin.register(TelemetryEvent)
-class TelemetryEventAdmin(ReadOnlyAdmin):
+class TelemetryEventAdmin(LinkedAdmin):
     """What happened."""
 
-    namespace_path = "namespace"
     exported = export.columns(TelemetryEvent)
     badges = ("level",)
     list_display = (
@@ -94,18 +92,6 @@ class TelemetryEventAdmin(ReadOnlyAdmin):
     @admin.display(description="took")
     def took(self, event: TelemetryEvent) -> str:
         return "-" if event.duration_ms is None else display.duration(event.duration_ms / 1000)
-
-    @admin.display(description="session")
-    def session(self, event: TelemetryEvent) -> SafeString:
-        return links.events("session_id", event.session_id)
-
-    @admin.display(description="task")
-    def task(self, event: TelemetryEvent) -> SafeString:
-        return links.events("task_id", event.task_id)
-
-    @admin.display(description="run")
-    def run(self, event: TelemetryEvent) -> SafeString:
-        return links.events("run_id", event.run_id)
 
 
 def _names_one(request: HttpRequest) -> bool:

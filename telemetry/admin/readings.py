@@ -3,33 +3,23 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.utils.safestring import SafeString
 
 from governance.console import export
 from governance.console.base import ReadOnlyAdmin
-from telemetry.admin import links
+from telemetry.admin.links import LinkedAdmin
 from telemetry.models import Artifact, ErrorGroup, Metric, PolicyViolation
 
 _SHOWN = 300
 
 
-class _ReadingAdmin(ReadOnlyAdmin):
+class _ReadingAdmin(LinkedAdmin):
     """Rows that were read from one event each."""
 
-    namespace_path = "namespace"
     search_fields: ClassVar[Any] = ("session_id",)
     search_help_text = "The id of a session"
     links: ClassVar[tuple[str, ...]] = ("session_id__exact",)
     readonly_fields: ClassVar[Any] = ("session", "task")
     hidden = ("session_id", "task_id")
-
-    @admin.display(description="session")
-    def session(self, row: Any) -> SafeString:
-        return links.events("session_id", row.session_id)
-
-    @admin.display(description="task")
-    def task(self, row: Any) -> SafeString:
-        return links.events("task_id", row.task_id)
 
 
 @admin.register(Artifact)

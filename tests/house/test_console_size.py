@@ -8,8 +8,8 @@ ROOMS = (
     *("governance/admin", "governance/console", "telemetry/admin", "orbit/admin"),
     *("advisory/admin", "orbit_site/console"),
 )
-#: The aim is 4,500. Lower this number when lines go; don't raise it.
-MOST_LINES = 4901
+#: The most that the issue allows is 4,500. Lower this number when lines go; don't raise it.
+MOST_LINES = 4497
 
 
 def lines_of(room: Path) -> int:

@@ -1,5 +1,7 @@
 """A database that tests use one after another is as new for each."""
 
+import os
+
 import psycopg
 import pytest
 
@@ -7,7 +9,7 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.reuse import Pool
 
-NAME = "orbit_reused"
+NAME = f"orbit_reused_{os.getpid()}"
 # An append-only table, one that others refer to, and one that is never empty.
 WRITES = (
     """INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id,

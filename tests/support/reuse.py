@@ -1,6 +1,6 @@
 """Databases for tests that commit: one per test process, emptied after a test.
 
-Copying a database costs half a second of CPU, emptying it a fiftieth: TRUNCATE makes new files for
+Copying a database costs half a second of CPU, emptying it a twentieth: TRUNCATE makes new files for
 each table, its indexes and all tables that refer to it, so that small tables are emptied by DELETE
 and VACUUM. A database is renamed after a test, so that processes left over can't find it.
 """

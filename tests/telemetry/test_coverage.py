@@ -305,10 +305,10 @@ def test_the_page_shows_gaps_first_in_words_and_foreign_text_as_text() -> None:
     report("<b>gap</b>", "task_start:T1", "command_end", namespace="eu")
     report("other", "task_start", namespace="us")
     answer = console(create_user("bea", "Viewer", "eu")).get("/admin/telemetry/coverage/")
-    assert answer.context["result"].sentence == (
+    assert answer.context["page"].result.sentence == (
         "Fail: 1 of 2 sessions has gaps. 1 of them didn't report a core event."
     )
-    rows = answer.context["result"].sessions
+    rows = answer.context["page"].result.sessions
     assert [(row.session_id, row.status, row.cells) for row in rows] == [
         ("<b>gap</b>", "FAIL", [True, False, True]),
         ("fine", "PASS", [True, True, True]),

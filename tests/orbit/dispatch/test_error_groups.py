@@ -113,7 +113,7 @@ def test_a_group_grows_alike_in_the_list_and_on_the_dashboard(
         DeadLetterDispatch.objects.filter(pk=letter).update(
             created_at=Now() - timedelta(minutes=minutes)
         )
-    [(_, state, _)] = error_groups.read(SYSTEM).rows()
+    [(_, state, *_)] = error_groups.read(SYSTEM).rows()
     assert state == ("growing" if growing else "open")
     [thing] = [
         thing for thing in summary.of(SYSTEM, seconds=0.0).things if thing.kind == "dead_letters"

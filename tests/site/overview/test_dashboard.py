@@ -18,7 +18,7 @@ from governance.plots import charts
 from orbit.models import ClusterNode, CycleDay, OverviewFacts
 from orbit.schedules import ledger
 from orbit.schedules.sync import RunProfileSchedules
-from orbit_site.console import preferences
+from orbit_site import preferences
 from orbit_site.overview import dashboard, facts
 from tests.support import advice
 from tests.support.callers import console, create_user
