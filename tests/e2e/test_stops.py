@@ -27,7 +27,7 @@ def test_a_namespace_is_halted_from_the_page_that_one_is_on_and_resumed_from_its
             .get_by_role("status")
             .filter(has_text="eu is halted")
         )
-        expect(banner).to_contain_text("by ann: a flood")
+        expect(banner).to_contain_text("by ann: “a flood”")
         banner.get_by_role("link", name="Resume").click()
         page.get_by_role("textbox", name="Reason").fill("it is dry")
         page.get_by_role("button", name="Resume").click()
@@ -61,7 +61,7 @@ def test_a_page_that_stays_open_shows_the_banner_by_itself(site: Site) -> None:
         expect(other.get_by_role("button", name="End pause")).to_be_visible()
         page.bring_to_front()
         expect(page.get_by_role("status").filter(has_text="Everything is paused")).to_contain_text(
-            "by ann: a fire"
+            "by ann: “a fire”"
         )
         other.get_by_role("textbox", name="Reason").fill("it is out")
         other.get_by_role("button", name="End pause").click()

@@ -565,7 +565,7 @@ def _retention() -> dict[str, tuple[Any, dict[str, Any]]]:
     zero = uuid.UUID(int=0)
     batch = {"until": until, "after_at": "-infinity", "after_id": zero}
     exempt: dict[str, Any] = {"profiles": [], "namespaces": [], "froms": [], "tos": []}
-    hashes = ["0" * 64]
+    hashes = ["1" * 64]
     left = {"before": uuid7_floor(until), "initiation": zero, "snapshot": zero, "limit": 1000}
     return {
         "prune_cycles": (old_cycles.PRUNE_CYCLES, {**batch, "limit": 10, **exempt}),

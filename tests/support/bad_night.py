@@ -424,7 +424,7 @@ def _own_database(rows: int, text: str) -> Iterator[tuple[Night, str, Server]]:
         database.clone(server, name)
         if rows:
             with psycopg.connect(server.url("orbit_owner", name), autocommit=True) as owner:
-                large_database.fill(owner, rows, events=10 * rows)
+                large_database.fill(owner, rows, events=10 * rows, configured=False)
         tasks.worker = WorkerProcess()
         with TemporaryDirectory() as folder, receivers() as sinks:
             yield create(settings, Path(folder), sinks, text=text), name, server

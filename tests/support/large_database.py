@@ -54,6 +54,29 @@ NUMBERED = "overlay(n.id::text PLACING '7' || lpad(to_hex(k), 3, '0') FROM 15 FO
 PARTITIONS = """SELECT telemetry_ensure_partitions((now() AT TIME ZONE 'UTC')::date - 15,
         (now() AT TIME ZONE 'UTC')::date),
     orbit_ensure_partitions((now() - %(rows)s * interval '18 s')::date, now()::date)"""
+#: Profiles, run profiles and schedules; a night has its own.
+CONFIGURATION = (
+    """INSERT INTO orbit_profile (profile_id, label, state, document, revision)
+    SELECT 'p' || i, 'P', 'enabled', jsonb_build_object(
+        'profile_id', 'p' || i, 'label', 'P', 'state', 'enabled'), 2
+    FROM generate_series(0, 199) AS i""",
+    """INSERT INTO orbit_profilerevision (profile_id, number, document, author, source, reason)
+    SELECT id, number, document, 'cas', 'admin', '' FROM orbit_profile,
+        generate_series(1, 2) AS number""",
+    """INSERT INTO orbit_runprofile (run_profile_id, state, document, revision, namespace,
+        profile_id)
+    SELECT 'r' || i, 'enabled', jsonb_build_object('run_profile_id', 'r' || i, 'state', 'enabled',
+        'namespace', 'n' || i %% 200, 'profile_id', 'p' || i %% 200,
+        'distribution_targets', jsonb_build_array('e1', 'e2')), 1, 'n' || i %% 200, p.id
+    FROM generate_series(0, 399) AS i JOIN orbit_profile p ON p.profile_id = 'p' || i %% 200""",
+    """INSERT INTO orbit_runprofilerevision (run_profile_id, number, document, author, source,
+        reason)
+    SELECT id, 1, document, 'cas', 'admin', '' FROM orbit_runprofile""",
+    """INSERT INTO django_q_schedule (func, name, schedule_type, repeats, cron, next_run)
+    SELECT 'orbit.tasks.tick', 'run-profile:r' || i, 'C', -1, i %% 60 || ' * * * *',
+        date_trunc('hour', now()) + interval '1 h' + i %% 60 * interval '1 min'
+    FROM generate_series(0, 99) AS i""",
+)
 STATEMENTS = (
     """INSERT INTO governance_namespace (name, external_id, created_at)
         SELECT 'n' || i, gen_random_uuid(), now() FROM generate_series(0, 199) AS i""",
@@ -66,11 +89,11 @@ STATEMENTS = (
         FROM orbit_endpointstate WHERE endpoint_key = 'e' || i % 10)
     FROM generate_series(0, 99) AS i""",
     """INSERT INTO orbit_initiation (id, initiation_hash, namespace)
-        VALUES (gen_random_uuid(), repeat('0', 64), 'n1')""",
+        VALUES (gen_random_uuid(), repeat('1', 64), 'n1')""",
     """INSERT INTO orbit_cyclerun (id, namespace, status, trigger, run_profile_id, context,
         initiation_hash, input, input_content_type, input_sha256,
         created_at, started_at, finished_at, fencing_token)
-    SELECT id, namespace, status, 'cron', run_profile_id, '{}', repeat('0', 64), '', 'text/plain',
+    SELECT id, namespace, status, 'cron', run_profile_id, '{}', repeat('1', 64), '', 'text/plain',
         repeat('0', 64), at, at, at + interval '2 s', 1 FROM n""",
     # A few that are running, and as many re-runs.
     """UPDATE orbit_cyclerun SET status = 'running', finished_at = NULL, next_due_at = now() + i %%
@@ -122,6 +145,9 @@ STATEMENTS = (
         namespace, previous_hash, hash)
     SELECT i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', id::text, namespace, md5(i::text),
         md5(i::text) || md5(i::text) FROM n""",
+    # So that the next entry has a number of its own; the chain of these entries is no real one.
+    """UPDATE governance_audithead SET sequence = e.id, hash = e.hash
+        FROM governance_audittrailentry e WHERE e.id = %(rows)s""",
     """INSERT INTO governance_operationrun (id, scope, type, identity_hash, status, outcome,
         initiator, finished_at)
     SELECT id, CASE WHEN i % 20 = 0 THEN ARRAY[namespace] END,
@@ -129,26 +155,6 @@ STATEMENTS = (
         'completed', 'succeeded', 'orbit', at FROM n""",
     """INSERT INTO governance_operationrunitem (run_id, object_id, outcome)
         SELECT r.id, n.id, 'succeeded' FROM n JOIN n AS r ON r.i = n.i - n.i %% 100 + 1""",
-    """INSERT INTO orbit_profile (profile_id, label, state, document, revision)
-    SELECT 'p' || i, 'P', 'enabled', jsonb_build_object(
-        'profile_id', 'p' || i, 'label', 'P', 'state', 'enabled'), 2
-    FROM generate_series(0, 199) AS i""",
-    """INSERT INTO orbit_profilerevision (profile_id, number, document, author, source, reason)
-    SELECT id, number, document, 'cas', 'admin', '' FROM orbit_profile,
-        generate_series(1, 2) AS number""",
-    """INSERT INTO orbit_runprofile (run_profile_id, state, document, revision, namespace,
-        profile_id)
-    SELECT 'r' || i, 'enabled', jsonb_build_object('run_profile_id', 'r' || i, 'state', 'enabled',
-        'namespace', 'n' || i %% 200, 'profile_id', 'p' || i %% 200,
-        'distribution_targets', jsonb_build_array('e1', 'e2')), 1, 'n' || i %% 200, p.id
-    FROM generate_series(0, 399) AS i JOIN orbit_profile p ON p.profile_id = 'p' || i %% 200""",
-    """INSERT INTO orbit_runprofilerevision (run_profile_id, number, document, author, source,
-        reason)
-    SELECT id, 1, document, 'cas', 'admin', '' FROM orbit_runprofile""",
-    """INSERT INTO django_q_schedule (func, name, schedule_type, repeats, cron, next_run)
-    SELECT 'orbit.tasks.tick', 'run-profile:r' || i, 'C', -1, i %% 60 || ' * * * *',
-        date_trunc('hour', now()) + interval '1 h' + i %% 60 * interval '1 min'
-    FROM generate_series(0, 99) AS i""",
     # Its rules refuse proposals that were never pending.
     "ALTER TABLE advisory_strategyproposal DISABLE TRIGGER USER",
     # One in a hundred is pending; of these some are expired, and some superseded.
@@ -244,11 +250,13 @@ INDEXES = """SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM
     SELECT oid FROM pg_class WHERE relname = ANY(%s) AND relkind IN ('r', 'p'))"""
 
 
-def fill(owner: "Connection[Any]", rows: int = CYCLES, *, events: int = 0) -> None:
+def fill(
+    owner: "Connection[Any]", rows: int = CYCLES, *, events: int = 0, configured: bool = True
+) -> None:
     """Create ``rows`` cycles with their rows, and analyze the tables.
 
     ``events`` of telemetry, a multiple of ``rows``; without it as many. A million cycles and ten
-    million events take some minutes and 15 GB.
+    million events take some minutes and 15 GB. ``configured``: with the run profiles too.
     """
     owner.execute(_text(PARTITIONS, rows, 1))
     owner.execute(DROP_FOREIGN_KEYS)
@@ -257,7 +265,7 @@ def fill(owner: "Connection[Any]", rows: int = CYCLES, *, events: int = 0) -> No
     owner.execute(_text(IDS, rows, 1))
     owner.execute("CREATE UNIQUE INDEX ON n (i)")
     owner.execute("ANALYZE n")
-    for statement in STATEMENTS:
+    for statement in (*STATEMENTS, *(CONFIGURATION if configured else ())):
         owner.execute(_text(statement, rows, max(1, events // rows)))
     for _, definition in indexes:
         owner.execute(definition.replace(" ON ONLY ", " ON "))
