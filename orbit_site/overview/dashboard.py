@@ -106,11 +106,12 @@ def look(actor: Actor, *, namespace: str = "") -> str:
     same = {
         **facts,
         "now": moment,
+        "took": None,
         "clusters": {**facts["clusters"], "seen_at": None},
         "queue": facts["queue"]["count"],
     }
     zone = timezone.get_current_timezone_name()
-    words = json.dumps([same, problems, zone, actor.name, gate.paused_here()])
+    words = json.dumps([same, problems, zone, actor.name, gate.paused_here()], sort_keys=True)
     # What the actor may do decides which proposals wait and which tiles there are.
     rights = f"{sorted(actor.scopes)} {actor.namespaces and sorted(actor.namespaces)}"
     return hashlib.sha256(f"{words} {rights}".encode()).hexdigest()[:32]

@@ -235,16 +235,34 @@ def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: 
     with django_assert_num_queries(2):  # the proposals that wait for the actor, the facts
         # However slow the machine is.
         assert summary.of(operator(), seconds=3600.0).sentence == "All well"
-    OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=3))
+    _set_facts(age=3, took=0.001)
     assert summary.of(operator()).sentence == "1 thing needs you"
     assert OverviewFacts.objects.count() == 2
+
+
+def test_facts_that_took_long_to_read_are_shared_for_longer() -> None:
+    summary.of(operator())
+    ended("failed")
+    _set_facts(age=5, took=0.2)
+    assert summary.of(operator()).sentence == "All well"
+    assert summary.of(operator(), seconds=0).sentence == "1 thing needs you"
+    _set_facts(age=11, took=3600)
+    assert facts.read(None)[0]["took"] < 3600
+
+
+def _set_facts(*, age: float, took: float) -> None:
+    for row in OverviewFacts.objects.all():
+        row.taken_at = Now() - timedelta(seconds=age)
+        if isinstance(row.facts, dict):
+            row.facts["took"] = took
+        row.save()
 
 
 def test_facts_that_another_release_stored_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     old = replace(facts.FACTS, text="SELECT '{}' AS document")
     with monkeypatch.context() as earlier:
         earlier.setattr(facts, "FACTS", old)
-        assert facts.read(None)[0] == {}
+        assert "active" not in facts.read(None)[0]
     assert facts.read(None)[0]["active"] == 0
 
 
