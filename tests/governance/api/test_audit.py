@@ -133,7 +133,8 @@ def test_a_page_of_quiet_namespaces_reads_no_entries_of_others() -> None:
             " namespace, reason, request_id, previous_hash, hash)"
             " SELECT 1000 + n, now(), 'ann', 'a', '', '',"
             " CASE WHEN n > 10000 THEN 'busy' WHEN n % 2 = 0 THEN 'a' ELSE 'b' END,"
-            " repeat('x', 200), '', repeat('0', 64), lpad(n::text, 64, '0') FROM generate_series(1, 30000) AS n"
+            " repeat('x', 200), '', repeat('0', 64), lpad(n::text, 64, '0')"
+            " FROM generate_series(1, 30000) AS n"
         )
         cursor.execute("ANALYZE governance_audittrailentry")
     client = api(create_user("bea", "Viewer", "a", "b"))
