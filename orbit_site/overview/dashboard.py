@@ -285,7 +285,8 @@ def _endpoints(facts: Facts, now: datetime) -> tuple[list[tuple[str, str]], str]
         notes.append("new dead letters")
     if len(keys) > _MOST_ENDPOINTS:
         notes.append(f"{len(keys) - _MOST_ENDPOINTS:,} more")
-    return states, " · ".join(notes) or ("all breakers closed" if keys else "none is configured")
+    quiet = "all breakers closed" if facts_.has_endpoints(facts) else "none is configured"
+    return states, " · ".join(notes) or quiet
 
 
 def _operation(run: dict[str, Any], now: datetime) -> Operation:
