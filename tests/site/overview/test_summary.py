@@ -129,9 +129,7 @@ def test_a_mark_counts_for_its_users_in_one_of_their_namespaces_too_and_for_no_o
     seen.mark(SeenKind.GROUP, [group], bea)
     cal = Actor("cal", None, frozenset({Scope.OPERATE}), frozenset({"a"}))
     lists = [
-        kinds(look(actor, namespace))
-        for actor in (bea, cal, operator())
-        for namespace in ("", "a")
+        kinds(look(actor, namespace)) for actor in (bea, cal, operator()) for namespace in ("", "a")
     ]
     assert lists == [[], [], *[["dead_letters"]] * 4]
     seen.mark(SeenKind.GROUP, [group], cal)
