@@ -55,12 +55,12 @@ def refresh() -> bool:
 
     Two at once do no harm: one of them does nothing.
     """
-    PUT_BACK.execute()
     with transaction.atomic():
-        # In statements before the one that counts, so that its snapshot is newer: it has every late
-        # 2xx that found the mark before it, and those to come find the mark after it.
+        # Locked before the statements that count, so that their snapshots are newer: they see what
+        # other refreshes counted, and every late 2xx that found the mark before it.
         marks = RollUpMark.objects.select_for_update(skip_locked=True, no_key=True)
         locked = list(marks.values_list("kind", flat=True))
+        PUT_BACK.execute()
         [(written,)] = WRITTEN.rows()
         row = ADVANCE.one(written=written, locked=locked)
     return row is not None and max(row) >= MOST

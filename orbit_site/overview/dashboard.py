@@ -101,7 +101,7 @@ def look(actor: Actor, *, namespace: str = "") -> str:
 
     One query: the newest proposal and decision stand for the proposals that wait.
     """
-    facts, problems = facts_.read(facts_.scope_of(actor, namespace))
+    facts, problems = facts_.read(actor, namespace)
     moment = int(datetime.fromisoformat(facts["now"]).timestamp()) // _WORDS_SECONDS
     same = {
         **facts,

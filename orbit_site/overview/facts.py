@@ -91,21 +91,18 @@ FACTS = sql.load(
 _PROBLEMS = hashlib.sha256(problems.PROBLEMS.text.encode()).hexdigest()
 
 
-def scope_of(actor: Actor, namespace: str = "") -> list[str] | None:
-    """Return the namespaces that ``actor`` looks at; None: all. ``namespace`` narrows it."""
-    if namespace:
-        return [namespace] if actor.sees(namespace) else []
-    return None if actor.namespaces is None else sorted(actor.namespaces)
-
-
-def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, list[Any]]:
-    """Return the facts of ``scope`` and the problems of the installation.
+def read(actor: Actor, namespace: str = "", *, seconds: float = SECONDS) -> tuple[Facts, list[Any]]:
+    """Return the facts that ``actor`` sees, of ``namespace`` only, and the installation's problems.
 
     They are at most ``seconds`` old, or ``LONGEST_SECONDS`` if reading them is expensive; 0 has
     them read now. The problems, which change rarely, are ``PROBLEM_SECONDS`` old.
     """
-    key = _key(scope)
-    readers: dict[str, Callable[[], Any]] = {key: lambda: _take(scope), _PROBLEMS: problems.read}
+    scope, own = _scope_of(actor, namespace), seen.suffix(actor.namespaces)
+    key = _key(scope, own)
+    readers: dict[str, Callable[[], Any]] = {
+        key: lambda: _take(scope, own),
+        _PROBLEMS: problems.read,
+    }
     ages = {key: seconds, _PROBLEMS: min(seconds * 10, PROBLEM_SECONDS)}
     stored, mine = _claim(ages)
     taken = {
@@ -119,15 +116,22 @@ def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, l
     return answer[key], answer[_PROBLEMS]
 
 
-def _key(scope: list[str] | None) -> str:
+def _scope_of(actor: Actor, namespace: str) -> list[str] | None:
+    """Return the namespaces that ``actor`` looks at; None: all. ``namespace`` narrows it."""
+    if namespace:
+        return [namespace] if actor.sees(namespace) else []
+    return None if actor.namespaces is None else sorted(actor.namespaces)
+
+
+def _key(scope: list[str] | None, own: str) -> str:
     # Of this release: during an update, processes of the earlier one store other facts.
-    return hashlib.sha256(json.dumps([scope, FACTS.text]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([scope, own, FACTS.text]).encode()).hexdigest()
 
 
-def _take(scope: list[str] | None) -> Facts:
+def _take(scope: list[str] | None, own: str) -> Facts:
     began = time.monotonic()
     # Prepared: planning it takes about as long as running it.
-    [(document,)] = FACTS.send(scope=scope, own=seen.suffix(scope))
+    [(document,)] = FACTS.send(scope=scope, own=own)
     return {**json.loads(document), "took": time.monotonic() - began}
 
 
