@@ -6,6 +6,8 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
+from governance.kernel.wide_ids import widen
+
 
 class Migration(migrations.Migration):
 
@@ -28,7 +30,7 @@ class Migration(migrations.Migration):
                 ('query', models.CharField(max_length=1000)),
                 ('namespace', models.CharField(blank=True, max_length=100)),
                 ('shared', models.BooleanField()),
-                ('pinned_by', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), db_default=[], size=None)),
+                ('pinned_by', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), db_default=[], size=None)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='saved_filters', to=settings.AUTH_USER_MODEL)),
             ],
@@ -37,4 +39,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('owner', 'address', 'name'), name='one_saved_filter_per_name')],
             },
         ),
+        widen("governance_savedfilter", "owner_id"),
     ]

@@ -21,7 +21,7 @@ class SavedFilter(models.Model):
     namespace = models.CharField(max_length=100, blank=True)
     shared = models.BooleanField()
     #: The ids of the users who have it on their dashboard.
-    pinned_by = ArrayField(models.IntegerField(), db_default=[])
+    pinned_by = ArrayField(models.BigIntegerField(), db_default=[])
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F, Func, IntegerField, Q, QuerySet, Value
+from django.db.models import BigIntegerField, F, Func, Q, QuerySet, Value
 from django.http import HttpRequest, QueryDict
 
 from governance import audit
@@ -127,7 +127,7 @@ def save(request: HttpRequest, draft: Draft) -> SavedFilter:
 
 def pin(row: SavedFilter, *, actor: Actor, on: bool) -> None:
     """Put the filter on the actor's dashboard, or take it off. Raises FilterInvalid."""
-    user = Value(actor.user_id, output_field=IntegerField())
+    user = Value(actor.user_id, output_field=BigIntegerField())
     others = Func(F("pinned_by"), user, function="array_remove")
     with transaction.atomic():
         _lock(actor)

@@ -36,8 +36,9 @@ from tests.support.configuration import profile, run_profile, store_profiles
 pytestmark = pytest.mark.django_db
 Write = Callable[..., None]
 NAMES = ("ORBIT_PHASE4_ENABLED", "ORBIT_PHASE4_ALLOW_MUTATION")
-#: The switches themselves, and what computes signals or makes proposals in any case (see below).
-EXEMPT = {"off", "guarded", "compute_and_act", "act_on", "propose"}
+#: The switches themselves, what computes signals or makes proposals in any case (see below), and
+#: words.
+EXEMPT = {"off", "guarded", "compute_and_act", "act_on", "propose", "sentence"}
 
 
 def functions() -> Iterator[str]:
