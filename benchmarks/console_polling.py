@@ -121,12 +121,13 @@ def _poll(
     for dashboard in dashboards:
         dashboard.statuses.clear()
     percent = _percent({web, server}, seconds)
+    alive = [thread.is_alive() for thread in threads]
     over.set()
     for thread in threads:
         thread.join()
     statuses = [status for dashboard in dashboards for status in dashboard.statuses]
-    if set(statuses) - {200, 204}:
-        raise RuntimeError(f"Answers were {sorted(set(statuses))}")
+    if set(statuses) - {200, 204} or not all(alive):
+        raise RuntimeError(f"{sum(alive)} dashboards still ask; answers: {sorted(set(statuses))}")
     return {
         "every": every,
         "percent": percent,
@@ -160,7 +161,8 @@ class Dashboard:
                 next_page += every
                 status, body = self.get("/admin/")
                 self.statuses.append(status)
-                self.look = found[1].decode() if (found := LOOK.search(body)) else self.look
+                look = LOOK.search(body)
+                self.look = look[1].decode() if look else self.look
             else:
                 next_banners += BANNERS_EVERY
                 self.get("/admin/banners/")

@@ -48,7 +48,7 @@ class AlertList(Resource):
         rows = listing.visible(self.actor).filter(**queries.filters(self.query, _FILTERS))
         if "open" in self.query:
             rows = rows.filter(resolved_at__isnull=self.query["open"])
-        return pages.respond(request, rows, ALERT.of, query=self.query)
+        return pages.respond(request, rows, ALERT.of, query=self.query, actor=self.actor)
 
 
 class AlertAcknowledge(Resource):

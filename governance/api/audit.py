@@ -75,7 +75,7 @@ class AuditEntryList(Resource):
         """Newest first. Callers confined to namespaces get the entries of these."""
         search = Search(**queries.filters(self.query, _FILTERS))
         rows = search.entries(self.actor.namespaces)
-        return pages.respond(request, rows, ENTRY.of, query=self.query)
+        return pages.respond(request, rows, ENTRY.of, query=self.query, actor=self.actor)
 
 
 class AuditEntryDetail(Resource):

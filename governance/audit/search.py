@@ -40,15 +40,16 @@ def between(
     rows: "QuerySet[AuditTrailEntry]", since: datetime | None, until: datetime | None
 ) -> "QuerySet[AuditTrailEntry]":
     """Limit ``rows`` to a span of time."""
-    # Bounds of numbers, so that a page of old entries doesn't read all newer ones. The entries of
-    # a transaction have one time: without `id`, a bound could be any of them.
-    numbers = AuditTrailEntry.objects.order_by("at", "id").values_list("id", flat=True)
+    # Bounds of numbers, so that a page of old entries doesn't read all newer ones. An entry that is
+    # too early by more than a clock is set back has a lower number than all that match, whichever
+    # of its transaction's it is; one that is too late has a higher number.
+    numbers = AuditTrailEntry.objects.order_by("at").values_list("id", flat=True)
     if since is not None:
-        first = numbers.filter(at__gte=_shift(since, -_CLOCK_SET_BACK)).first()
-        rows = rows.none() if first is None else rows.filter(id__gte=first, at__gte=since)
+        before = numbers.filter(at__lt=_shift(since, -_CLOCK_SET_BACK)).last()
+        rows = rows.filter(at__gte=since, **({} if before is None else {"id__gt": before}))
     if until is not None:
-        last = numbers.filter(at__lt=_shift(until, _CLOCK_SET_BACK)).last()
-        rows = rows.none() if last is None else rows.filter(id__lte=last, at__lt=until)
+        after = numbers.filter(at__gte=_shift(until, _CLOCK_SET_BACK)).first()
+        rows = rows.filter(at__lt=until, **({} if after is None else {"id__lt": after}))
     return rows
 
 

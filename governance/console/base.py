@@ -61,8 +61,7 @@ def narrowed(request: HttpRequest) -> Actor:
     actor, namespace = actor_of(request), namespace_of(request)
     if not namespace:
         return actor
-    sees_it = actor.namespaces is None or namespace in actor.namespaces
-    return replace(actor, namespaces=frozenset({namespace} if sees_it else ()))
+    return replace(actor, namespaces=frozenset({namespace} if actor.sees(namespace) else ()))
 
 
 def suggest_halt(request: HttpRequest, namespace: str) -> None:
@@ -168,8 +167,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if self.exported and request.GET.get(export.PARAMETER) == "csv":
             return cast(HttpResponse, export.respond(self, request))
         context = {"title": self.heading, **self.list_context(request), **(extra_context or {})}
-        response: HttpResponse = super().changelist_view(request, context)
-        return response
+        return super().changelist_view(request, context)
 
     @property
     def heading(self) -> str:
@@ -190,8 +188,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "buttons": self.buttons(request, row),
             **self.object_context(request, row),
         }
-        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
-        return response
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def object_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """Return what the template of ``obj`` shows beside its fields."""
@@ -356,9 +353,8 @@ class PageAdmin(ReadOnlyAdmin):
 
     def draw(self, request: HttpRequest, row: Any, **context: Any) -> HttpResponse:
         """Draw the page of ``row`` with its buttons."""
-        frame = {"title": self.title_of(row), "opts": self.opts}
-        buttons = self.buttons(request, row)
-        return draw(request, self.page_template, **{**frame, "buttons": buttons, **context})
+        frame = {"title": self.title_of(row), "buttons": self.buttons(request, row)}
+        return draw(request, self.page_template, **{**frame, "opts": self.opts, **context})
 
     def key(self, object_id: str) -> Any:
         """Return the key in an address. Raises NotHere."""
@@ -369,8 +365,7 @@ class PageAdmin(ReadOnlyAdmin):
             raise self._not_here(detail) from None
 
     def _not_here(self, detail: str) -> NotHere:
-        name = self.list_title or str(self.opts.verbose_name_plural)
-        return NotHere(f"{detail} Look for it in the list of {name.lower()}.")
+        return NotHere(f"{detail} Look for it in the list of {self.heading.lower()}.")
 
 
 def _column(name: str, show: Callable[[Any], SafeString]) -> Callable[[Model], SafeString]:

@@ -87,7 +87,11 @@ class DeadLetterList(Resource):
         letters = _letters(self.actor).filter(**queries.filters(self.query, _FILTERS))
         now = ConfiguredEndpoints()
         return pages.respond(
-            request, letters, lambda letter: _document(letter, now), query=self.query
+            request,
+            letters,
+            lambda letter: _document(letter, now),
+            query=self.query,
+            actor=self.actor,
         )
 
 

@@ -81,7 +81,7 @@ class ValueEntryList(Resource):
         entries = ValueLedgerEntry.objects.filter(
             self.actor.filter(), **queries.filters(self.query, _FILTERS)
         )
-        return pages.respond(request, entries, ENTRY.of, query=self.query)
+        return pages.respond(request, entries, ENTRY.of, query=self.query, actor=self.actor)
 
 
 class ValueTotals(Resource):

@@ -53,9 +53,9 @@ class RollUpMark(models.Model):
 
 
 class OverviewFacts(models.Model):
-    """What the overview last read for a scope, shared by all readers for two seconds."""
+    """What the overview last read for a scope, shared by all readers for some seconds."""
 
-    #: The SHA-256 of the namespaces and of the statement that reads them.
+    #: The SHA-256 of the namespaces, of the reader's marks, and of the statement that reads them.
     scope = models.CharField(max_length=64, primary_key=True)
     taken_at = models.DateTimeField()
     facts = models.JSONField(null=True)

@@ -50,12 +50,13 @@ def press(kind: AnyKind, row: AnyRow | None, data: Mapping[str, Any], *, actor: 
 
     Raises NotAllowed and BadRequest.
     """
+    is_combining = "_combine" in data and row is not None
     form = DocumentForm(
         data or None,
         members=members.members_of(kind, actor, new=row is None),
         base=document_form.base_of(kind, row, data, actor=actor),
         revision=0 if row is None else row.revision,
-        wants_reason=not {"_check", "_preview", "_combine"} & data.keys(),
+        wants_reason=not is_combining and not {"_check", "_preview"} & data.keys(),
     )
     editor = Editor(kind, row, actor, form)
     editor.document = form.merged() if form.is_valid() else None
@@ -67,7 +68,7 @@ def press(kind: AnyKind, row: AnyRow | None, data: Mapping[str, Any], *, actor: 
         editor.checked = True
     elif "_preview" in data:
         _preview(editor, editor.document)
-    elif "_combine" in data and row is not None:
+    elif is_combining:
         _combine(editor, editor.document)
     else:
         _save(editor, editor.document, data)

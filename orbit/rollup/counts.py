@@ -9,11 +9,14 @@ the database's clock goes back, the hours and days from then on are counted anew
 
 What can still go wrong: an attempt is not counted if its own worker records the answer more than 15
 minutes after it began, since no attempt takes longer than two; nor is what a transaction of more
-than 15 minutes writes. A late 2xx that is committed in the moment in which a refresh begins may be
-missed. After a clock was set back, the attempts of a second at the beginning of that hour may be.
+than 15 minutes writes. After a clock was set back, the attempts of a second at the beginning of
+that hour may be missed.
 """
 
+from django.db import transaction
+
 from governance.kernel import sql
+from orbit.models import RollUpMark
 
 #: Rows of a kind that one refresh counts, and that a reader counts.
 MOST = 20_000
@@ -52,9 +55,14 @@ def refresh() -> bool:
 
     Two at once do no harm: one of them does nothing.
     """
-    PUT_BACK.execute()
-    [(written,)] = WRITTEN.rows()
-    row = ADVANCE.one(written=written)
+    with transaction.atomic():
+        # Locked before the statements that count, so that their snapshots are newer: they see what
+        # other refreshes counted, and every late 2xx that found the mark before it.
+        marks = RollUpMark.objects.select_for_update(skip_locked=True, no_key=True)
+        locked = list(marks.values_list("kind", flat=True))
+        PUT_BACK.execute()
+        [(written,)] = WRITTEN.rows()
+        row = ADVANCE.one(written=written, locked=locked)
     return row is not None and max(row) >= MOST
 
 

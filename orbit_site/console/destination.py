@@ -11,7 +11,7 @@ from governance.access import actors
 from governance.console import pages
 
 #: Addresses of the console that are no pages, or that would end the session again.
-_NO_PAGES = {"login", "logout", "jsi18n", "autocomplete", "banners"}
+_NO_PAGES = {"login", "logout", "jsi18n", "autocomplete", "banners", "saved_pinned"}
 
 
 def after_login(request: HttpRequest, site: str) -> str:

@@ -21,10 +21,9 @@ class _PreferencesForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = sorted(available_timezones())
         self.fields["zone"].choices = [  # type: ignore[attr-defined]
             ("", f"{settings.TIME_ZONE} (the installation's)"),
-            *((name, name) for name in names),
+            *((name, name) for name in sorted(available_timezones())),
         ]
 
 

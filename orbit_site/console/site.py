@@ -106,12 +106,11 @@ class OrbitAdminSite(AdminSite):
         look = dashboard.look(actor, namespace=index_frame.namespace) if polls else ""
         if polls and request.headers.get("X-Look") == look:
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
-        overview = index_frame.overview
-        board = dashboard.of(overview, actor=actor)
+        board = dashboard.of(index_frame.overview, actor=actor)
         if polls:  # an open page looks again, and needs no frame
             context = {"board": board, "frame": index_frame, "look": look}
             return TemplateResponse(request, "console/_dashboard.html", context)
-        return draw(request, "admin/index.html", title=overview.sentence, board=board)
+        return draw(request, "admin/index.html", title=board.summary.sentence, board=board)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

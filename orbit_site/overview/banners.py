@@ -49,7 +49,7 @@ def read(actor: Actor, namespace: str) -> list[Banner]:
 
     Stops are read now, the rest is up to 15 s old: an open list doesn't cost a dashboard's reads.
     """
-    facts, problems = facts_.read(facts_.scope_of(actor, namespace), seconds=facts_.PROBLEM_SECONDS)
+    facts, problems = facts_.read(actor, namespace, seconds=facts_.PROBLEM_SECONDS)
     return active(actor, facts, problems_.parse(problems))
 
 

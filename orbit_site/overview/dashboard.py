@@ -101,16 +101,17 @@ def look(actor: Actor, *, namespace: str = "") -> str:
 
     One query: the newest proposal and decision stand for the proposals that wait.
     """
-    facts, problems = facts_.read(facts_.scope_of(actor, namespace))
+    facts, problems = facts_.read(actor, namespace)
     moment = int(datetime.fromisoformat(facts["now"]).timestamp()) // _WORDS_SECONDS
     same = {
         **facts,
         "now": moment,
+        "took": None,
         "clusters": {**facts["clusters"], "seen_at": None},
         "queue": facts["queue"]["count"],
     }
     zone = timezone.get_current_timezone_name()
-    words = json.dumps([same, problems, zone, actor.name, gate.paused_here()])
+    words = json.dumps([same, problems, zone, actor.name, gate.paused_here()], sort_keys=True)
     # What the actor may do decides which proposals wait and which tiles there are.
     rights = f"{sorted(actor.scopes)} {actor.namespaces and sorted(actor.namespaces)}"
     return hashlib.sha256(f"{words} {rights}".encode()).hexdigest()[:32]
@@ -284,7 +285,8 @@ def _endpoints(facts: Facts, now: datetime) -> tuple[list[tuple[str, str]], str]
         notes.append("new dead letters")
     if len(keys) > _MOST_ENDPOINTS:
         notes.append(f"{len(keys) - _MOST_ENDPOINTS:,} more")
-    return states, " · ".join(notes) or ("all breakers closed" if keys else "none is configured")
+    quiet = "all breakers closed" if facts_.has_endpoints(facts) else "none is configured"
+    return states, " · ".join(notes) or quiet
 
 
 def _operation(run: dict[str, Any], now: datetime) -> Operation:

@@ -1,4 +1,4 @@
-"""What the overview reads, shared by all readers of a scope for two seconds.
+"""What the overview reads, shared by all readers of a scope for two seconds (at most ten).
 
 The first reader after that claims the scope's row and reads; the others get what there is.
 So ten open dashboards cost as much as one, and nothing is read while no page is open.
@@ -6,6 +6,7 @@ So ten open dashboards cost as much as one, and nothing is read while no page is
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -32,10 +33,19 @@ MOST_THINGS = 5
 MOST_LISTED = 50
 NAMESPACES_IN_STRIP, DAYS = 12, 14
 
-#: A read takes up to a twentieth of a second of the database's time.
 SECONDS, PROBLEM_SECONDS = 2.0, 15.0
+#: Facts that took long to read last longer, so that reading takes a fiftieth of the time; but not
+#: longer than this.
+LONGEST_SECONDS = 10.0
 
-CLAIM = sql.load(__name__, "claim_facts")
+CLAIM = sql.load(
+    __name__,
+    "claim_facts",
+    lasting=sql.Fragment(
+        f"greatest(needed.seconds, least(50 * coalesce((o.facts ->> 'took')::float8, 0), "
+        f"5 * needed.seconds, {LONGEST_SECONDS}))"
+    ),
+)
 STORE = sql.load(__name__, "store_facts")
 
 
@@ -81,20 +91,18 @@ FACTS = sql.load(
 _PROBLEMS = hashlib.sha256(problems.PROBLEMS.text.encode()).hexdigest()
 
 
-def scope_of(actor: Actor, namespace: str = "") -> list[str] | None:
-    """Return the namespaces that ``actor`` looks at; None: all. ``namespace`` narrows it."""
-    if namespace:
-        return [namespace] if actor.sees(namespace) else []
-    return None if actor.namespaces is None else sorted(actor.namespaces)
+def read(actor: Actor, namespace: str = "", *, seconds: float = SECONDS) -> tuple[Facts, list[Any]]:
+    """Return the facts that ``actor`` sees, of ``namespace`` only, and the installation's problems.
 
-
-def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, list[Any]]:
-    """Return the facts of ``scope`` and the problems of the installation.
-
-    They are at most ``seconds`` old; the problems, which change rarely, ``PROBLEM_SECONDS``.
+    They are at most ``seconds`` old, or ``LONGEST_SECONDS`` if reading them is expensive; 0 has
+    them read now. The problems, which change rarely, are ``PROBLEM_SECONDS`` old.
     """
-    key = _key(scope)
-    readers: dict[str, Callable[[], Any]] = {key: lambda: _take(scope), _PROBLEMS: problems.read}
+    scope, own = _scope_of(actor, namespace), seen.suffix(actor.namespaces)
+    key = _key(scope, own)
+    readers: dict[str, Callable[[], Any]] = {
+        key: lambda: _take(scope, own),
+        _PROBLEMS: problems.read,
+    }
     ages = {key: seconds, _PROBLEMS: min(seconds * 10, PROBLEM_SECONDS)}
     stored, mine = _claim(ages)
     taken = {
@@ -108,16 +116,23 @@ def read(scope: list[str] | None, *, seconds: float = SECONDS) -> tuple[Facts, l
     return answer[key], answer[_PROBLEMS]
 
 
-def _key(scope: list[str] | None) -> str:
+def _scope_of(actor: Actor, namespace: str) -> list[str] | None:
+    """Return the namespaces that ``actor`` looks at; None: all. ``namespace`` narrows it."""
+    if namespace:
+        return [namespace] if actor.sees(namespace) else []
+    return None if actor.namespaces is None else sorted(actor.namespaces)
+
+
+def _key(scope: list[str] | None, own: str) -> str:
     # Of this release: during an update, processes of the earlier one store other facts.
-    return hashlib.sha256(json.dumps([scope, FACTS.text]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([scope, own, FACTS.text]).encode()).hexdigest()
 
 
-def _take(scope: list[str] | None) -> Facts:
+def _take(scope: list[str] | None, own: str) -> Facts:
+    began = time.monotonic()
     # Prepared: planning it takes about as long as running it.
-    [(document,)] = FACTS.send(scope=scope, own=seen.suffix(scope))
-    facts: Facts = json.loads(document)
-    return facts
+    [(document,)] = FACTS.send(scope=scope, own=own)
+    return {**json.loads(document), "took": time.monotonic() - began}
 
 
 def _claim(ages: Mapping[str, float]) -> tuple[dict[str, Any], set[str]]:

@@ -116,7 +116,7 @@ def of(
     """
     if waiting is None:
         waiting = proposals.for_actor(actor)
-    facts, stored = facts_.read(facts_.scope_of(actor, namespace), seconds=seconds)
+    facts, stored = facts_.read(actor, namespace, seconds=seconds)
     problems = problems_.parse(stored)
     things = things_.of(facts, problems, waiting, actor=actor)
     return Summary(things, facts, problems, waiting)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError
+from django.contrib.auth.models import User
+from django.core.exceptions import SuspiciousOperation, ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import F, Func, IntegerField, Q, QuerySet, Value
 from django.http import HttpRequest, QueryDict
 
@@ -24,7 +25,10 @@ _LONGEST_NAME, _LONGEST_QUERY = 80, 1000
 #: Who may show a name to others: not those who only look.
 _SHARING = (Scope.OPERATE, Scope.REVIEW, Scope.CONFIGURE)
 #: Parameters that are no filter: a place in the list, its order, its form.
-_PLACES = ("p", "o", "e", "older_than", "newer_than", "all", "_export", "_popup")
+_PLACES = (
+    *("p", "o", "e", "older_than", "newer_than", "all", "_export"),
+    *("_popup", "_to_field", "_facets", "_changelist_filters"),
+)
 _ACTIONS = ("pin", "unpin", "delete")
 _UNIQUE = "one_saved_filter_per_name"
 
@@ -58,13 +62,19 @@ class Draft:
 
 
 def visible(actor: Actor) -> "QuerySet[SavedFilter]":
-    """Return the actor's filters and those that others share with it.
+    """Return the actor's filters, then those that others share with it.
 
     A user who is confined to namespaces has the shared ones of these namespaces.
     """
     shared = Q(shared=True) & actor.filter()
-    rows = SavedFilter.objects.filter(Q(owner=actor.user_id) | shared)
-    return rows.select_related("owner").order_by("name", "id")
+    is_mine = Q(owner=actor.user_id)
+    rows = SavedFilter.objects.filter(is_mine | shared).annotate(is_mine=is_mine)
+    return rows.select_related("owner").order_by("-is_mine", "name", "id")
+
+
+def pinned(actor: Actor) -> "QuerySet[SavedFilter]":
+    """Return the filters on the actor's dashboard."""
+    return visible(actor).filter(pinned_by__contains=[actor.user_id])
 
 
 def may_share(actor: Actor) -> bool:
@@ -77,13 +87,10 @@ def save(request: HttpRequest, draft: Draft) -> SavedFilter:
     actor, name = actor_of(request), pg_text.clean(draft.name.strip())
     owner = actor.user_id
     assert owner is not None  # noqa: S101 - a user of the console
-    query = QueryDict(draft.query[: _LONGEST_QUERY * 2]).copy()
-    for parameter in _PLACES:
-        query.pop(parameter, None)
-    text, namespace = query.urlencode(), query.get("namespace", "")
+    text, namespace = _kept(draft.query)
     if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(text) <= _LONGEST_QUERY:
         raise FilterInvalid
-    if count.rows(request, draft.address, text) is None:
+    if count.of([count.rows(request, draft.address, text)]) == [count.UNREADABLE]:
         raise FilterInvalid
     if draft.shared:
         actor.require(*_SHARING)
@@ -92,9 +99,6 @@ def save(request: HttpRequest, draft: Draft) -> SavedFilter:
                 "Choose one of your namespaces in the header first: a shared filter is shown to "
                 "the users who see its namespace."
             )
-    mine = SavedFilter.objects.filter(owner=actor.user_id)
-    if mine.count() >= MOST_OWN:
-        raise FilterInvalid(f"You have {MOST_OWN} saved filters. Delete one first.")
     row = SavedFilter(
         id=uuid7(),
         owner_id=owner,
@@ -107,6 +111,9 @@ def save(request: HttpRequest, draft: Draft) -> SavedFilter:
     )
     try:
         with audit.transaction():
+            _lock(actor)
+            if SavedFilter.objects.filter(owner=owner).count() >= MOST_OWN:
+                raise FilterInvalid(f"You have {MOST_OWN} saved filters. Delete one first.")
             row.save(force_insert=True)
             if row.shared:
                 _record(Action.SAVED_FILTER_SHARED, row, actor)
@@ -120,14 +127,15 @@ def save(request: HttpRequest, draft: Draft) -> SavedFilter:
 
 def pin(row: SavedFilter, *, actor: Actor, on: bool) -> None:
     """Put the filter on the actor's dashboard, or take it off. Raises FilterInvalid."""
-    pinned = SavedFilter.objects.filter(pinned_by__contains=[actor.user_id]).exclude(pk=row.pk)
-    if on and pinned.count() >= MOST_PINNED:
-        raise FilterInvalid(f"{MOST_PINNED} filters are pinned. Take one off first.")
     user = Value(actor.user_id, output_field=IntegerField())
     others = Func(F("pinned_by"), user, function="array_remove")
-    SavedFilter.objects.filter(pk=row.pk).update(
-        pinned_by=Func(others, user, function="array_append") if on else others
-    )
+    with transaction.atomic():
+        _lock(actor)
+        if on and pinned(actor).exclude(pk=row.pk).count() >= MOST_PINNED:
+            raise FilterInvalid(f"{MOST_PINNED} filters are pinned. Take one off first.")
+        SavedFilter.objects.filter(pk=row.pk).update(
+            pinned_by=Func(others, user, function="array_append") if on else others
+        )
 
 
 def delete(row: SavedFilter, *, actor: Actor) -> None:
@@ -168,6 +176,28 @@ def act(request: HttpRequest) -> str:
     is_on = form.get("do") == "pin"
     pin(row, actor=actor, on=is_on)
     return f"{row} is {'on' if is_on else 'off'} your dashboard."
+
+
+def _kept(query: str) -> tuple[str, str]:
+    """Return what a filter keeps of an address's query, and the namespace that it names."""
+    if len(query) > 2 * _LONGEST_QUERY:
+        raise FilterInvalid
+    try:
+        fields = QueryDict(query).copy()
+    except SuspiciousOperation:  # too many fields
+        raise FilterInvalid from None
+    for parameter in _PLACES:
+        fields.pop(parameter, None)
+    namespace = fields.get("namespace", "")
+    if "namespace" in fields:
+        # One, as pages read it: a second one would show its name to others.
+        fields.setlist("namespace", [namespace])
+    return fields.urlencode(), namespace
+
+
+def _lock(actor: Actor) -> None:
+    """Let the user's other calls wait: how many filters it has is counted, then changed."""
+    User.objects.select_for_update(no_key=True).filter(pk=actor.user_id or 0).first()
 
 
 def _record(action: Action, row: SavedFilter, actor: Actor) -> None:

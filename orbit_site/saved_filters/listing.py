@@ -29,6 +29,9 @@ class Choice:
     shared: bool = False
     is_pinned: bool = False
     may_delete: bool = False
+    is_mine: bool = False
+    #: The list's heading; "" if it is gone.
+    list: str = ""
     number: str = ""
 
     @property
@@ -62,7 +65,10 @@ def of_list(request: HttpRequest, address: str) -> list[Choice]:
 
 
 def every(request: HttpRequest) -> list[Choice]:
-    """Return all filters that the user has, counted. Two queries."""
+    """Return all filters that the user has, counted. Two queries.
+
+    Own and pinned ones are listed even if their list is gone: they count, and can be deleted.
+    """
     actor = actor_of(request)
     rows = [_choice(row, actor) for row in keep.visible(actor)[:_LISTED]]
     return _counted(request, [*defaults(actor), *rows])
@@ -71,13 +77,18 @@ def every(request: HttpRequest) -> list[Choice]:
 def pinned(request: HttpRequest) -> list[Choice]:
     """Return the pinned filters, counted; without any, those of every user. Two queries."""
     actor = actor_of(request)
-    rows = keep.visible(actor).filter(pinned_by__contains=[actor.user_id])[: keep.MOST_PINNED]
+    rows = keep.pinned(actor)[: keep.MOST_PINNED]
     return _counted(request, [_choice(row, actor) for row in rows] or defaults(actor))
 
 
 def _counted(request: HttpRequest, choices: Iterable[Choice]) -> list[Choice]:
-    """Return those whose list the user may see, with their numbers."""
-    seen = [each for each in choices if count.table_at(request, each.address) is not None]
+    """Return the user's own or pinned ones, and those whose list it may see, with numbers."""
+    tables = [(each, count.table_at(request, each.address)) for each in choices]
+    seen = [
+        replace(each, list=table.heading if table else "")
+        for each, table in tables
+        if table or each.is_mine or each.is_pinned
+    ]
     numbers = count.of([count.rows(request, each.address, each.query) for each in seen])
     return [replace(each, number=number) for each, number in zip(seen, numbers, strict=True)]
 
@@ -92,5 +103,6 @@ def _choice(row: SavedFilter, actor: Actor) -> Choice:
         by="" if is_mine else row.owner.get_username(),
         shared=row.shared,
         is_pinned=actor.user_id in row.pinned_by,
+        is_mine=is_mine,
         may_delete=is_mine or actor.may(Scope.ADMINISTER),
     )

@@ -21,9 +21,3 @@ def saved_filters(context: Any, opts: Any) -> dict[str, Any]:
         "may_share": keep.may_share(actor_of(request)),
         "csrf_token": context.get("csrf_token"),
     }
-
-
-@register.inclusion_tag("console/_saved_pinned.html", takes_context=True)
-def pinned_filters(context: Any) -> dict[str, Any]:
-    """Show the filters on the user's dashboard, with their numbers."""
-    return {"choices": listing.pinned(context["request"])}

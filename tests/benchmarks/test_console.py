@@ -43,6 +43,15 @@ def test_the_cost_of_polling_is_what_open_pages_add() -> None:
     assert ("4.50 %" in text, "goal met" in text, "80 of 100" in text) == (True, True, True)
 
 
+def test_dashboards_that_ask_no_more_cost_nothing_and_meet_no_goal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(console_polling, "SETTLE", 0.2)
+    monkeypatch.setattr(console_polling.Dashboard, "watch", lambda *_: None)
+    with pytest.raises(RuntimeError, match="0 dashboards still ask"):
+        console_polling._poll(1, 1, 9, [""], 2.0, 0.01, 0.0)
+
+
 @pytest.mark.django_db
 def test_it_visits_the_places_of_the_menu_and_the_lists_links() -> None:
     browser = Client()

@@ -423,6 +423,7 @@ SILENT_PAGES: dict[str, str] = {
     "autocomplete": "it only reads",
     "access": "it only reads",
     "banners": "it only reads",
+    "saved_pinned": "it only reads",
     "tables": "it only reads",
     "preferences": "it only sets cookies of the user's browser",
     "news_read": "it only sets a cookie of the user's browser",

@@ -19,7 +19,7 @@ from telemetry.models import ErrorGroup, TelemetryEvent
 from tests.e2e.conftest import NightSite
 
 #: Fragments: no pages of their own.
-PARTS = {"banners", "banner"}
+PARTS = {"banners", "banner", "saved_pinned"}
 #: Pages of objects, and of what stands behind a question mark.
 OTHERS = (
     "orbit/cyclerun/{partial}/change/",

@@ -35,6 +35,7 @@ def test_a_used_database_is_as_new(server: Server, rows: int) -> None:
         for statement in WRITES:
             connection.execute(statement, [rows])
         connection.execute("ANALYZE orbit_cyclerun")
+        connection.execute("TRUNCATE auth_group CASCADE")
     pool.give(NAME)
     pool.take(NAME)
     with pool._connection(NAME) as connection:
@@ -60,6 +61,10 @@ def test_a_database_with_another_structure_is_dropped(server: Server) -> None:
 
 def _state(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     connection.execute("SET session_replication_role = replica")
-    contents = connection.execute("SELECT * FROM governance_namespace").fetchall()
+    contents = [
+        row
+        for table in ("governance_namespace", "auth_group")
+        for row in connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
+    ]
     oid = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", [NAME]).fetchall()
     return [*oid, *contents, *connection.execute(STATE).fetchall()]

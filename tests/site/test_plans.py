@@ -493,7 +493,11 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
             problems.PROBLEMS.text,
             {"share": 0.9, "most": 10_000, "days": 90},
         ),
-        ("rollup.advance", counts.ADVANCE.text, {"written": datetime.now(UTC)}),
+        (
+            "rollup.advance",
+            counts.ADVANCE.text,
+            {"written": datetime.now(UTC), "locked": ["receipts", "letters", "cycles"]},
+        ),
         ("rollup.per_hour", counts.PER_HOUR.text, {"scope": ["n7"]}),
         ("rollup.per_day", counts.PER_DAY.text, {"scope": ["n7"]}),
         ("namespace_cards", stops.NAMESPACE_CARDS.text, {"names": ["n7", "n8"], "most": 9}),

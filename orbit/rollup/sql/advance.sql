@@ -1,6 +1,6 @@
 -- Add what has ended since the last refresh to the hours and days, and move the marks.
--- SKIP LOCKED: of two refreshes at once, one finds no mark and counts nothing.
--- params: written timestamptz
+-- Of two refreshes at once, one has locked no mark and counts nothing.
+-- params: written timestamptz, locked text[]
 WITH first AS (   -- the marks of a new database; used from the next refresh on
     INSERT INTO orbit_rollupmark (kind, at, after)
     SELECT x.kind, x.at, orbit_uuid_floor(x.at)
@@ -13,13 +13,13 @@ WITH first AS (   -- the marks of a new database; used from the next refresh on
     ON CONFLICT (kind) DO NOTHING
 ),
 receipt_mark AS MATERIALIZED (
-    SELECT after FROM orbit_rollupmark WHERE kind = 'receipts' FOR NO KEY UPDATE SKIP LOCKED
+    SELECT after FROM orbit_rollupmark WHERE kind = 'receipts' AND kind = ANY(%(locked)s::text[])
 ),
 letter_mark AS MATERIALIZED (
-    SELECT after FROM orbit_rollupmark WHERE kind = 'letters' FOR NO KEY UPDATE SKIP LOCKED
+    SELECT after FROM orbit_rollupmark WHERE kind = 'letters' AND kind = ANY(%(locked)s::text[])
 ),
 cycle_mark AS MATERIALIZED (
-    SELECT at, after FROM orbit_rollupmark WHERE kind = 'cycles' FOR NO KEY UPDATE SKIP LOCKED
+    SELECT at, after FROM orbit_rollupmark WHERE kind = 'cycles' AND kind = ANY(%(locked)s::text[])
 ),
 receipts AS MATERIALIZED (
     SELECT r.id, r.job_id, r.started_at, r.status

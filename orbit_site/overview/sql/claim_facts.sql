@@ -14,14 +14,14 @@ claimed AS (
         SELECT FROM orbit_overviewfacts o
         WHERE o.scope = needed.scope
           AND o.taken_at <= clock_timestamp()
-          AND o.taken_at > clock_timestamp() - needed.seconds * interval '1 second'
+          AND o.taken_at > clock_timestamp() - {{lasting}} * interval '1 second'
     )
     ORDER BY scope   -- one order for all, against deadlocks
     ON CONFLICT (scope) DO UPDATE SET taken_at = clock_timestamp()
     -- another reader claimed it meanwhile
     WHERE f.taken_at > clock_timestamp()
        OR f.taken_at <= clock_timestamp() - (
-           SELECT w.seconds FROM needed w WHERE w.scope = f.scope
+           SELECT {{lasting}} FROM needed CROSS JOIN (SELECT f.facts) AS o WHERE needed.scope = f.scope
        ) * interval '1 second'
     RETURNING f.scope
 )

@@ -184,7 +184,8 @@ SELECT jsonb_build_object(
     'groups', (
         SELECT jsonb_agg(to_jsonb(g)) FROM (
             SELECT
-                g.*, {{growing}} AS growing, l.endpoint_key, l.reason, l.status_code, left(l.error_pattern, 200) AS error,
+                g.*, {{growing}} AS growing, l.endpoint_key, l.reason, l.status_code,
+                left(l.error_pattern, 200) AS error,
                 EXISTS (
                     SELECT FROM orbit_seenmark m
                     WHERE m.kind = 'group' AND m.key IN (g.key, g.key || %(own)s)

@@ -7,16 +7,13 @@ WHERE m.kind = x.kind)
 ON CONFLICT (kind) DO NOTHING), receipt_mark AS MATERIALIZED (SELECT after
 FROM orbit_rollupmark
 WHERE kind = 'receipts'
-FOR NO KEY
-UPDATE SKIP LOCKED), letter_mark AS MATERIALIZED (SELECT after
+AND kind = ANY(%(locked)s::text[])), letter_mark AS MATERIALIZED (SELECT after
 FROM orbit_rollupmark
 WHERE kind = 'letters'
-FOR NO KEY
-UPDATE SKIP LOCKED), cycle_mark AS MATERIALIZED (SELECT at, after
+AND kind = ANY(%(locked)s::text[])), cycle_mark AS MATERIALIZED (SELECT at, after
 FROM orbit_rollupmark
 WHERE kind = 'cycles'
-FOR NO KEY
-UPDATE SKIP LOCKED), receipts AS MATERIALIZED (SELECT r.id, r.job_id, r.started_at, r.status
+AND kind = ANY(%(locked)s::text[])), receipts AS MATERIALIZED (SELECT r.id, r.job_id, r.started_at, r.status
 FROM orbit_deliveryreceipt r
 WHERE r.id > (SELECT after
 FROM receipt_mark)

@@ -33,6 +33,7 @@ def test_the_page_shows_users_tokens_lock_outs_and_permissions() -> None:
         name="zoe", address="192.0.2.8", failures=1, since=now, ends_at=now + timedelta(minutes=9)
     )
     browser = console(create_user("adm", "Administrator"))
+    assert "In which namespaces" not in browser.get("/admin/access/").content.decode()
     page = browser.get("/admin/access/?user=ann").content.decode()
     assert "ann is Operator; sees eu only." in page
     assert "Unlock ann" in page

@@ -104,7 +104,7 @@ def test_the_page_shows_what_is_open_and_takes_an_acknowledgement(
     answer = console.post(
         f"/admin/alerts/{alerts['x in a'].pk}/acknowledge/", {"reason": "on it"}, follow=True
     )
-    assert "Ann looks after it: 3 dead letters." in answer.content.decode()
+    assert "ann looks after it: 3 dead letters." in answer.content.decode()
 
 
 def test_the_page_says_when_all_is_well() -> None:

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from governance import audit
@@ -12,6 +14,7 @@ from governance.audit import verify
 from governance.audit.actions import Action
 from governance.models import AuditHead, AuditTrailEntry
 from tests.support.callers import Api, api, create_user, problem
+from tests.support.pages_read import explained
 
 pytestmark = pytest.mark.django_db
 
@@ -121,3 +124,22 @@ def test_a_long_walk_goes_on_by_its_cursor(client: Api, monkeypatch: Any) -> Non
     )
     assert client.get(verification["next"]).json()["intact"] is True
     problem(client.get(verification["next"] + "x"), 400, "invalid_cursor")
+
+
+def test_a_page_of_quiet_namespaces_reads_no_entries_of_others() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id,"
+            " namespace, reason, request_id, previous_hash, hash)"
+            " SELECT 1000 + n, now(), 'ann', 'a', '', '',"
+            " CASE WHEN n > 10000 THEN 'busy' WHEN n % 2 = 0 THEN 'a' ELSE 'b' END,"
+            " repeat('x', 200), '', repeat('0', 64), lpad(n::text, 64, '0')"
+            " FROM generate_series(1, 30000) AS n"
+        )
+        cursor.execute("ANALYZE governance_audittrailentry")
+    client = api(create_user("bea", "Viewer", "a", "b"))
+    with CaptureQueriesContext(connection) as captured:
+        page = client.get("/audit-trail?limit=50").json()
+    assert [row["id"] for row in page["results"]] == list(range(11000, 10950, -1))
+    (read,) = [q["sql"] for q in captured if 'ORDER BY "governance_audittrailentry"' in q["sql"]]
+    assert explained(read) < 450

@@ -48,6 +48,13 @@ def test_entries_after_a_clock_was_set_back_are_found_by_their_times() -> None:
     assert found(85, None) == [4, 6, 7]
 
 
+def test_entries_just_before_a_clock_was_set_back_are_found_in_a_quiet_trail() -> None:
+    write(-300, 65, -50, 200)  # the third is the only one of the two hours before minute 60
+    assert found(60, None) == [2, 4]
+    assert found(None, -40) == [1, 3]
+    assert found(60, 70) == [2]
+
+
 @pytest.mark.parametrize("by_index", ["on", "off"])
 def test_all_entries_of_one_transaction_are_found_however_the_planner_reads(by_index: str) -> None:
     write(0, 0, 0, 0, 0)

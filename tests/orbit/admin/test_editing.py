@@ -196,6 +196,13 @@ def test_a_reason_is_asked_for_when_saving_and_not_for_a_preview(browser: Client
     assert set(errors(answer)) == {"state"}
 
 
+@pytest.mark.parametrize("button", ["_save", "_combine", "_other"])
+def test_no_button_makes_a_profile_without_a_reason(browser: Client, button: str) -> None:
+    answer = send(browser, "/admin/orbit/profile/add/", button, profile_id="new", reason="")
+    assert set(errors(answer)) == {"reason"}
+    assert not Profile.objects.exists()
+
+
 def test_a_preview_of_a_run_profile_shows_its_next_instruction(browser: Client) -> None:
     store_profiles([profile(value_tags=["p"])], [run_profile()])
     answer = send(browser, path(RunProfile.objects.get()), "_preview", value_tags="r")

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from governance.kernel.identifiers import uuid7
-from governance.models import AuditTrailEntry
+from governance.models import AuditTrailEntry, Namespace
 from orbit.models import CycleRun
 from tests.support.callers import api, create_user, problem
 from tests.support.configuration import active_cycle
@@ -65,6 +65,31 @@ def test_pages_go_forth_and_back_without_gap_or_double_while_new_cycles_come() -
     second_again = client.get(third["previous"].replace("http://testserver", "")).json()
     assert [row["id"] for row in second_again["results"]] == cycle_ids[3:6]
     assert second_again["next"] is not None
+
+
+def test_pages_of_some_namespaces_go_forth_and_back_over_all_of_them() -> None:
+    Namespace.objects.bulk_create(Namespace(name=name) for name in "abcd")
+    cycles = _ended(17)[::-1]
+    for number, cycle in enumerate(cycles):
+        cycle.namespace_id = "d" if number == 12 else "abcb"[number % 4]
+    CycleRun.objects.bulk_update(cycles, ["namespace_id"])
+    own = [str(cycle.pk) for cycle in cycles if cycle.namespace_id in "abd"]
+    client = api(create_user("bea", "Viewer", "a", "b", "d"))
+    link, forth, back = "/cycles?limit=4", [], []
+    while link:
+        last, page = link, client.get(link.replace("http://testserver", "")).json()
+        forth += [row["id"] for row in page["results"]]
+        link = page["next"]
+    link = last
+    while link:
+        page = client.get(link.replace("http://testserver", "")).json()
+        back = [row["id"] for row in page["results"]] + back
+        link = page["previous"]
+    assert (forth, back) == (own, own)
+    failed = [str(c.pk) for c in cycles if c.namespace_id == "b" and c.status == "failed"]
+    page = client.get("/cycles?namespace=b&status=failed").json()
+    assert [row["id"] for row in page["results"]] == failed
+    assert client.get("/cycles?namespace=c").json()["results"] == []
 
 
 def test_filters_narrow_and_stay_in_the_links() -> None:

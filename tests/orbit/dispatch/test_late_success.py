@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from orbit.models import (
 )
 from orbit.outbound.client import Response
 from orbit.records.fence import ClaimedCycle
+from orbit.rollup import counts
 from orbit_site.processes.supervisor import BY_INDEX
 from tests.support import dispatch, pipeline
 from tests.support.dead_letters import create_dead_letters
@@ -42,9 +44,9 @@ ONE_ITEM, BODY = (
 )
 
 
-def unknown_attempt(letter: UUID) -> tuple[ClaimedCycle, ClaimedJob]:
+def unknown_attempt(letter: UUID, receipt: UUID | None = None) -> tuple[ClaimedCycle, ClaimedJob]:
     """Give the letter's job an attempt whose worker still waits; return what that worker holds."""
-    job, receipt = DispatchJob.objects.get(dead_letter=letter), uuid.uuid4()
+    job, receipt = DispatchJob.objects.get(dead_letter=letter), receipt or uuid.uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, "
@@ -290,6 +292,25 @@ def test_a_late_success_is_counted_here_if_the_roll_up_has_passed_its_attempt(
         save_late(cycle, job)
     hour = DeliveryHour.objects.filter(namespace="a").first()
     assert (hour and hour.delivered) == number
+
+
+def test_a_late_success_waits_for_a_refresh_of_the_roll_up_that_has_begun(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.configure_endpoints(settings, default_endpoint="http://127.0.0.1:9/")
+    (letter,) = create_dead_letters(1, namespace="a")
+    # By its id it is old enough to be counted.
+    success = WaitingSuccess(*unknown_attempt(letter, UUID(int=1)))
+    RollUpMark.objects.create(kind="receipts", at=Now(), after=UUID(int=0))
+    advance = counts.ADVANCE.one
+    monkeypatch.setattr(
+        counts,
+        "ADVANCE",
+        SimpleNamespace(one=lambda **values: (success.begin(), advance(**values))[1]),
+    )
+    counts.refresh()
+    success.end()
+    assert DeliveryHour.objects.get(namespace="a").delivered == 1
 
 
 def test_a_late_success_of_an_open_job_is_not_audited(settings: Any) -> None:

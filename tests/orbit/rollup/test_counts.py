@@ -225,7 +225,10 @@ def test_a_refresh_that_is_rolled_back_counts_nothing_and_a_second_one_doesnt_wa
         try:
             with other.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '1s'")
-                cursor.execute(counts.ADVANCE.text, {"written": datetime.now(UTC)})
+                cursor.execute("SELECT kind FROM orbit_rollupmark FOR NO KEY UPDATE SKIP LOCKED")
+                assert cursor.fetchall() == []
+                nothing: dict[str, Any] = {"written": datetime.now(UTC), "locked": []}
+                cursor.execute(counts.ADVANCE.text, nothing)
                 assert cursor.fetchone() == (0, 0, 0)
         finally:
             other.close()

@@ -183,6 +183,15 @@ def test_hostile_texts_stay_texts(browser: Client) -> None:
     assert escape(hostile) in text
 
 
+def test_a_web_process_without_the_clusters_environment_doesnt_deny_their_endpoints(
+    browser: Client, settings: Any
+) -> None:
+    settings.ORBIT_DISPATCH_ENDPOINTS = "[]"
+    assert "none is configured" in page(browser)
+    ClusterNode.objects.update(endpoints=2)
+    assert "all breakers closed" in page(browser)
+
+
 def test_an_endpoint_whose_letters_grow_is_not_well_though_its_circuit_is_closed(
     browser: Client,
 ) -> None:

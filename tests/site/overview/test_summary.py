@@ -121,6 +121,21 @@ def test_a_group_or_cycle_that_a_user_looks_after_needs_no_other_one() -> None:
     assert kinds(look()) == ["dead_letters"]
 
 
+def test_a_mark_counts_for_its_users_in_one_of_their_namespaces_too_and_for_no_others() -> None:
+    [letter] = create_dead_letters(1, namespace="a")
+    CycleRun.objects.update(status="success")
+    group = DeadLetterDispatch.objects.get(pk=letter).error_group
+    bea = Actor("bea", None, frozenset({Scope.OPERATE}), frozenset({"a", "b"}))
+    seen.mark(SeenKind.GROUP, [group], bea)
+    cal = Actor("cal", None, frozenset({Scope.OPERATE}), frozenset({"a"}))
+    lists = [
+        kinds(look(actor, namespace)) for actor in (bea, cal, operator()) for namespace in ("", "a")
+    ]
+    assert lists == [[], [], *[["dead_letters"]] * 4]
+    seen.mark(SeenKind.GROUP, [group], cal)
+    assert kinds(look(namespace="a")) == ["dead_letters"]
+
+
 def test_a_failed_cycle_needs_nobody_after_a_later_success_of_its_run_profile() -> None:
     ended("failed")
     newest = ended("failed")
@@ -235,17 +250,35 @@ def test_readers_share_what_was_read_for_two_seconds(django_assert_num_queries: 
     with django_assert_num_queries(2):  # the proposals that wait for the actor, the facts
         # However slow the machine is.
         assert summary.of(operator(), seconds=3600.0).sentence == "All well"
-    OverviewFacts.objects.update(taken_at=Now() - timedelta(seconds=3))
+    _set_facts(age=3, took=0.001)
     assert summary.of(operator()).sentence == "1 thing needs you"
     assert OverviewFacts.objects.count() == 2
+
+
+def test_facts_that_took_long_to_read_are_shared_for_longer() -> None:
+    summary.of(operator())
+    ended("failed")
+    _set_facts(age=5, took=0.2)
+    assert summary.of(operator()).sentence == "All well"
+    assert summary.of(operator(), seconds=0).sentence == "1 thing needs you"
+    _set_facts(age=11, took=3600)
+    assert facts.read(operator())[0]["took"] < 3600
+
+
+def _set_facts(*, age: float, took: float) -> None:
+    for row in OverviewFacts.objects.all():
+        row.taken_at = Now() - timedelta(seconds=age)
+        if isinstance(row.facts, dict):
+            row.facts["took"] = took
+        row.save()
 
 
 def test_facts_that_another_release_stored_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     old = replace(facts.FACTS, text="SELECT '{}' AS document")
     with monkeypatch.context() as earlier:
         earlier.setattr(facts, "FACTS", old)
-        assert facts.read(None)[0] == {}
-    assert facts.read(None)[0]["active"] == 0
+        assert "active" not in facts.read(operator())[0]
+    assert facts.read(operator())[0]["active"] == 0
 
 
 def test_what_was_read_before_the_clock_went_back_is_read_again() -> None:
