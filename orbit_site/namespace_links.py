@@ -13,15 +13,19 @@ from django.utils.html import escape
 
 from governance.console.base import namespace_of
 
-#: A link within the console: an absolute address, or one relative to the page's.
-_LINK = re.compile(r'(?<=[ \n])((?:href|action|formaction|hx-get)=")(/admin/[^"#]*|[?.][^"#]*)')
+#: A link within the console: an absolute address, or one relative to the page's. A "#" ends it,
+#: except in an entity such as "&#x27;".
+_LINK = re.compile(
+    r'(?<=[ \n])((?:href|action|formaction|hx-get)=")((?:/admin/|[?.])[^"#]*(?:(?<=&)#[^"#]*)*)'
+)
 #: A form whose fields become the query of the next address.
-_FORM = re.compile(r'(<form [^>]*method="get"[^>]*>)(.*?)(?=</form>)', re.DOTALL)
+_FORM = re.compile(r'(<form [^<>]*method="get"[^<>]*>)(.*?)(?=</form>)', re.DOTALL)
 #: They belong to the page's present selection.
 _NOT_KEPT = {"namespace", "p", "e", "cursor", "older_than", "newer_than", "after"}
 _NEAREST = 12
-#: An empty one, "?namespace=", leads to all namespaces.
-_NAMED = re.compile(r"\bnamespace(?:=|%3D)")
+#: A parameter of the link, or of an address or of a list's filters within it. An empty one,
+#: "?namespace=", leads to all namespaces.
+_NAMED = re.compile(r"(?:[?&;]|%3F|%26|_changelist_filters=)namespace(?:=|%3D)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ def keep(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
     namespace = namespace_of(request)
     if not namespace:
         return answer
-    if answer.get("Location", "").startswith("/admin/"):
-        answer["Location"] = _with(answer["Location"], _query(namespace), "&")
+    address, hash_, fragment = answer.get("Location", "").partition("#")
+    if address.startswith("/admin/"):
+        answer["Location"] = _with(address, _query(namespace), "&") + hash_ + fragment
     if answer.get("Content-Type", "").startswith("text/html") and not answer.streaming:
         answer.content = in_page(answer.content.decode(), namespace).encode()
     return answer
@@ -81,10 +86,9 @@ def _query(namespace: str) -> str:
     return urlencode({"namespace": namespace})
 
 
-def _with(link: str, query: str, separator: str) -> str:
-    if _NAMED.search(link):
-        return link
-    address, hash_, fragment = link.partition("#")
-    if address == "?":
-        return f"?{query}{hash_}{fragment}"
-    return f"{address}{separator if '?' in address else '?'}{query}{hash_}{fragment}"
+def _with(address: str, query: str, separator: str) -> str:
+    if _NAMED.search(address):
+        return address
+    if address.endswith("?"):
+        return address + query
+    return f"{address}{separator if '?' in address else '?'}{query}"

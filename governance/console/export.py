@@ -16,8 +16,8 @@ PARAMETER = "_export"
 
 def columns(model: type[Model]) -> tuple[str, ...]:
     """Return all columns of a table that hold no bytes, for ``exported``."""
-    fields = model._meta.concrete_fields
-    return tuple(field.attname for field in fields if not isinstance(field, BinaryField))
+    fields = (each for each in model._meta.concrete_fields if not isinstance(each, BinaryField))
+    return tuple(each.attname.replace("namespace_id", "namespace__name") for each in fields)
 
 
 def respond(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:

@@ -17,6 +17,11 @@ MOST = 1_000_000
 _BATCH = 1_000
 
 
+def heading(name: str) -> str:
+    """Return the heading of a column: its name without the relations that lead to it."""
+    return name.removesuffix("__name").rpartition("__")[2]
+
+
 def lines(
     rows: "QuerySet[Any]", names: tuple[str, ...], key: tuple[str, ...] = ("id",)
 ) -> Iterator[str]:
@@ -24,7 +29,7 @@ def lines(
 
     A download that ends early says so in its last line.
     """
-    yield csv_text.lines([names])
+    yield csv_text.lines([map(heading, names)])
     descending = [f"-{name}" for name in key]
     # The key comes last, so that the next page begins beyond it.
     values = rows.prefetch_related(None).order_by(*descending).values_list(*names, *key)

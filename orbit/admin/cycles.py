@@ -38,7 +38,7 @@ class CycleRunAdmin(PageAdmin, ReasonedAdmin):
 
     namespace_path = "namespace"
     list_title = "Cycles"
-    exported = detail.LIST_FIELDS
+    exported = detail.EXPORTED
     list_display = ("id",)
     list_filter = (
         filters.choice("status", Cycle, title="outcome"),

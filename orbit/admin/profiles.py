@@ -12,7 +12,7 @@ from governance.access.actors import Actor
 from governance.access.roles import Scope
 from governance.console import filters
 from governance.console.actions import ReasonedAdmin, reasoned_action
-from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of
+from governance.console.base import PageAdmin, ReadOnlyAdmin, actor_of, narrowed, shows_list
 from orbit.admin import editing
 from orbit.models import AppliedFiles, Profile, ProfileRevision, RunProfile, RunProfileRevision
 from orbit.profiles import edit, visible
@@ -102,7 +102,7 @@ class ProfileAdmin(_Configured):
     """Profiles: what cycles do."""
 
     kind = PROFILE
-    namespace_path = "run_profiles__namespace"
+    namespace_path, narrow_path = "run_profiles__namespace", ""
     list_display = (
         "profile_id",
         "label",
@@ -117,8 +117,8 @@ class ProfileAdmin(_Configured):
     ordering = ("profile_id",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        # Not the base's filter: it would join, and show a profile once for each run profile.
-        actor = actor_of(request)
+        # Not a filter by namespace: it would join, and show a profile once for each run profile.
+        actor = narrowed(request) if shows_list(request) else actor_of(request)
         rows = Profile.objects.all() if actor.namespaces is None else visible.profiles(actor)
         return rows.order_by("profile_id")
 

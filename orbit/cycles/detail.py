@@ -50,6 +50,22 @@ LIST_FIELDS = (
     "reason",
     "rerun_of_id",
 )
+#: The columns of the list's download.
+EXPORTED = (
+    "id",
+    "status",
+    "namespace",
+    "run_profile_id",
+    "profile_id",
+    "trigger",
+    "triggered_by",
+    "reason",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "resumes",
+    "rerun_of",
+)
 # An id carries the clock of the process that made it, created_at the database's.
 _CLOCK_SKEW = timedelta(minutes=10)
 # Ids hold times between these.

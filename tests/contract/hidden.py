@@ -17,6 +17,7 @@ from governance.models import (
     AuditTrailEntry,
     Namespace,
     OperationRun,
+    SavedFilter,
 )
 from governance.namespaces import halts
 from orbit.cycles import trigger
@@ -39,6 +40,7 @@ from orbit.schedules.sync import RunProfileSchedules
 from orbit.states import Trigger
 from tests.support import advisory_signals, conductor
 from tests.support.alerts import create_alert
+from tests.support.callers import create_user
 from tests.support.configuration import profile, run_profile, store_profiles
 from tests.support.pipeline import run_cycle, start_cycle
 from tests.support.telemetry_rows import create_one_of_each
@@ -71,6 +73,7 @@ HIDDEN_IDS: dict[str, Callable[[], Any]] = {
     "namespace": lambda: HIDDEN,
     "endpoint_key": lambda: "hidden-endpoint",
     "job_id": lambda: DispatchJob.objects.filter(cycle__namespace=HIDDEN)[0].pk,
+    "filter_id": lambda: SavedFilter.objects.get(namespace=HIDDEN).pk,
     "number": lambda: 1,
 }
 #: Bodies that name something hidden, for routes that write. Needed if the route has no id.
@@ -170,6 +173,21 @@ SKIPPED_PAGES = {"logout", "login", "app_list", "autocomplete", "jsi18n"}
 #: Paths of forms and pages with hidden ids in them, and the fields to send; None is a GET.
 FORMS: dict[str, list[tuple[str, dict[str, str] | None]]] = {
     "alerts_acknowledge": [("alerts/{alert_id}/acknowledge/", REASON)],
+    "saved": [
+        *(("saved/", {"do": do, "filter": "{filter_id}"}) for do in ("pin", "unpin", "delete")),
+        (
+            "saved/",
+            {
+                "do": "save",
+                "name": "n",
+                "address": "orbit/cyclerun/",
+                "query": "namespace=hidden-ns",
+                "shared": "1",
+            },
+        ),
+        ("saved/", None),
+        ("saved/pinned/", None),
+    ],
     "halt": [("halt/", {"namespace": HIDDEN}), ("halt/?namespace=hidden-ns", None)],
     "orbit_cyclerun_trigger": [
         ("orbit/cyclerun/trigger/", {"run_profile_id": "hidden-rp", "namespace": "", **REASON}),
@@ -308,6 +326,15 @@ def create_hidden_objects() -> None:
     conductor.run({"name": "hidden-task"}, namespace=HIDDEN, name="hidden-run")
     halts.halt(HIDDEN, actor=SYSTEM, reason="hidden-reason")
     compute.compute(actor=SYSTEM, profile_id="hidden-p")
+    SavedFilter.objects.create(
+        id=uuid7(),
+        owner=create_user("hidden-owner"),
+        name="hidden-filter",
+        address="orbit/cyclerun/",
+        query="namespace=hidden-ns",
+        namespace=HIDDEN,
+        shared=True,
+    )
     with audit.transaction():
         audit.record(
             Action.CYCLE_CANCELLED,

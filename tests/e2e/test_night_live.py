@@ -167,3 +167,27 @@ def test_s21_readers_of_two_zones_see_one_instant_each_with_its_zone(
                 .evaluate_all("each => each.map(time => time.dateTime)")
             }
     assert times["Asia/Kolkata"] == times["America/New_York"] != set()
+
+
+def test_a_filter_is_saved_pinned_and_counted_on_the_dashboard(night: NightSite) -> None:
+    name = "W" * 80  # a long word must not make a phone's page wider
+    with chromium(night.address) as browser:
+        visit = browser.visit("ann")
+        page = visit.page
+        page.goto(f"{night.address}/admin/orbit/cyclerun/?status=partial")
+        page.locator("summary", has_text="Saved filters").click()
+        page.get_by_role("textbox", name="Save this filter as").fill(name)
+        page.get_by_role("button", name="Save filter").click()
+        page.get_by_role("button", name=f"Pin {name}").click()
+        expect(page.get_by_role("button", name=f"Unpin {name}")).to_be_visible()
+        assert visit.faults([(1280, False), (320, True)]) == []
+        page.goto(f"{night.address}/admin/")
+        number = CycleRun.objects.filter(status="partial").count()
+        tile = page.get_by_role("region", name="Pinned filters")
+        expect(tile.get_by_role("link", name=f"{name} {number}", exact=True)).to_be_visible()
+        assert visit.faults([(1280, True), (320, False)]) == []
+        plain = browser.visit("ann", scripts=False).page
+        tile = plain.get_by_role("region", name="Pinned filters")
+        tile.get_by_role("link", name="All saved filters").click()
+        row = plain.get_by_role("row").filter(has_text=name)
+        expect(row.get_by_role("cell").nth(2)).to_have_text(f"{number}")

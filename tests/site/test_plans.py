@@ -302,6 +302,10 @@ MOST_PAGES = 1_500
         "/admin/handover/?hours=24",
         "/cycles",
         "/cycles?status=failed",
+        "/audit-trail",
+        "/dead-letters",
+        "/dead-letters?status=open",
+        "/alerts",
         "/overview",
     ],
 )

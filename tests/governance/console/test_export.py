@@ -18,7 +18,9 @@ from governance import audit
 from governance.audit.actions import Action
 from governance.console.base import ReadOnlyAdmin
 from governance.kernel import csv_text
-from governance.models import AuditTrailEntry
+from governance.kernel.identifiers import uuid7
+from governance.models import AuditTrailEntry, Namespace, OperationRun
+from governance.namespaces import registry
 from governance.rest import csv_rows
 from orbit_site import urls
 from tests.support.callers import console, create_user
@@ -75,9 +77,31 @@ def test_every_list_that_should_has_a_download_whose_columns_can_be_read() -> No
         path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         answer: Any = browser.get(path, {"_export": "csv"})
         header, *rows = csv.reader(io.StringIO(b"".join(answer.streaming_content).decode()))
-        assert tuple(header) == table.exported
+        assert header == [csv_rows.heading(name) for name in table.exported]
+        # Users know namespaces by their names.
+        assert not {name for name in header if "__" in name or name == "namespace_id"}, path
         assert all(len(row) == len(header) for row in rows)
     assert exported == EXPORTED
+
+
+def test_the_columns_of_cycles_have_the_names_that_the_api_gives_them() -> None:
+    registry.ensure(["a"])
+    active_cycle("a")
+    path = reverse("admin:orbit_cyclerun_changelist")
+    (row,) = _rows(console(create_user("adm", "Administrator")), path)
+    assert (row["namespace"], row["rerun_of"]) == ("a", "")
+    assert not {"namespace_id", "rerun_of_id", "lease_expires_at"} & row.keys()
+
+
+def test_operations_are_exported_with_the_name_of_their_namespace() -> None:
+    registry.ensure(["eu"])
+    namespace = Namespace.objects.get(name="eu")
+    fields: dict[str, Any] = {"type": "dlq.bulk_requeue", "identity_hash": "x", "initiator": "ann"}
+    fields |= {"status": "queued", "namespace": namespace, "scope": ["eu"]}
+    OperationRun.objects.create(id=uuid7(), **fields)
+    path = reverse("admin:governance_operationrun_changelist")
+    rows = _rows(console(create_user("adm", "Administrator")), path)
+    assert [row["namespace"] for row in rows] == ["eu"]
 
 
 def test_it_keeps_the_filters_of_the_list_that_links_to_it(monkeypatch: Any) -> None:

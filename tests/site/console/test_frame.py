@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.test import Client
+from django.http import HttpResponseRedirect
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from governance.access.actors import SYSTEM
@@ -13,6 +14,7 @@ from governance.console import pages
 from governance.kernel.identifiers import uuid7
 from governance.models import OperationRun
 from governance.namespaces import registry
+from orbit.models import Profile
 from orbit_site import namespace_links, urls
 from orbit_site.console import menu
 from tests.support.callers import console, create_user
@@ -214,3 +216,47 @@ def test_links_keep_what_else_they_say() -> None:
         '<a class="x" href="/admin/a/?p=2&amp;q=3&amp;namespace=eu#x"> '
         '<a href="/static/x"> <a href="#here">'
     )
+
+
+@pytest.mark.parametrize(
+    ("link", "kept"),
+    [
+        ("/admin/x/it&#x27;s/?q=&#39;", "/admin/x/it&#x27;s/?q=&#39;&amp;namespace=eu"),
+        ("?", "?namespace=eu"),
+        (".", ".?namespace=eu"),
+        # What a user searches for names no namespace.
+        ("?q=namespace%3Dus", "?q=namespace%3Dus&amp;namespace=eu"),
+        ("?run__namespace=us", "?run__namespace=us&amp;namespace=eu"),
+        ("?p=2&amp;namespace=", "?p=2&amp;namespace="),
+        ("?_changelist_filters=q%3Dx%26namespace%3Dus",) * 2,
+        ("/admin/login/?next=/admin/%3Fnamespace%3Dus",) * 2,
+        ("//evil.example/admin/",) * 2,
+        ("https://example.com/admin/?q=1",) * 2,
+    ],
+)
+def test_a_link_names_one_namespace(link: str, kept: str) -> None:
+    page = namespace_links.in_page(f'<a class="x" href="{link}">', "eu")
+    assert page == f'<a class="x" href="{kept}">'
+
+
+def test_a_redirect_keeps_its_fragment_and_never_leaves_the_console() -> None:
+    request = RequestFactory().get("/admin/", {"namespace": "eu"})
+    for location, kept in (
+        ("/admin/x/?p=1#part", "/admin/x/?p=1&namespace=eu#part"),
+        ("/administrator/", "/administrator/"),
+        ("https://example.com/admin/", "https://example.com/admin/"),
+    ):
+        assert namespace_links.keep(request, HttpResponseRedirect(location))["Location"] == kept
+
+
+def test_a_profile_is_listed_once_in_a_namespace() -> None:
+    configure_profiles(r1={"namespace": "a"}, r2={"namespace": "a"}, r3={"namespace": "b"})
+    path = "/admin/orbit/profile/"
+    for user in (create_user("adm", "Administrator"), create_user("con", "Configurator", "a")):
+        changes = console(user).get(path, {"namespace": "a"}).context["cl"]
+        assert ([str(row) for row in changes.result_list], changes.result_count) == (["p1"], 1)
+    administrator = console(create_user("rob", "Administrator"))
+    assert not administrator.get(path, {"namespace": "c"}).context["cl"].result_count
+    # The page of a profile is open in every namespace.
+    page = f"{path}{Profile.objects.get().pk}/change/"
+    assert administrator.get(page, {"namespace": "c"}).status_code == 200
