@@ -86,6 +86,11 @@ def look(state: str | None) -> tuple[str, str]:
     return css_class, _SIGNS[css_class]
 
 
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago ``moment`` is, such as "6 h ago"."""
+    return f"{duration(max(1.0, round((now - moment).total_seconds())))} ago"
+
+
 def duration(seconds: float) -> str:
     """Return a duration with its units: "41 ms", "8.2 s", "2 min 31 s", "3 h 5 min"."""
     if 0 < seconds < 0.0005:

@@ -131,9 +131,9 @@ def after(value: datetime, start: datetime) -> str:
 
 
 @register.filter
-def ago(value: datetime, now: datetime) -> str:
-    """Show how long ago a time is."""
-    return f"{display.duration(max(1.0, round((now - value).total_seconds())))} ago"
+def ago(value: datetime, now: datetime | None = None) -> str:
+    """Show how long ago a time is; ``now`` None: at this moment."""
+    return display.ago(value, now or timezone.now())
 
 
 @register.filter

@@ -6,6 +6,7 @@ from typing import Any
 
 from advisory.proposals import waiting as proposals
 from advisory.proposals.waiting import Waiting
+from governance import display
 from governance.access.actors import Actor
 from governance.namespaces import stops
 from orbit_site.overview import facts as facts_
@@ -53,7 +54,7 @@ class Summary:
                 "the last 24 hours"
             )
         if clusters["seen_at"]:
-            beat = things_.ago(datetime.fromisoformat(clusters["seen_at"]), self.now)
+            beat = display.ago(datetime.fromisoformat(clusters["seen_at"]), self.now)
             parts.append(f"the scheduler beat {beat}")
         if not parts:
             return ""

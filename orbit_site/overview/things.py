@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from advisory.models import StrategyProposal
 from advisory.proposals.waiting import Waiting
-from governance import display
 from governance.access.actors import Actor
 from governance.kernel import reasons
 from governance.namespaces import gate
@@ -71,11 +70,6 @@ def of(facts: Facts, problems: Sequence[Problem], waiting: Waiting, *, actor: Ac
         *_approvals(waiting),
     ]
     return sorted(things, key=lambda thing: _ORDER[thing.state])
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago ``moment`` is, such as "6 h ago"."""
-    return f"{display.duration(max(1.0, round((now - moment).total_seconds())))} ago"
 
 
 def at(moment: datetime, now: datetime) -> str:

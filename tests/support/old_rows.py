@@ -47,6 +47,16 @@ def old_cycles(count: int, *, namespace: str = "a", days: int = 100) -> None:
     make_old(days)
 
 
+def make_initiation_old(days: int = 100) -> None:
+    """Have the only initiation made so long ago: a prune finds it without its cycles."""
+    write(
+        "WITH old AS (UPDATE orbit_initiation"
+        " SET id = orbit_uuid_floor(now() - make_interval(days => %s)) RETURNING id)"
+        " UPDATE orbit_transformation SET initiation_id = old.id FROM old",
+        days,
+    )
+
+
 def rerun_of_first(status: str, finished: str | None, *, due: bool = False) -> None:
     """Add a re-run of the oldest cycle that finished so long ago, as ``90 days``; None: hasn't."""
     write(

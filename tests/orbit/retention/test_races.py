@@ -136,6 +136,7 @@ def test_prunes_at_once_delete_each_row_once(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cycles, "CYCLES", 3)
     monkeypatch.setattr(runs, "TASKS", 2)
     old_rows.old_cycles(20)
+    old_rows.make_initiation_old()
     for _ in range(4):
         old_rows.old_run(children=5)
     done = at_once(*[old_rows.prune] * 4)
