@@ -67,6 +67,7 @@ class Visit:
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
         self.problems: list[str] = []
+        self.patterns: list[str] = []
         self.clicks = 0
         context = page.context
         context.add_init_script(_REPORT)
@@ -88,11 +89,12 @@ class Visit:
         dialog.dismiss()
 
     def _note(self, is_problem: bool, text: str) -> None:
-        if is_problem:
+        if is_problem and not any(re.search(pattern, text) for pattern in self.patterns):
             self.problems.append(f"{self.page.url}: {text}")
 
     def expected(self, pattern: str) -> None:
-        """Forget the problems that match ``pattern``: the test made them."""
+        """Forget the problems that match ``pattern``, before and after: the test makes them."""
+        self.patterns.append(pattern)
         self.problems = [text for text in self.problems if not re.search(pattern, text)]
 
     def click(self, target: Locator) -> None:
