@@ -99,8 +99,9 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
     """Show a revision and what it would change; on POST roll back."""
     actor = actor_of(request)
     revision = history.find(kind, str(row), number, actor=actor)
-    if request.method == "POST":
-        actor.require(Scope.CONFIGURE)
+    may = actor.may(Scope.CONFIGURE) and (row.hidden or edit.may_edit(row, actor=actor))
+    if request.method == "POST" and not may:
+        raise PermissionDenied
     form = RollBackForm(request.POST or None, initial={"over": row.revision})
 
     def act(reason: str, over: int) -> str:
@@ -121,7 +122,6 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         # The page shows the current revision now.
         form.data = {**request.POST.dict(), "over": str(row.revision)}
     changes = json_diff.changes(row.document, revision.document)
-    rolls = bool(changes) or row.hidden or form.is_bound
     return draw(
         request,
         "console/revision.html",
@@ -131,6 +131,6 @@ def revision_page(request: HttpRequest, kind: AnyKind, row: Any, number: int) ->
         revision=revision,
         changes=changes,
         form=form,
-        may_roll_back=actor.may(Scope.CONFIGURE) and rolls,
+        may_roll_back=may and (bool(changes) or row.hidden or form.is_bound),
         opts=kind.rows._meta,
     )

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 
 from governance.access.roles import Scope
 from governance.console import pages
+from governance.kernel import clock
 from orbit_site.preferences import KEYS, READ, ZONE, keys, remember
 
 
@@ -48,5 +48,6 @@ def news_read(request: HttpRequest) -> HttpResponse:
     """Mark the user's finished operations as read."""
     answer = HttpResponseRedirect(reverse("admin:governance_operationrun_changelist"))
     if request.method == "POST":
-        remember(answer, READ, f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}")
+        # By the clock that says when an operation ended.
+        remember(answer, READ, f"{clock.now():%Y-%m-%dT%H:%M:%SZ}")
     return answer

@@ -81,6 +81,19 @@ def test_only_a_user_who_may_configure_restores(row: Any) -> None:
     ).status_code in {302, 404}
 
 
+def test_a_profile_that_runs_elsewhere_too_is_not_offered_to_a_confined_user(row: Any) -> None:
+    store_profiles([], [run_profile("daily-b", namespace="b")])
+    path = f"/admin/orbit/profile/{row.pk}/history/1/"
+    for user, offers, status in (
+        (create_user("con", "Configurator", "b"), False, 403),
+        (create_user("cas", "Configurator"), True, 302),
+    ):
+        browser = console(user)
+        page = browser.get(path).content.decode()
+        assert ("Roll back to this revision</button>" in page) == offers
+        assert browser.post(path, {"reason": "why not", "over": "3"}).status_code == status
+
+
 def test_a_hidden_profile_comes_back_by_its_revision(row: Any) -> None:
     Profile.objects.update(hidden=True)
     browser = console(create_user("con", "Configurator"))

@@ -1,6 +1,7 @@
 """The frame of every page: the namespace in the address, the menu, the time zone, news."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from django.contrib import admin
 from django.http import HttpResponseRedirect
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 
 from governance.access.actors import SYSTEM
 from governance.console import pages
+from governance.kernel import clock
 from governance.kernel.identifiers import uuid7
 from governance.models import OperationRun
 from governance.namespaces import registry
@@ -141,6 +144,19 @@ def test_ones_own_operations_are_news_until_they_are_read(operator: Client) -> N
     assert "1 new" not in text(console(create_user("vic", "Viewer")), "/admin/tables/")
     assert operator.post("/admin/news/read/").status_code == 302
     assert "1 new" not in text(operator, "/admin/tables/")
+
+
+def test_news_are_read_until_now_by_the_clock_of_the_database(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as fast:
+        fast.setattr(timezone, "now", lambda: clock.now() + timedelta(minutes=10))
+        operator.post("/admin/news/read/")
+    fields: dict[str, Any] = {"type": "dlq.bulk_requeue", "identity_hash": "x", "initiator": "ann"}
+    ended = {"status": "completed", "outcome": "succeeded"}
+    finished = clock.now() + timedelta(minutes=1)
+    OperationRun.objects.create(id=uuid7(), finished_at=finished, **ended, **fields)
+    assert "1 new" in text(operator, "/admin/tables/")
 
 
 def test_an_answer_to_a_poll_has_no_frame(operator: Client) -> None:

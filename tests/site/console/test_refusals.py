@@ -91,3 +91,12 @@ def test_a_selection_that_is_gone_says_what_was_typed() -> None:
     page = browser.post("/admin/governance/apitoken/", fields, follow=True).content.decode()
     assert f"Your reason was not saved: {SHOWN}" in page
     assert not ApiToken.objects.exists()
+
+
+def test_after_a_refused_confirmation_the_decision_still_goes_to_the_proposal(
+    objects: dict[str, Any],
+) -> None:
+    browser = console(create_user("adm", "Administrator"))
+    address = f"/admin/advisory/strategyproposal/{objects['proposal_id']}/"
+    page = browser.post(f"{address}confirm/", {"reason": TYPED}).content.decode()
+    assert f'class="ask decide" action="{address}change/"' in page
