@@ -99,7 +99,7 @@ class ConductorRunList(Resource):
     def get(self, request: Request) -> Response:
         """Newest first."""
         runs = reading.runs(self.actor).filter(**queries.filters(self.query, _RUN_FILTERS))
-        return pages.respond(request, runs, _RUN.of, query=self.query, actor=self.actor)
+        return pages.respond(request, runs, _RUN.of, query=self.query)
 
     @operation(
         summary="Create a conductor run",
