@@ -5,8 +5,10 @@ const ROWS = "#result_list tbody tr, #content table.t:not(.plain) tbody tr";
 const GO_WITHIN = 1500;
 let goUntil = 0;
 
+// For a moment a field in a dialog that was just closed still has the focus.
 function isTyping(target) {
-  return target.isContentEditable || target.closest("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select");
+  const field = target.isContentEditable ? target : target.closest("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select");
+  return field?.checkVisibility();
 }
 
 const currentRow = () => document.activeElement?.closest(ROWS);
