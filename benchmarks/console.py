@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 
 import django
 import psycopg
+from django.conf import settings
 
 from benchmarks.latency import percentile
 from benchmarks.testbed import Testbed
@@ -125,6 +126,7 @@ def _shortened(path: str) -> str:
 def main() -> None:
     rows, events, visits = map(int, sys.argv[1:])
     django.setup()
+    settings.ALLOWED_HOSTS.append("testserver")  # the name that the visitors use
     with psycopg.connect(os.environ["ORBIT_OWNER_DATABASE_URL"], autocommit=True) as owner:
         _fill(owner, rows, events)
     print(json.dumps(visit(visits)))
@@ -133,6 +135,8 @@ def main() -> None:
 def _fill(owner: psycopg.Connection, rows: int, events: int) -> None:
     from tests.support import large_database
 
+    # It brings its own configuration.
+    owner.execute("TRUNCATE orbit_profile, orbit_runprofile CASCADE")
     large_database.fill(owner, rows, events=events)
 
 

@@ -143,11 +143,11 @@ STATEMENTS = (
         now() - (%(rows)s - i) * interval '1 hour' FROM n""",
     """INSERT INTO governance_audittrailentry (id, at, actor, action, object_type, object_id,
         namespace, previous_hash, hash)
-    SELECT i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', id::text, namespace, md5(i::text),
-        md5(i::text) || md5(i::text) FROM n""",
+    SELECT h.sequence + i, at, 'u' || i % 50, 'cycle.triggered', 'cycle', n.id::text, namespace,
+        md5(i::text), md5(i::text) || md5(i::text) FROM n CROSS JOIN governance_audithead h""",
     # So that the next entry has a number of its own; the chain of these entries is no real one.
     """UPDATE governance_audithead SET sequence = e.id, hash = e.hash
-        FROM governance_audittrailentry e WHERE e.id = %(rows)s""",
+        FROM (SELECT id, hash FROM governance_audittrailentry ORDER BY id DESC LIMIT 1) e""",
     """INSERT INTO governance_operationrun (id, scope, type, identity_hash, status, outcome,
         initiator, finished_at)
     SELECT id, CASE WHEN i % 20 = 0 THEN ARRAY[namespace] END,
