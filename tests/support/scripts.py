@@ -32,11 +32,14 @@ class Repository:
 
     def start(self, script: str, **more: Any) -> subprocess.Popen[str]:
         """Start ``script``, without the packages of this environment."""
-        (self.folder / "script.py").write_text(
+        # Replaced whole: one that was just started reads the file now.
+        whole = self.folder / "next_script.py"
+        whole.write_text(
             f"import sys; sys.path.insert(0, {str(self.folder)!r})\n"
             "from reporting import *\n"
             f"{script}\n"
         )
+        whole.replace(self.folder / "script.py")
         return self._start(["script.py"], **more)
 
     def run(self, script: str, **more: Any) -> tuple[int, str, str]:
