@@ -5,13 +5,15 @@ import pwd
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q, QuerySet
 
 from governance.access.roles import Scope, scopes_of
+from governance.kernel import sql
 from governance.kernel.errors import Kind, OrbitError
-from governance.models import WorkspaceGrant
+
+GRANTS_OF = sql.fragment(__name__, "grants_of")
+_READ = sql.load(__name__, "read_user", grants_of=GRANTS_OF)
 
 
 class NotAllowed(OrbitError):
@@ -99,31 +101,14 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     """Return the actor of ``user``. Anonymous and inactive users may do nothing."""
     if user.pk is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
-    # One query, because each request makes it.
-    row = (
-        User.objects.filter(pk=user.pk, is_active=True)
-        .annotate(
-            role_names=ArrayAgg(
-                "groups__name", filter=Q(groups__isnull=False), distinct=True, default=[]
-            ),
-            granted=ArrayAgg(
-                "namespace_grants__namespace__name",
-                filter=Q(namespace_grants__isnull=False),
-                distinct=True,
-                default=[],
-            ),
-            sees_all=Exists(WorkspaceGrant.objects.filter(user=OuterRef("pk"))),
-        )
-        .values_list("username", "is_superuser", "role_names", "granted", "sees_all")
-        .first()
-    )
+    row = _READ.one(user_id=user.pk)
     if row is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
-    name, superuser, groups, granted, sees_all = row
+    name, superuser, groups, granted = row
     return Actor(
         name=name,
         user_id=user.pk,
         scopes=scopes_of(groups, superuser=superuser),
         # A grant only adds: a user who loses one, in whatever way, never sees more than before.
-        namespaces=None if sees_all else frozenset(granted),
+        namespaces=None if granted is None else frozenset(granted),
     )

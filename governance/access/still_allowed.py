@@ -6,11 +6,11 @@ from typing import Any, Self
 
 from django.contrib.auth.models import User
 
-from governance.access.actors import Actor, NotAllowed
+from governance.access.actors import GRANTS_OF, Actor, NotAllowed
 from governance.access.roles import Scope, scopes_of
 from governance.kernel import sql
 
-READ = sql.load(__name__, "read_initiator")
+READ = sql.load(__name__, "read_initiator", grants_of=GRANTS_OF)
 
 
 class Lost(NotAllowed):

@@ -13,10 +13,16 @@ WITHIN = timedelta(days=1)
 LISTED = 5
 
 
-def of(actor: Actor) -> list[OperationRun]:
-    """Return the newest runs that ``actor`` began within the last day and that ended."""
+def of(actor: Actor, *, since: str) -> list[OperationRun]:
+    """Return the newest runs that ``actor`` began within a day and that ended after ``since``.
+
+    ``since`` is a time such as "2026-11-29T12:00:00Z" from the user's browser; "" is before all.
+    """
     began = identifiers.uuid7_floor(clock.now() - WITHIN)
     runs = OperationRun.objects.filter(
         ledger.visible(actor), id__gte=began, initiator=actor.name, status=Operation.COMPLETED
     )
-    return list(runs.only("id", "type", "outcome", "finished_at").order_by("-id")[:LISTED])
+    newest = runs.only("id", "type", "outcome", "finished_at").order_by("-id")[:LISTED]
+    return [
+        run for run in newest if run.finished_at and f"{run.finished_at:%Y-%m-%dT%H:%M:%SZ}" > since
+    ]

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
@@ -19,7 +20,7 @@ from orbit_site import namespace_links, preferences
 from orbit_site.console import menu
 from orbit_site.overview import banners as overview_banners
 from orbit_site.overview import summary
-from orbit_site.overview.banners import Banner
+from orbit_site.overview.banners import Banners
 from orbit_site.overview.summary import Summary
 
 _MAX_CHOICES = 200
@@ -42,10 +43,10 @@ class Frame:
         return summary.of(actor_of(self.request), namespace=self.namespace, waiting=self.waiting)
 
     @property
-    def banners(self) -> list[Banner]:
+    def banners(self) -> Banners:
         """The banners, the most severe first."""
-        overview = self.overview
-        return overview_banners.active(actor_of(self.request), overview.facts, overview.problems)
+        seen = self.overview
+        return overview_banners.active(actor_of(self.request), seen.facts, seen.problems)
 
     @cached_property
     def namespaces(self) -> list[str]:
@@ -86,11 +87,7 @@ class Frame:
     def finished(self) -> list[OperationRun]:
         """The user's operations that ended since they last looked."""
         since = self.request.COOKIES.get(preferences.READ, "")
-        return [
-            run
-            for run in finished.of(actor_of(self.request))
-            if run.finished_at and f"{run.finished_at:%Y-%m-%dT%H:%M:%SZ}" > since
-        ]
+        return finished.of(actor_of(self.request), since=since)
 
     @cached_property
     def waiting(self) -> Waiting:
@@ -115,8 +112,10 @@ def of(request: HttpRequest) -> Frame:
 @pages.page("banners/", "Banners")
 def banners(request: HttpRequest) -> pages.Answer:
     """Return only the banners, to refresh an open page."""
-    context = {"banners": overview_banners.read(actor_of(request), namespace_of(request))}
-    return TemplateResponse(request, "console/_banners.html", context)
+    fresh = overview_banners.read(actor_of(request), namespace_of(request))
+    if request.headers.get("X-Look") == fresh.look:
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    return TemplateResponse(request, "console/_fresh_banners.html", {"banners": fresh})
 
 
 @pages.page("tables/", "All tables", "console/tables.html")

@@ -108,8 +108,8 @@ class OrbitAdminSite(AdminSite):
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
         board = dashboard.of(index_frame.overview, actor=actor)
         if polls:  # an open page looks again, and needs no frame
-            context = {"board": board, "frame": index_frame, "look": look}
-            return TemplateResponse(request, "console/_dashboard.html", context)
+            part = {"board": board, "banners": index_frame.banners, "look": look}
+            return TemplateResponse(request, "console/_dashboard.html", part)
         return draw(request, "admin/index.html", title=board.summary.sentence, board=board)
 
     def get_urls(self) -> Any:

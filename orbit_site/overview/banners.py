@@ -1,20 +1,18 @@
 """The banners on every page: stops, and what is missing or down."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.kernel import reasons
-from governance.models import GovernanceSetting, Stop
-from governance.namespaces import gate, pauses
-from governance.states import Mode, Stopped
+from governance.kernel import reasons, sql
+from governance.namespaces import gate
+from governance.states import Mode
 from orbit_site.overview import facts as facts_
 from orbit_site.overview import problems as problems_
 from orbit_site.overview import things
@@ -22,8 +20,9 @@ from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.problems import Problem
 
 _LISTED = 5
-_WORDS = {Mode.HALTING: "halted", Mode.QUIET: "halted", Mode.DRAINING: "draining"}
-_ENDINGS = {
+_STOPS = sql.load(__name__, "stops", pause=gate.PAUSE, most=_LISTED + 1)
+_WORDS: dict[str, str] = {Mode.HALTING: "halted", Mode.QUIET: "halted", Mode.DRAINING: "draining"}
+_ENDINGS: dict[str, str] = {
     Mode.HALTING: " What is in flight is ending.",
     Mode.DRAINING: " Open cycles end; none starts.",
 }
@@ -44,7 +43,16 @@ class Banner:
         return "halt" if self.action in {"Resume", "End pause"} else self.style
 
 
-def read(actor: Actor, namespace: str) -> list[Banner]:
+class Banners(list[Banner]):
+    """The banners of a page, the most severe first."""
+
+    @property
+    def look(self) -> str:
+        """What changes when one of them does."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
+
+
+def read(actor: Actor, namespace: str) -> Banners:
     """Return the banners alone, for open pages that ask every few seconds.
 
     Stops are read now, the rest is up to 15 s old: an open list doesn't cost a dashboard's reads.
@@ -53,12 +61,12 @@ def read(actor: Actor, namespace: str) -> list[Banner]:
     return active(actor, facts, problems_.parse(problems))
 
 
-def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Banner]:
-    """Return the banners for ``actor``, the most severe first. Two queries.
+def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> Banners:
+    """Return the banners for ``actor``. One query.
 
     Stops are read now: who halts must see it on the very next page.
     """
-    banners = [*_paused(actor), *_stopped(actor), *_missing(facts)]
+    banners = [*_stops(actor), *_missing(facts)]
     banners += [
         Banner(late.state, f"{late.sentence}.", late.link, "Schedule")
         for late in things.late_schedules(facts)
@@ -73,7 +81,7 @@ def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> list[Bann
         banners += [Banner("part", _down(circuit, now)) for circuit in down[:_LISTED]]
         if len(down) > _LISTED:
             banners.append(Banner("part", "More endpoints are down: see Endpoints."))
-    return sorted(banners, key=lambda banner: banner.style != "bad")
+    return Banners(sorted(banners, key=lambda banner: banner.style != "bad"))
 
 
 def _missing(facts: Facts) -> list[Banner]:
@@ -97,7 +105,7 @@ def _missing(facts: Facts) -> list[Banner]:
     return banners
 
 
-def _paused(actor: Actor) -> list[Banner]:
+def _stops(actor: Actor) -> list[Banner]:
     banners = []
     if gate.paused_here():
         banners.append(
@@ -107,40 +115,29 @@ def _paused(actor: Actor) -> list[Banner]:
                 "no cycle starts or goes on.",
             )
         )
-    console = pauses.read()
-    if console.since is not None:
-        link = (
-            reverse("admin:pause") if actor.may(Scope.OPERATE) and actor.namespaces is None else ""
+    scope = None if actor.namespaces is None else sorted(actor.namespaces)
+    rows = _STOPS.rows(scope=scope)
+    stopped = [row for row in rows if row[0] is not None]
+    for _, _, _, since, until, by, reason, _ in rows[: len(rows) - len(stopped)]:
+        text = f"Everything is paused {_period(since, until)} by {by}: {_quoted(reason)}."
+        may_end = actor.may(Scope.OPERATE) and actor.namespaces is None
+        banners.append(
+            Banner("bad", text, reverse("admin:pause"), "End pause")
+            if may_end
+            else Banner("bad", text)
         )
-        period = _period(console.since, console.until)
-        text = f"Everything is paused {period} by {console.by}: {_quoted(console.reason)}."
-        banners.append(Banner("bad", text, link, "End pause" if link else ""))
-    return banners
-
-
-def _stopped(actor: Actor) -> list[Banner]:
-    in_force = Q(until__isnull=True) | Q(until__gt=Now())
-    rows = GovernanceSetting.objects.filter(
-        in_force, actor.filter("namespace__name"), ~Q(mode=Mode.RUNNING)
-    ).select_related("namespace")
-    halts = Stop.objects.filter(
-        namespace=OuterRef("namespace"), kind=Stopped.HALT, ended_at__isnull=True
-    )
-    rows = rows.annotate(quiet_at=Subquery(halts.values("quiet_at")[:1]))
-    stopped = list(rows.order_by("-halt", "-since")[: _LISTED + 1])
-    banners = []
-    for row in stopped[:_LISTED]:
-        link = (
-            reverse("admin:governance_namespace_resume", args=[row.namespace_id])
-            if actor.may(Scope.OPERATE)
-            else ""
-        )
-        mode, by = Mode(row.mode), row.changed_by or "unknown"
+    for number, name, mode, since, until, by, reason, quiet_at in stopped[:_LISTED]:
         text = (
-            f"{row.namespace.name} is {_WORDS[mode]} {_period(row.since, row.until)} by {by}: "
-            f"{_quoted(row.reason)}.{_ENDINGS.get(mode) or _quiet(row.quiet_at)}"
+            f"{name} is {_WORDS[mode]} {_period(since, until)} by {by or 'unknown'}: "
+            f"{_quoted(reason)}.{_ENDINGS.get(mode) or _quiet(quiet_at)}"
         )
-        banners.append(Banner("part", text, link, "Resume" if link else ""))
+        banners.append(
+            Banner(
+                "part", text, reverse("admin:governance_namespace_resume", args=[number]), "Resume"
+            )
+            if actor.may(Scope.OPERATE)
+            else Banner("part", text)
+        )
     if len(stopped) > _LISTED:
         banners.append(Banner("part", "More namespaces are halted or draining: see Namespaces."))
     return banners

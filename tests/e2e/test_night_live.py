@@ -11,6 +11,8 @@ import pytest
 from django.db.models.functions import Now
 from playwright.sync_api import Page, expect
 
+from governance.access.actors import operator
+from governance.namespaces import halts
 from orbit.models import CycleRun
 from tests.e2e.conftest import NightSite
 from tests.support import bad_night, processes
@@ -110,6 +112,39 @@ def test_s15_a_hidden_tab_asks_for_nothing(shared_night: NightSite, path: str) -
         page.clock.run_for(120_000)
         assert page.evaluate("document.hidden") is True
         assert asked == []
+
+
+def test_s15_a_dashboard_that_looks_often_brings_its_banners(night: NightSite) -> None:
+    with chromium(night.address) as browser:
+        page = browser.visit("vic").page
+        page.clock.install()
+        page.goto(f"{night.address}/admin/")
+        assert page.locator("#live").get_attribute("data-every") == "2"
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url.removeprefix(night.address)))
+        banner = page.get_by_role("status").filter(has_text="us is halted")
+
+        def look() -> None:
+            page.clock.run_for(2_000)
+            expect(page.locator("#fresh span")).to_have_text("updated 0 s ago")
+
+        for _ in range(4):
+            look()
+        halts.halt("us", actor=operator(), reason="receiver doubles orders")
+        look()
+        expect(banner).to_be_visible()
+        assert {*asked} == {"/admin/"}
+        # While the page doesn't look, its banners still do.
+        page.locator("#fresh input").uncheck()
+        halts.resume("us", actor=operator(), reason="mended")
+        asked.clear()
+        page.clock.run_for(5_000)
+        expect(banner).to_have_count(0)
+        assert {*asked} == {"/admin/banners/"}
+        halts.halt("us", actor=operator(), reason="receiver doubles orders")
+        page.locator("#fresh input").check()
+        look()
+        expect(banner).to_be_visible()
 
 
 def _last_sunday_of_october(year: int) -> date:

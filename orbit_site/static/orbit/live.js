@@ -4,34 +4,59 @@ const SPEAK_EVERY = 10_000;
 const NOTHING_NEW = 204;
 const OPEN = "dialog[open], :popover-open, nav.filters details[open]";
 const CHOSEN = "tr input[type=checkbox]:checked";
+// Milliseconds. Looked at every second, and a halt shows within five.
+const BANNERS_LAST = 3500;
 let spokeAt = 0;
+let bannersAt = Date.now();
 
 const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 const isElsewhere = (xhr) => xhr.status !== 200 || xhr.responseURL.includes("/login/");
 
-// What says the same stays: a screen reader would say it again. Others speak every ten seconds at most.
+// The server sends nothing while what has this look would look the same.
+function keepLook(place, look) {
+  if (look) place.setAttribute("hx-headers", JSON.stringify({ "X-Look": look }));
+  else place.removeAttribute("hx-headers");
+}
+
+// Ask for the banners, unless the page's own answers bring them.
 export function keepBannersFresh() {
   const place = document.querySelector("#banners");
   if (!place) return;
   place.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.target === place && (document.hidden || place.contains(document.activeElement))) event.preventDefault();
+    if (event.target === place) bannersAt = Date.now();
   });
   place.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
-    if (isElsewhere(xhr)) return;
-    const fresh = parse(xhr.responseText).querySelector("aside");
-    const old = place.querySelector("aside");
-    if (!fresh || !old) {
-      if (fresh || old) place.replaceChildren(...(fresh ? [quieten(fresh)] : []));
-      return;
-    }
-    const kept = [...old.children];
-    for (const banner of [...fresh.children]) {
-      const same = kept.find((each) => each.textContent === banner.textContent);
-      if (same) banner.replaceWith(same);
-      else quieten(banner);
-    }
-    old.replaceChildren(...fresh.children);
+    if (isElsewhere(xhr) || !showBanners(parse(xhr.responseText))) return;
+    // What the page shows now, it didn't get at once.
+    const page = document.querySelector("#live");
+    if (page) keepLook(page, null);
   });
+  setInterval(() => {
+    if (document.hidden || place.contains(document.activeElement)) return;
+    if (Date.now() - bannersAt >= BANNERS_LAST) place.dispatchEvent(new Event("stale"));
+  }, 1000);
+}
+
+// Shows the banners of an answer, if it has them. What says the same stays: a screen reader would say it again.
+// Others speak every ten seconds at most.
+function showBanners(page) {
+  const [place, answer] = [document.querySelector("#banners"), page.querySelector("#fresh-banners")];
+  if (!place || !answer || place.contains(document.activeElement)) return false;
+  bannersAt = Date.now();
+  keepLook(place, answer.dataset.look);
+  const [old, fresh] = [place, answer].map((each) => each.querySelector("aside"));
+  if (!fresh || !old) {
+    if (fresh || old) place.replaceChildren(...(fresh ? [quieten(fresh)] : []));
+    return true;
+  }
+  const kept = [...old.children];
+  for (const banner of [...fresh.children]) {
+    const same = kept.find((each) => each.textContent === banner.textContent);
+    if (same) banner.replaceWith(same);
+    else quieten(banner);
+  }
+  old.replaceChildren(...fresh.children);
+  return true;
 }
 
 function quieten(node) {
@@ -95,12 +120,13 @@ function poll(place, every, use, isFree = () => true) {
   place.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== place) return;
     const { xhr } = event.detail;
-    if (xhr.status === NOTHING_NEW) freshness.mark();
+    if (xhr.status === NOTHING_NEW) {
+      freshness.mark();
+      bannersAt = Date.now();
+    }
     if (isElsewhere(xhr) || !isFree()) return;
     const page = parse(xhr.responseText);
-    // The server sends nothing while the page would look the same.
-    const look = page.querySelector("[data-look]")?.dataset.look;
-    if (look) place.setAttribute("hx-headers", JSON.stringify({ "X-Look": look }));
+    keepLook(place, showBanners(page) ? page.querySelector("#live")?.dataset.look : null);
     if (!use(page, freshness)) {
       ended = true;
       freshness.end();
