@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import django
@@ -32,7 +33,8 @@ class Polling:
     """Percent of a core at one interval, beside the same server with no page open."""
 
     every: float
-    percent: float
+    web: float
+    database: float
     idle: float
     answers: int
     #: Answers that said that nothing is new.
@@ -41,7 +43,7 @@ class Polling:
     @property
     def cost(self) -> float:
         """What the open pages add."""
-        return self.percent - self.idle
+        return self.web + self.database - self.idle
 
 
 def measure(testbed: Testbed, *, database: str, seconds: float) -> list[Polling]:
@@ -59,9 +61,10 @@ def lines(results: list[Polling]) -> list[str]:
         "web server and PostgreSQL in % of a core",
         *(
             f"every {result.every:>4g} s{result.cost:>8.2f} %   "
-            f"({'goal met' if result.cost < GOAL_PERCENT else 'GOAL MISSED'}: below "
-            f"{GOAL_PERCENT} %; {result.unchanged} of {result.answers} looks were unchanged; "
-            f"no page open: {result.idle:.2f} %)"
+            f"(web server {result.web:.2f} %, PostgreSQL {result.database:.2f} %, "
+            f"no page open {result.idle:.2f} %; "
+            f"{'goal met' if result.cost < GOAL_PERCENT else 'GOAL MISSED'}: below "
+            f"{GOAL_PERCENT} %; {result.unchanged} of {result.answers} looks were unchanged)"
             for result in results
         ),
     ]
@@ -79,7 +82,7 @@ def main() -> None:
     )
     try:
         until(lambda: _answers(port), "the web server answers", seconds=120)
-        idle = _percent({web.pid, server}, seconds / 2)
+        idle = sum(_percent((web.pid, server), seconds / 2))
         print(
             json.dumps([_poll(web.pid, server, port, cookies, e, seconds, idle) for e in INTERVALS])
         )
@@ -120,7 +123,7 @@ def _poll(
     time.sleep(SETTLE)
     for dashboard in dashboards:
         dashboard.statuses.clear()
-    percent = _percent({web, server}, seconds)
+    web_percent, database_percent = _percent((web, server), seconds)
     alive = [thread.is_alive() for thread in threads]
     over.set()
     for thread in threads:
@@ -130,17 +133,22 @@ def _poll(
         raise RuntimeError(f"{sum(alive)} dashboards still ask; answers: {sorted(set(statuses))}")
     return {
         "every": every,
-        "percent": percent,
+        "web": web_percent,
+        "database": database_percent,
         "idle": idle,
         "answers": len(statuses),
         "unchanged": statuses.count(204),
     }
 
 
-def _percent(pids: set[int], seconds: float) -> float:
-    before, began = sum(map(meters.cpu_seconds, pids)), time.monotonic()
+def _percent(pids: Sequence[int], seconds: float) -> list[float]:
+    before, began = list(map(meters.cpu_seconds, pids)), time.monotonic()
     time.sleep(seconds)
-    return 100 * (sum(map(meters.cpu_seconds, pids)) - before) / (time.monotonic() - began)
+    spent = [
+        after - earlier
+        for after, earlier in zip(map(meters.cpu_seconds, pids), before, strict=True)
+    ]
+    return [100 * each / (time.monotonic() - began) for each in spent]
 
 
 class Dashboard:

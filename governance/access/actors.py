@@ -101,10 +101,11 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     """Return the actor of ``user``. Anonymous and inactive users may do nothing."""
     if user.pk is None:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
-    row = _READ.one(user_id=user.pk)
-    if row is None:
+    # Prepared, because each request makes it.
+    rows = _READ.send(user_id=user.pk)
+    if not rows:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
-    name, superuser, groups, granted = row
+    [(name, superuser, groups, granted)] = rows
     return Actor(
         name=name,
         user_id=user.pk,

@@ -110,6 +110,9 @@ def send(
         # Written as text, an array of a few megabytes takes seconds of CPU.
         cursor.adapters.register_dumper(list, ListBinaryDumper)
         cursor.execute(numbered, [parameters[name] for name in names], prepare=True)
+        if database.queries_logged:  # as Django's cursors do
+            text = psycopg.ClientCursor(database.connection).mogrify(text, parameters)
+            database.queries_log.append({"sql": text, "time": ""})
         return cursor.fetchall() if cursor.description else []
 
 

@@ -116,7 +116,7 @@ def _stops(actor: Actor) -> list[Banner]:
             )
         )
     scope = None if actor.namespaces is None else sorted(actor.namespaces)
-    rows = _STOPS.rows(scope=scope)
+    rows = _STOPS.send(scope=scope)
     stopped = [row for row in rows if row[0] is not None]
     for _, _, _, since, until, by, reason, _ in rows[: len(rows) - len(stopped)]:
         text = f"Everything is paused {_period(since, until)} by {by}: {_quoted(reason)}."

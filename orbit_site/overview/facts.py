@@ -137,7 +137,7 @@ def _take(scope: list[str] | None, own: str) -> Facts:
 
 def _claim(ages: Mapping[str, float]) -> tuple[dict[str, Any], set[str]]:
     try:
-        claimed = CLAIM.rows(scopes=list(ages), seconds=list(ages.values()))
+        claimed = CLAIM.send(scopes=list(ages), seconds=list(ages.values()))
     except InternalError as error:
         if not isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction):
             raise
