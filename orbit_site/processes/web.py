@@ -195,7 +195,7 @@ def _limit_statements() -> None:
     place = connections.settings["default"]
     # The pools prove a connection before its use, with a deadline.
     place["CONN_HEALTH_CHECKS"] = False
-    # A new one reads the catalog and plans every statement again: 20 ms of CPU time for an overview.
+    # A new one reads the catalog and plans every statement again: 20 ms for an overview.
     place["CONN_MAX_AGE"] = CONNECTION_SECONDS
     options = place["OPTIONS"]
     # Ours, those for a request, and again those in the URL: the last one counts.
