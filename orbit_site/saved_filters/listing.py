@@ -4,16 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from django.core.paginator import Page
 from django.http import HttpRequest
 from django.utils import timezone
 
 from governance.access.actors import Actor
 from governance.access.roles import Scope
-from governance.console.base import actor_of
+from governance.console.base import BoundedPaginator, actor_of
 from governance.models import SavedFilter
 from orbit_site.saved_filters import count, keep
 
+#: In the menu of a list; the page of all filters has the rest.
 _LISTED = 200
+_PER_PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,16 @@ def of_list(request: HttpRequest, address: str) -> list[Choice]:
     return [*own, *(_choice(row, actor) for row in rows)]
 
 
-def every(request: HttpRequest) -> list[Choice]:
-    """Return all filters that the user has, counted. Two queries.
+def every(request: HttpRequest) -> tuple[list[Choice], "Page[SavedFilter]"]:
+    """Return a page of the filters that the user has, counted, the first with those of all users.
 
-    Own and pinned ones are listed even if their list is gone: they count, and can be deleted.
+    Three queries. Own and pinned ones are listed even if their list is gone: they count, and can
+    be deleted.
     """
     actor = actor_of(request)
-    rows = [_choice(row, actor) for row in keep.visible(actor)[:_LISTED]]
-    return _counted(request, [*defaults(actor), *rows])
+    page = BoundedPaginator(keep.visible(actor), _PER_PAGE).get_page(request.GET.get("p"))
+    rows = [_choice(row, actor) for row in page]
+    return _counted(request, rows if page.has_previous() else [*defaults(actor), *rows]), page
 
 
 def pinned(request: HttpRequest) -> list[Choice]:

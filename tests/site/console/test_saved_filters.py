@@ -285,3 +285,16 @@ def test_a_refused_name_comes_back(ann: Client) -> None:
     page = save(ann)
     assert "You have a saved filter of this name" in page
     assert re.search(r'id="filter-name"[^>]* value="Mine"', page)
+
+
+def test_all_filters_are_on_pages_and_each_is_on_one(ann: Client) -> None:
+    for number in range(60):
+        create(ann, f"q={number}", name=f"f{number:02}")
+    first, second = (ann.get(f"{PAGE}?p={page}").content.decode() for page in (1, 2))
+    names = [re.findall(r">(f\d\d)</a>", page) for page in (first, second)]
+    assert [len(each) for each in names] == [50, 10]
+    assert sorted(names[0] + names[1]) == [f"f{number:02}" for number in range(60)]
+    # Those of every user are on the first page only.
+    assert ("Needs attention" in first, "Needs attention" in second) == (True, False)
+    assert 'href="?p=2"' in first
+    assert 'href="?p=1"' in second
