@@ -8,7 +8,7 @@ from governance.access.roles import Scope
 from governance.console import pages
 from governance.console.base import actor_of
 from governance.kernel.errors import OrbitError
-from orbit.dispatch import endpoint_health, test_delivery
+from orbit.dispatch import endpoint_health, trial
 from orbit.errors import EndpointUnknown
 from orbit.states import Attempt
 
@@ -39,7 +39,7 @@ def endpoint_page(request: HttpRequest, endpoint_key: str) -> pages.Answer:
 
 def _send_test(request: HttpRequest, key: str) -> None:
     try:
-        result = test_delivery.send(key, actor=actor_of(request))
+        result = trial.send(key, actor=actor_of(request))
     except EndpointUnknown:
         raise
     except OrbitError as error:

@@ -8,7 +8,7 @@ from governance.namespaces.gate import GloballyPaused
 from governance.rest.fields import Fields
 from governance.rest.resources import Resource, operation
 from governance.rest.schemas import NUMBER, TEXT, WHOLE, maybe, one_of
-from orbit.dispatch import test_delivery
+from orbit.dispatch import trial
 from orbit.errors import EndpointUnknown, JustTested
 from orbit.states import Attempt
 
@@ -28,4 +28,4 @@ class EndpointTest(Resource):
         It is audited and never retried. The endpoint's circuit and limits don't count it.
         Needs the whole workspace.
         """
-        return Response(_RESULT.of(test_delivery.send(endpoint_key, actor=self.actor)))
+        return Response(_RESULT.of(trial.send(endpoint_key, actor=self.actor)))

@@ -9,9 +9,9 @@ from django.db.models import Q
 
 from governance.access.actors import Actor
 from governance.kernel import clock, sql
-from orbit.dispatch import endpoint_drift, endpoints, test_delivery
+from orbit.dispatch import endpoint_drift, endpoints, trial
 from orbit.dispatch.endpoints import DEFAULT_KEY, Endpoint
-from orbit.dispatch.test_delivery import PastTest
+from orbit.dispatch.trial import PastTest
 from orbit.errors import EndpointUnknown
 from orbit.models import EndpointSnapshot, EndpointState, RunProfile
 
@@ -131,7 +131,7 @@ def read(key: str, *, actor: Actor) -> EndpointDetail:
         next((health for health in healths if health.host == host), healths[0]),
         [FailedAttempt(*row) for row in errors],
         _run_profiles(key),
-        test_delivery.past(key),
+        trial.past(key),
         _token_since(endpoint) if endpoint else None,
         bool(endpoint and endpoint.signing_secret),
     )

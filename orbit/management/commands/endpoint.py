@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from governance.access import actors
 from governance.kernel.commands import OrbitCommand
 from orbit.cycles import maintenance
-from orbit.dispatch import endpoint_health, test_delivery
+from orbit.dispatch import endpoint_health, trial
 from orbit.states import Attempt
 
 _COLUMNS = "{key:<24}{host:<32}{circuit:<9}{delivered:<14}{queued:<8}"
@@ -42,7 +42,7 @@ class Command(OrbitCommand):
                 delivered = f"{row['day']['delivered']} of {row['day']['ended']}"
                 self.say_row(_COLUMNS, **{**row, "delivered": delivered})
             return
-        result = test_delivery.send(options["key"], actor=actor)
+        result = trial.send(options["key"], actor=actor)
         if options["json"]:
             self.print_json(asdict(result))
         else:

@@ -20,8 +20,7 @@ from governance.audit.actions import Action
 from governance.models import AuditTrailEntry
 from governance.namespaces import pauses
 from governance.namespaces.gate import GloballyPaused
-from orbit.dispatch import enqueue
-from orbit.dispatch import test_delivery as delivery
+from orbit.dispatch import enqueue, trial
 from orbit.errors import EndpointUnknown, JustTested
 from orbit.models import DispatchJob, EndpointState
 from orbit_site.processes.postgres import Server
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 def test_a_test_delivery_is_marked_and_leaves_one_entry(settings: Any) -> None:
     with Receiver() as receiver:
         configure_endpoints(settings, aurora=receiver.url)
-        sent = delivery.send("aurora", actor=SYSTEM)
+        sent = trial.send("aurora", actor=SYSTEM)
         (request,) = receiver.requests
     assert (sent.status, sent.status_code, sent.error) == ("delivered", 200, "")
     assert request.headers["x-orbit-test"] == "1"
@@ -48,8 +47,8 @@ def test_a_test_delivery_is_marked_and_leaves_one_entry(settings: Any) -> None:
     assert (entry.actor, entry.object_type, entry.object_id) == ("orbit", "endpoint", "aurora")
     assert "token-of-aurora" not in json.dumps(entry.after)
     assert entry.after["delivery_id"] == request.headers["webhook-id"]
-    assert [test.status_code for test in delivery.past("aurora")] == [200]
-    assert delivery.past("other") == []
+    assert [test.status_code for test in trial.past("aurora")] == [200]
+    assert trial.past("other") == []
 
 
 def test_the_last_tests_have_their_own_results(settings: Any) -> None:
@@ -57,10 +56,10 @@ def test_the_last_tests_have_their_own_results(settings: Any) -> None:
     with Receiver(*answers) as receiver:
         configure_endpoints(settings, aurora=receiver.url, other=receiver.url)
         for _ in answers:
-            delivery.send("aurora", actor=SYSTEM)
+            trial.send("aurora", actor=SYSTEM)
             EndpointState.objects.update(tested_at=None)
-        delivery.send("other", actor=SYSTEM)
-    assert [test.status_code for test in delivery.past("aurora")] == [506, 505, 504, 503, 502]
+        trial.send("other", actor=SYSTEM)
+    assert [test.status_code for test in trial.past("aurora")] == [506, 505, 504, 503, 502]
     page = console(create_user("bob")).get("/admin/orbit/endpoints/aurora/").content.decode()
     assert "HTTP 506" in page
     assert "HTTP 501" not in page
@@ -70,7 +69,7 @@ def test_a_test_of_an_older_release_keeps_its_result() -> None:
     result = {"status": "failed", "status_code": 503, "latency_ms": 2.0, "error": "HTTP 503"}
     with audit.transaction():
         audit.record(Action.ENDPOINT_TESTED, actor="ann", object_id="aurora", after=result)
-    assert [(test.by, test.status_code) for test in delivery.past("aurora")] == [("ann", 503)]
+    assert [(test.by, test.status_code) for test in trial.past("aurora")] == [("ann", 503)]
 
 
 @pytest.mark.processes
@@ -98,10 +97,10 @@ def test_a_test_whose_process_is_killed_while_it_sends_leaves_its_entry(
     entry = AuditTrailEntry.objects.get(action="endpoint.tested")
     assert entry.actor.startswith("command:")
     assert entry.after["delivery_id"] == request.headers["webhook-id"]
-    monkeypatch.setattr(delivery, "_OVER_SECONDS", 3600)
-    assert [test.status for test in delivery.past("aurora")] == ["sending"]
-    monkeypatch.setattr(delivery, "_OVER_SECONDS", 0)
-    (test,) = delivery.past("aurora")
+    monkeypatch.setattr(trial, "_OVER_SECONDS", 3600)
+    assert [test.status for test in trial.past("aurora")] == ["sending"]
+    monkeypatch.setattr(trial, "_OVER_SECONDS", 0)
+    (test,) = trial.past("aurora")
     assert (test.status, test.error) == ("unknown", "no result: it was interrupted")
     page = console(create_user("bob")).get("/admin/orbit/endpoints/aurora/").content.decode()
     assert "no result: it was interrupted" in page
@@ -110,7 +109,7 @@ def test_a_test_whose_process_is_killed_while_it_sends_leaves_its_entry(
 def test_a_failed_test_counts_for_neither_circuit_nor_jobs(settings: Any) -> None:
     with Receiver(http("503 Busy", b"<script>token-of-aurora</script>")) as receiver:
         configure_endpoints(settings, aurora=receiver.url)
-        sent = delivery.send("aurora", actor=SYSTEM)
+        sent = trial.send("aurora", actor=SYSTEM)
     assert (sent.status, sent.status_code, sent.error) == ("failed", 503, "HTTP 503")
     state = EndpointState.objects.get()
     assert (state.failures, state.opened_at, state.last_error) == (0, None, "")
@@ -121,25 +120,25 @@ def test_the_egress_rules_hold_for_tests_too(settings: Any) -> None:
     configure_endpoints(settings, aurora="http://127.0.0.1:9/x")
     settings.ORBIT_DISPATCH_ALLOWED_HOSTS = []
     with pytest.raises(Exception, match=r"127\.0\.0\.1"):
-        delivery.send("aurora", actor=SYSTEM)
+        trial.send("aurora", actor=SYSTEM)
 
 
 def test_a_clock_that_goes_back_holds_up_no_test(settings: Any) -> None:
     with Receiver() as receiver:
         configure_endpoints(settings, aurora=receiver.url)
-        delivery.send("aurora", actor=SYSTEM)
+        trial.send("aurora", actor=SYSTEM)
         EndpointState.objects.update(tested_at="2120-01-01T00:00Z")
-        delivery.send("aurora", actor=SYSTEM)
+        trial.send("aurora", actor=SYSTEM)
         assert len(receiver.requests) == 2
 
 
 def test_of_two_tests_at_once_one_is_sent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "EVERY_SECONDS", 3600)  # however slow the machine is
+    monkeypatch.setattr(trial, "EVERY_SECONDS", 3600)  # however slow the machine is
     outcomes: list[str] = []
 
     def send() -> None:
         try:
-            outcomes.append(delivery.send("aurora", actor=SYSTEM).status)
+            outcomes.append(trial.send("aurora", actor=SYSTEM).status)
         except JustTested as error:
             outcomes.append(error.code)
         finally:
@@ -163,7 +162,7 @@ def test_a_test_that_waits_for_a_faster_one_finds_it_sent(settings: Any) -> None
 
     def send() -> None:
         try:
-            delivery.send("aurora", actor=SYSTEM)
+            trial.send("aurora", actor=SYSTEM)
         except JustTested as error:
             outcomes.append(type(error))
         finally:
@@ -186,18 +185,18 @@ def test_a_test_needs_an_operator_of_the_whole_workspace_and_no_pause(settings: 
     viewer = Actor("eve", 1, frozenset({Scope.READ}), None)
     for actor in (viewer, replace(SYSTEM, namespaces=frozenset({"a"}))):
         with pytest.raises(NotAllowed):
-            delivery.send("aurora", actor=actor)
+            trial.send("aurora", actor=actor)
     with pytest.raises(EndpointUnknown):
-        delivery.send("x" * 10_000, actor=SYSTEM)
+        trial.send("x" * 10_000, actor=SYSTEM)
     pauses.pause(actor=SYSTEM, reason="maintenance")
     with pytest.raises(GloballyPaused):
-        delivery.send("aurora", actor=SYSTEM)
+        trial.send("aurora", actor=SYSTEM)
 
 
 def test_rest_the_command_and_the_console_send_it(
     settings: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "EVERY_SECONDS", 3600)  # however slow the machine is
+    monkeypatch.setattr(trial, "EVERY_SECONDS", 3600)  # however slow the machine is
     with Receiver() as receiver:
         configure_endpoints(settings, one=receiver.url, two=receiver.url, three=receiver.url)
         answer = api(create_user()).post("/endpoints/one/test")
