@@ -6,13 +6,13 @@ WHERE NOT EXISTS (SELECT
 FROM orbit_overviewfacts o
 WHERE o.scope = needed.scope
 AND o.taken_at <= clock_timestamp()
-AND o.taken_at > clock_timestamp() - greatest(needed.seconds, least(50 * coalesce((o.facts ->> 'took')::float8, 0), 5 * needed.seconds, 10.0)) * interval '1 second')
+AND o.taken_at > clock_timestamp() - greatest(needed.seconds, least(100 * coalesce((o.facts ->> 'took')::float8, 0), 5 * needed.seconds, 10.0)) * interval '1 second')
 ORDER BY scope
 ON CONFLICT (scope) DO
 UPDATE
 SET taken_at = clock_timestamp()
 WHERE f.taken_at > clock_timestamp()
-OR f.taken_at <= clock_timestamp() - (SELECT greatest(needed.seconds, least(50 * coalesce((o.facts ->> 'took')::float8, 0), 5 * needed.seconds, 10.0))
+OR f.taken_at <= clock_timestamp() - (SELECT greatest(needed.seconds, least(100 * coalesce((o.facts ->> 'took')::float8, 0), 5 * needed.seconds, 10.0))
 FROM needed CROSS
 JOIN (SELECT f.facts) AS o
 WHERE needed.scope = f.scope) * interval '1 second'
