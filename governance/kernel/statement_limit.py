@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from governance.kernel import sql
 
 SHORTEN = sql.load(__name__, "shorten_statements")
+_RESETS = "orbit_resets_limits"
 
 
 @contextmanager
@@ -28,11 +30,18 @@ def statement_limit(seconds: float) -> Iterator[None]:
             yield
         finally:
             for alias in limited:
+                if getattr(connections[alias], _RESETS, False):
+                    continue
                 # A broken connection has no limit to restore.
                 with suppress(psycopg.Error):
                     connection = connections[alias].connection
                     if connection is not None:
                         connection.execute("RESET statement_timeout")
+
+
+def leave_to(connection: BaseDatabaseWrapper) -> None:
+    """Let blocks leave their limit on ``connection``: its owner resets it before the next work."""
+    setattr(connection, _RESETS, True)
 
 
 def _first(shorten: sql.Statement, milliseconds: int, limited: list[str]) -> Callable[..., Any]:

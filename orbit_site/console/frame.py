@@ -19,7 +19,7 @@ from governance.operations import finished
 from orbit_site import namespace_links, preferences
 from orbit_site.console import menu
 from orbit_site.overview import banners as overview_banners
-from orbit_site.overview import summary
+from orbit_site.overview import facts, summary
 from orbit_site.overview.banners import Banners
 from orbit_site.overview.summary import Summary
 
@@ -38,15 +38,19 @@ class Frame:
         return namespace_of(self.request)
 
     @cached_property
+    def read(self) -> facts.Read:
+        """What the overview reads."""
+        return facts.read(actor_of(self.request), self.namespace)
+
+    @cached_property
     def overview(self) -> Summary:
         """What needs the user, and the numbers."""
-        return summary.of(actor_of(self.request), namespace=self.namespace, waiting=self.waiting)
+        return summary.of(actor_of(self.request), waiting=self.waiting, read=self.read)
 
-    @property
+    @cached_property
     def banners(self) -> Banners:
         """The banners, the most severe first."""
-        seen = self.overview
-        return overview_banners.active(actor_of(self.request), seen.facts, seen.problems)
+        return overview_banners.active(actor_of(self.request), self.read)
 
     @cached_property
     def namespaces(self) -> list[str]:
@@ -97,8 +101,7 @@ class Frame:
     @property
     def news(self) -> str:
         """How many there are of both, "" for none."""
-        number = len(self.finished) + self.waiting.count
-        return f"{number}" if number else ""
+        return str(len(self.finished) + self.waiting.count or "")
 
 
 def of(request: HttpRequest) -> Frame:

@@ -44,8 +44,7 @@ def saved_page(request: HttpRequest) -> pages.Answer:
     """Show the user's filters; on POST save, pin or delete one."""
     if request.method == "POST" and pages.tried(request, partial(keep.act, request)):
         return redirect("admin:saved")
-    choices, page = listing.every(request)
-    return {"choices": choices, "page": page, "typed": request.POST.dict()}
+    return {**listing.every(request), "typed": request.POST.dict()}
 
 
 @pages.page("saved/pinned/", "Pinned filters", "console/_saved_pinned.html")

@@ -91,26 +91,24 @@ class OrbitAdminSite(AdminSite):
             return error_pages.logins_busy(request, busy)
 
     def each_context(self, request: HttpRequest) -> Any:
-        actor = actor_of(request)
-        may = {scope: actor.may(scope) for scope in Scope}
+        may = {scope: actor_of(request).may(scope) for scope in Scope}
         context = {**super().each_context(request), "may": may}
         if not context["has_permission"] or "HX-Request" in request.headers:
             # An open page that polls has its frame already.
             return context
-        page_frame = frame.of(request)
-        return {**context, "banners": page_frame.banners, "frame": page_frame}
+        return {**context, "banners": frame.of(request).banners, "frame": frame.of(request)}
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        index_frame, polls = frame.of(request), "HX-Request" in request.headers
-        actor = actor_of(request)
-        look = dashboard.look(actor, namespace=index_frame.namespace) if polls else ""
-        if polls and request.headers.get("X-Look") == look:
+        seen = frame.of(request)
+        look = dashboard.look(actor_of(request), seen.read, seen.banners)
+        if request.headers.get("X-Look") == look:
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
-        board = dashboard.of(index_frame.overview, actor=actor)
-        if polls:  # an open page looks again, and needs no frame
-            part = {"board": board, "banners": index_frame.banners, "look": look}
+        board = dashboard.of(seen.overview, actor=actor_of(request))
+        if "HX-Request" in request.headers:  # an open page looks again, and needs no frame
+            part = {"board": board, "look": look, "fresh": seen.banners}
             return TemplateResponse(request, "console/_dashboard.html", part)
-        return draw(request, "admin/index.html", title=board.summary.sentence, board=board)
+        title = board.summary.sentence
+        return draw(request, "admin/index.html", title=title, board=board, look=look)
 
     def get_urls(self) -> Any:
         return pages.urls(self) + [

@@ -1,7 +1,6 @@
 """The banners on every page: stops, and what is missing or down."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +16,6 @@ from orbit_site.overview import facts as facts_
 from orbit_site.overview import problems as problems_
 from orbit_site.overview import things
 from orbit_site.overview.facts import Facts, listed
-from orbit_site.overview.problems import Problem
 
 _LISTED = 5
 _STOPS = sql.load(__name__, "stops", pause=gate.PAUSE, most=_LISTED + 1)
@@ -57,15 +55,15 @@ def read(actor: Actor, namespace: str) -> Banners:
 
     Stops are read now, the rest is up to 15 s old: an open list doesn't cost a dashboard's reads.
     """
-    facts, problems = facts_.read(actor, namespace, seconds=facts_.PROBLEM_SECONDS)
-    return active(actor, facts, problems_.parse(problems))
+    return active(actor, facts_.read(actor, namespace, seconds=facts_.PROBLEM_SECONDS))
 
 
-def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> Banners:
+def active(actor: Actor, read: facts_.Read) -> Banners:
     """Return the banners for ``actor``. One query.
 
     Stops are read now: who halts must see it on the very next page.
     """
+    facts, stored = read
     banners = [*_stops(actor), *_missing(facts)]
     banners += [
         Banner(late.state, f"{late.sentence}.", late.link, "Schedule")
@@ -74,7 +72,7 @@ def active(actor: Actor, facts: Facts, problems: Sequence[Problem]) -> Banners:
     if actor.namespaces is None:
         banners += [
             Banner(problem.style, problem.text, problem.link, problem.action)
-            for problem in problems
+            for problem in problems_.parse(stored)
         ]
         down = list(listed(facts, "circuits"))
         now = datetime.fromisoformat(facts["now"])

@@ -23,15 +23,16 @@ from orbit.cycles.waiting import Kind, OpenWork
 from orbit.dispatch import endpoints
 from orbit.models import CycleRun
 from orbit.schedules import rows
-from orbit_site.overview import banners, first_run, things
 from orbit_site.overview import facts as facts_
-from orbit_site.overview import problems as problems_
+from orbit_site.overview import first_run, things
+from orbit_site.overview.banners import Banners
 from orbit_site.overview.facts import Facts, listed
 from orbit_site.overview.first_run import Step
 from orbit_site.overview.summary import Summary
 
-#: Seconds after which times in words, such as "5 s ago", are written again.
-_WORDS_SECONDS = 10
+#: Seconds after which times in words, such as "5 s ago", are written again: as on a page that
+#: looks every 15 s.
+_WORDS_SECONDS = 15
 _HOURS = 24
 _MOST_ENDPOINTS = 12
 _OUTCOMES = (
@@ -97,13 +98,12 @@ class Dashboard:
     every: int
 
 
-def look(actor: Actor, *, namespace: str = "") -> str:
+def look(actor: Actor, read: facts_.Read, banners: Banners) -> str:
     """Return what changes when the dashboard or its banners do: who has it needs no other page.
 
-    Two queries: the newest proposal and decision stand for the proposals that wait.
+    No query: the newest proposal and decision stand for the proposals that wait.
     """
-    facts, problems = facts_.read(actor, namespace)
-    above = banners.active(actor, facts, problems_.parse(problems)).look
+    facts, problems = read
     moment = int(datetime.fromisoformat(facts["now"]).timestamp()) // _WORDS_SECONDS
     same = {
         **facts,
@@ -113,7 +113,7 @@ def look(actor: Actor, *, namespace: str = "") -> str:
         "queue": facts["queue"]["count"],
     }
     zone = timezone.get_current_timezone_name()
-    words = json.dumps([same, above, zone, actor.name], sort_keys=True)
+    words = json.dumps([same, problems, banners.look, zone, actor.name], sort_keys=True)
     # What the actor may do decides which proposals wait and which tiles there are.
     rights = f"{sorted(actor.scopes)} {actor.namespaces and sorted(actor.namespaces)}"
     return hashlib.sha256(f"{words} {rights}".encode()).hexdigest()[:32]

@@ -25,6 +25,8 @@ from orbit.schedules import rows
 from orbit_site.overview import problems
 
 Facts = Mapping[str, Any]
+#: With the installation's problems, as they are stored.
+Read = tuple[Facts, list[Any]]
 
 #: No number on a page is larger; then it says "10,000+".
 COUNTED = 10_001
@@ -91,7 +93,7 @@ FACTS = sql.load(
 _PROBLEMS = hashlib.sha256(problems.PROBLEMS.text.encode()).hexdigest()
 
 
-def read(actor: Actor, namespace: str = "", *, seconds: float = SECONDS) -> tuple[Facts, list[Any]]:
+def read(actor: Actor, namespace: str = "", *, seconds: float = SECONDS) -> Read:
     """Return the facts that ``actor`` sees, of ``namespace`` only, and the installation's problems.
 
     They are at most ``seconds`` old, or ``LONGEST_SECONDS`` if reading them is expensive; 0 has

@@ -109,15 +109,17 @@ def of(
     *,
     namespace: str = "",
     waiting: Waiting | None = None,
+    read: facts_.Read | None = None,
     seconds: float = facts_.SECONDS,
 ) -> Summary:
     """Return the overview of ``actor``, at most ``seconds`` old; ``namespace`` narrows it.
 
-    ``waiting`` are the proposals that wait for the actor, if the caller has read them.
+    ``waiting`` are the proposals that wait for the actor, and ``read`` are the facts, if the caller
+    has read them.
     """
     if waiting is None:
         waiting = proposals.for_actor(actor)
-    facts, stored = facts_.read(actor, namespace, seconds=seconds)
+    facts, stored = read or facts_.read(actor, namespace, seconds=seconds)
     problems = problems_.parse(stored)
     things = things_.of(facts, problems, waiting, actor=actor)
     return Summary(things, facts, problems, waiting)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
-from django.core.paginator import Page
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -67,16 +67,17 @@ def of_list(request: HttpRequest, address: str) -> list[Choice]:
     return [*own, *(_choice(row, actor) for row in rows)]
 
 
-def every(request: HttpRequest) -> tuple[list[Choice], "Page[SavedFilter]"]:
-    """Return a page of the filters that the user has, counted, the first with those of all users.
+def every(request: HttpRequest) -> dict[str, Any]:
+    """Return ``page`` of the filters that the user has, and its ``choices``, counted.
 
-    Three queries. Own and pinned ones are listed even if their list is gone: they count, and can
-    be deleted.
+    The first page begins with those of all users. Three queries. Own and pinned ones are listed
+    even if their list is gone: they count, and can be deleted.
     """
     actor = actor_of(request)
     page = BoundedPaginator(keep.visible(actor), _PER_PAGE).get_page(request.GET.get("p"))
     rows = [_choice(row, actor) for row in page]
-    return _counted(request, rows if page.has_previous() else [*defaults(actor), *rows]), page
+    choices = rows if page.has_previous() else [*defaults(actor), *rows]
+    return {"choices": _counted(request, choices), "page": page}
 
 
 def pinned(request: HttpRequest) -> list[Choice]:

@@ -19,8 +19,8 @@ from psycopg import pq
 from governance.kernel import availability
 from telemetry import database as telemetry
 
-# Also refuses a former primary, which has become read-only.
-_QUESTION = availability.IS_READ_ONLY.encode()
+# Also refuses a former primary, which has become read-only. A page leaves its shorter limit.
+_QUESTION = f"RESET statement_timeout; {availability.IS_READ_ONLY}".encode()
 _NO = b"f"
 
 
@@ -80,4 +80,4 @@ def _answers(raw: "psycopg.Connection[Any]", seconds: float) -> bool:
             answers.append(answer)
     except (OSError, psycopg.Error):
         return False
-    return [answer.get_value(0, 0) for answer in answers] == [_NO]
+    return bool(answers) and answers[-1].get_value(0, 0) == _NO

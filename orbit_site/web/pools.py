@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from governance.kernel import statement_limit
 from orbit_site.web import database
 
 T = TypeVar("T")
@@ -142,6 +143,8 @@ class _Thread(threading.Thread):
 
     def run(self) -> None:
         self._connection, self._second = database.own(), database.second()
+        for connection in filter(None, (self._connection, self._second)):
+            statement_limit.leave_to(connection)  # a proof, before the next call, ends it
         while not self._leaves:
             if self._size.reserved:
                 database.keep_open(self._connection, self._size.proof)

@@ -113,6 +113,7 @@ function poll(place, every, use, isFree = () => true) {
   let ended = false;
   const attributes = { "hx-get": location.pathname + location.search, "hx-trigger": `every ${every}s`, "hx-swap": "none", "hx-sync": "this:drop", "hx-params": "none" };
   for (const [name, value] of Object.entries(attributes)) place.setAttribute(name, value);
+  keepLook(place, place.dataset.look);
   place.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target !== place) return;
     if (ended || document.hidden || !freshness.box.checked || document.querySelector(OPEN) || !isFree()) event.preventDefault();

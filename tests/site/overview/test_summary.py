@@ -193,7 +193,7 @@ def test_a_probe_that_waits_for_a_delivery_has_no_time_of_the_past() -> None:
         probe_wait=30,
         last_error="HTTP 503",
     )
-    shown = banners.active(operator(), look().facts, [])
+    shown = banners.active(operator(), (look().facts, []))
     [banner] = [each.text for each in shown if "aurora" in each.text]
     assert banner.endswith("its deliveries wait. The next one is its probe.")
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from django.db import OperationalError, connection
 
+from governance.kernel import statement_limit
 from orbit_site.web import database
 from tests.support.silent_proxy import SilentProxy
 
@@ -87,3 +88,24 @@ def test_a_reserved_connection_is_opened_before_it_is_needed_and_has_no_end(
     database.keep_open(database.own(), seconds)
     assert connection.connection is not None
     assert connection.close_at is None
+
+
+def test_the_limit_that_a_page_leaves_ends_with_the_proof_before_the_next_call(
+    committed: str,
+) -> None:
+    def limit() -> str:
+        with ours.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            return str(cursor.fetchone()[0])
+
+    ours = database.own()
+    statement_limit.leave_to(ours)
+    try:
+        own = limit()
+        with statement_limit.statement_limit(3):
+            assert limit() == "3s"
+        assert limit() == "3s"
+        database.prove(ours, 10)
+        assert limit() == own != "3s"
+    finally:
+        del ours.orbit_resets_limits
