@@ -26,12 +26,13 @@ from benchmarks import (
     telemetry_projection,
     telemetry_reconcile,
     testbed,
+    triggers,
 )
 from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
-MORE_PARTS = ("claim", "advice", "conductor", "console")
+MORE_PARTS = ("claim", "advice", "conductor", "console", "triggers")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
@@ -50,7 +51,7 @@ def _options() -> argparse.Namespace:
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
         help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice, "
-        "conductor, console",
+        "conductor, console, triggers",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -208,6 +209,8 @@ def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
         children = options.conductor_children
         _show(conductor_aggregate.measure(here, children=children).lines())
         _show(conductor_fanout.measure(here, children=children).lines())
+    if "triggers" in options.parts:
+        _show(triggers.lines(triggers.measure(here)))
     if "console" in options.parts:
         rows = options.console_cycles
         visited = console.measure(here, rows=rows, events=10 * rows, visits=options.visits)

@@ -44,6 +44,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 # Rows that a claim passes over because other workers are claiming them.
 OTHERS = 32
 CLAIM = sql.load(__name__, "claim_tasks", others=OTHERS)
+ENQUEUE = sql.load(__name__, "enqueue")
 ENQUEUE_LATER = sql.load(__name__, "enqueue_later")
 COLLAPSE = sql.load(__name__, "collapse_wakeups")
 PRUNE = sql.load(__name__, "prune_failed_tasks")
@@ -68,14 +69,10 @@ class PgBroker(ORM):  # type: ignore[misc]
         None if there is a wake-up for this moment already.
         """
         if self.at is not None and self.list_key == WAKE:
-            row = ENQUEUE_LATER.one(key=self.list_key, payload=task, at=self.at)
+            rows = ENQUEUE_LATER.rows(key=self.list_key, payload=task, at=self.at)
         else:
-            row = _one(
-                "INSERT INTO django_q_ormq (key, payload, lock)"
-                " VALUES (%s, %s, coalesce(%s, now())) RETURNING id",
-                [self.list_key, task, self.at],
-            )
-        return row[0] if row else None
+            rows = ENQUEUE.send(key=self.list_key, payload=task, at=self.at)
+        return rows[0][0] if rows else None
 
     def dequeue(self) -> list[tuple[int, str]]:
         """Claim ready tasks, oldest first, as (id, payload)."""

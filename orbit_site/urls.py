@@ -28,6 +28,7 @@ from orbit.api import (
     revisions,
     schedules,
     trigger,
+    trigger_batch,
     value_ledger,
 )
 from orbit_site import contract, health, metrics
@@ -48,6 +49,7 @@ urlpatterns = [
     path("api/docs/plain", contract.plain, name="api-plain"),
     path("api/docs/guide", contract.guide, name="api-guide"),
     path("cycles/trigger", trigger.CycleTrigger.as_view()),
+    path("cycles/trigger/batch", trigger_batch.CycleTriggerBatch.as_view()),
     path("cycles/recent", cycles.CycleRecent.as_view()),
     path("cycles/rerun", reruns.CycleBulkRerun.as_view()),
     path("cycles", cycles.CycleList.as_view()),

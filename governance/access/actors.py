@@ -5,7 +5,7 @@ import pwd
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q, QuerySet
 
 from governance.access.roles import Scope, scopes_of
@@ -105,11 +105,22 @@ def of_user(user: AbstractBaseUser | AnonymousUser) -> Actor:
     rows = _READ.send(user_id=user.pk)
     if not rows:
         return Actor(name="", user_id=None, scopes=frozenset(), namespaces=frozenset())
-    [(name, superuser, groups, granted)] = rows
+    [(name, superuser, role_names, namespaces)] = rows
+    return _granted(user.pk, name, superuser, role_names, namespaces)
+
+
+def granted(user: User, role_names: list[str], namespaces: list[str] | None) -> Actor:
+    """Return the actor of an active user who was read with ``grants_of.sql``."""
+    return _granted(user.pk, user.username, user.is_superuser, role_names, namespaces)
+
+
+def _granted(
+    user_id: int, name: str, superuser: bool, role_names: list[str], namespaces: list[str] | None
+) -> Actor:
     return Actor(
         name=name,
-        user_id=user.pk,
-        scopes=scopes_of(groups, superuser=superuser),
+        user_id=user_id,
+        scopes=scopes_of(role_names, superuser=superuser),
         # A grant only adds: a user who loses one, in whatever way, never sees more than before.
-        namespaces=None if granted is None else frozenset(granted),
+        namespaces=None if namespaces is None else frozenset(namespaces),
     )

@@ -13,6 +13,18 @@ def compact(text: str) -> str:
     return "".join(_PIECE.findall(text))
 
 
+def items(array: bytes) -> list[bytes]:
+    """Return the items of a valid array that is compact text already, as ``member`` returns it."""
+    text = array.decode("utf-8")
+    found: list[bytes] = []
+    place = 1
+    while text[place] != "]":
+        _, end = _DECODER.raw_decode(text, place)
+        found.append(text[place:end].encode("utf-8"))
+        place = end + (text[end] == ",")
+    return found
+
+
 def member(body: bytes, name: str) -> bytes:
     """Return a member of a valid object as compact text. Raises KeyError."""
     text = compact(body.decode("utf-8"))

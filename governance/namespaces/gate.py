@@ -58,7 +58,7 @@ def paused_here() -> bool:
 
 def ensure_may_start(namespace: str) -> None:
     """Raise one of ``REFUSALS`` or NamespaceUnknown unless work may start."""
-    paused, refusals = _read([namespace])
+    paused, refusals = read([namespace])
     if paused is not None:
         raise paused
     if namespace not in refusals:
@@ -70,7 +70,7 @@ def ensure_may_start(namespace: str) -> None:
 
 def refusals(names: Collection[str]) -> dict[str, OrbitError]:
     """Return the refusal for each of ``names`` that is stopped; unknown ones aren't."""
-    paused, by_name = _read(list(names))
+    paused, by_name = read(list(names))
     if paused is not None:
         return dict.fromkeys(names, paused)
     return {name: refusal for name, refusal in by_name.items() if refusal is not None}
@@ -78,7 +78,7 @@ def refusals(names: Collection[str]) -> dict[str, OrbitError]:
 
 def everything_paused() -> GloballyPaused | None:
     """Return the refusal if the workspace is paused."""
-    return _read([])[0]
+    return read([])[0]
 
 
 def held_by_environment() -> GloballyPaused:
@@ -89,13 +89,13 @@ def held_by_environment() -> GloballyPaused:
     )
 
 
-def _read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError | None]]:
+def read(names: list[str]) -> tuple[GloballyPaused | None, dict[str, OrbitError | None]]:
     """Return the refusal of the pause, and of each existing namespace of ``names``."""
     if paused_here():
         return held_by_environment(), {}
     paused: GloballyPaused | None = None
     refusals: dict[str, OrbitError | None] = {}
-    for name, mode, reason, by, since, until in READ.rows(names=names):
+    for name, mode, reason, by, since, until in READ.send(names=names):
         stop = _Stop(reason or reasons.NO_REASON, by or "an unknown user", since, until)
         if name is None:
             paused = GloballyPaused(

@@ -30,6 +30,7 @@ STORE_ANSWER = sql.load(__name__, "store_answer")
 CLAIM_CALL = sql.load(__name__, "claim_call")
 READ_CALL = sql.load(__name__, "read_call")
 STORE_CALL = sql.load(__name__, "store_call")
+HOLD_CALL = sql.load(__name__, "hold_call")
 RELEASE_KEY = sql.load(__name__, "release_key")
 
 #: The header, for an operation that honours it.
@@ -109,6 +110,10 @@ class IdempotencyKey:
             return answer
         _, other = self.call()
         return answer if other is None else other
+
+    def hold(self, call: UUID) -> bool:
+        """Keep equal requests out until the transaction ends; False if the call has ended."""
+        return HOLD_CALL.one(**self._row, call=str(call)) is not None
 
     def release(self) -> None:
         """Free the key, so that the next request with it runs."""

@@ -51,7 +51,7 @@ def count(caller: str) -> RateStatus:
     """Count one request of ``caller``. Raises TooMany over ORBIT_RATE_LIMIT."""
     # Commits by itself, before any other work: a waiting request holds no lock. The table is
     # unlogged, so a crash of the database starts the counts anew.
-    requests, seconds = COUNT_REQUEST.rows(caller=caller)[0]
+    requests, seconds = COUNT_REQUEST.send(caller=caller)[0]
     limit: int = settings.ORBIT_RATE_LIMIT
     rate_status = RateStatus(limit, max(0, limit - requests), max(1, seconds))
     if requests > limit:

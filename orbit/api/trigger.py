@@ -32,7 +32,19 @@ from orbit.tracing import ids
 
 ROUTE = "cycles.trigger"
 ACCEPTED = 202
-_TRACEPARENT: Schema = {
+#: The members of a trigger.
+MEMBERS: dict[str, Schema] = {
+    "namespace": NAME,
+    "run_profile_id": NAME,
+    "payload": {},
+    "payload_base64": {"type": "string"},
+    "payload_content_type": {
+        "type": "string",
+        "pattern": r"^[!-~](?:[ -~]{0,198}[!-~])?$",
+        "description": "a content type: 1 to 200 visible ASCII characters",
+    },
+}
+TRACEPARENT: Schema = {
     "type": "string",
     "description": "the span that the cycle's trace continues (W3C trace context); any other text "
     "is ignored",
@@ -46,20 +58,8 @@ class CycleTrigger(Resource):
     @operation(
         summary="Trigger a cycle",
         scope=Scope.OPERATE,
-        body=parsing.closed_object(
-            {
-                "namespace": NAME,
-                "run_profile_id": NAME,
-                "payload": {},
-                "payload_base64": {"type": "string"},
-                "payload_content_type": {
-                    "type": "string",
-                    "pattern": r"^[!-~](?:[ -~]{0,198}[!-~])?$",
-                    "description": "a content type: 1 to 200 visible ASCII characters",
-                },
-            }
-        ),
-        headers={"Idempotency-Key": idempotency.HEADER, "traceparent": _TRACEPARENT},
+        body=parsing.closed_object(MEMBERS),
+        headers={"Idempotency-Key": idempotency.HEADER, "traceparent": TRACEPARENT},
         answers={ACCEPTED: _STARTED},
         refusals=(
             NamespaceUnknown,
@@ -80,7 +80,7 @@ class CycleTrigger(Resource):
         the first answer.
         """
         body = self.body()
-        payload = _payload(body, parsing.raw_body(request))
+        payload = payload_of(body, parsing.raw_body(request))
         ahead = trigger.read_ahead(body.get("run_profile_id"), actor=self.actor)
 
         def start() -> dict[str, Any]:
@@ -105,12 +105,15 @@ class CycleTrigger(Resource):
         return Response(answer, status=ACCEPTED)
 
 
-def _payload(body: Mapping[str, Any], raw: bytes) -> Payload | None:
+def payload_of(body: Mapping[str, Any], raw: bytes, *, at: str = "") -> Payload | None:
+    """Return the payload of a trigger whose text is ``raw``. Raises BodyInvalid, below ``at``."""
     if "payload" in body and "payload_base64" in body:
-        raise invalid("/payload_base64", "Send either `payload` or `payload_base64`, not both.")
+        raise invalid(
+            f"{at}/payload_base64", "Send either `payload` or `payload_base64`, not both."
+        )
     if "payload_content_type" in body and "payload_base64" not in body:
         raise invalid(
-            "/payload_content_type",
+            f"{at}/payload_content_type",
             "Send it with `payload_base64` only; a `payload` is application/json.",
         )
     if "payload" in body:
@@ -121,5 +124,7 @@ def _payload(body: Mapping[str, Any], raw: bytes) -> Payload | None:
     try:
         data = base64.b64decode(body["payload_base64"], validate=True)
     except (binascii.Error, ValueError):
-        raise invalid("/payload_base64", "This isn't base64 (RFC 4648, with padding).") from None
+        raise invalid(
+            f"{at}/payload_base64", "This isn't base64 (RFC 4648, with padding)."
+        ) from None
     return Payload(data, body.get("payload_content_type", "application/octet-stream"))

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from governance.kernel import sql
 from governance.kernel.canonical import sha256_hex
 from governance.kernel.identifiers import uuid7
@@ -19,8 +17,10 @@ from orbit.states import Cycle, Trigger
 # Limits of one statement: its text must fit into a message, and into memory several times over.
 MOST_ROWS, MOST_BYTES = 1_000, 4 * 1024 * 1024
 
+HOLD_CONFIGURATION = sql.load(__name__, "hold_configuration")
 INSERT = sql.load(__name__, "insert_cycles")
 OF_CALL = sql.load(__name__, "cycles_of_call")
+OF_CALLS = sql.load(__name__, "cycles_of_calls")
 INSERT_RERUN = sql.load(__name__, "insert_rerun")
 ACTIVE = sql.load(__name__, "active_cycles")
 
@@ -91,8 +91,7 @@ class ActiveCycle:
 def hold_configuration() -> None:
     """Keep reloads out until the transaction ends."""
     # A cycle must not start on half of a new configuration.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM orbit_appliedfiles WHERE id = 1 FOR SHARE")
+    HOLD_CONFIGURATION.send()
 
 
 def insert(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
@@ -128,6 +127,11 @@ def of_call(call: UUID) -> dict[str, tuple[UUID, str, str]]:
         run_profile_id: (cycle_id, namespace, status)
         for run_profile_id, cycle_id, namespace, status in OF_CALL.rows(call=call)
     }
+
+
+def of_calls(calls: Sequence[UUID]) -> list[tuple[UUID, UUID, str, str]]:
+    """Return call, id, namespace and status of the cycles that ``calls`` created. One query."""
+    return OF_CALLS.rows(calls=list(calls))
 
 
 def insert_rerun(cycle: NewCycle, *, rerun_of: UUID) -> bool:

@@ -22,22 +22,17 @@ from governance.access.roles import Scope
 from governance.audit.actions import Action
 from governance.kernel.constraints import violated
 from governance.namespaces import gate
-from orbit import queue
-from orbit.cycles import bridge, creation, run_profile_slices, skip_log
+from orbit.cycles import bridge, creation, run_profile_slices
 from orbit.cycles.creation import ActiveCycle, NewCycle
+from orbit.cycles.placing import Placed, Placing
 from orbit.cycles.run_profile_slices import Listed, Slice, SliceReader
-from orbit.cycles.skip_log import Skip
 from orbit.errors import RunProfileUnknown
 from orbit.models import CycleRun, RunProfile
 from orbit.states import Cycle, ProfileState, Trigger
 
 #: What may become of a run profile.
 OUTCOMES = ("started", "queued", "skipped", "halted", "paused", "disabled", "invalid")
-# A wake-up lets a runner fill all its slots, and maintenance adds what is missing.
-_MOST_WAKEUPS = 4
 _MOST_AUDITED = 100
-# If a cycle that blocks a namespace ends meanwhile, all of that namespace is tried once more.
-_TRIES = 2
 # How often a run profile is read again because it was edited since.
 _READS = 5
 
@@ -232,8 +227,8 @@ class _Orchestration:
             self.collided = True
             return
         self.outcomes |= decisions.outcomes
-        self.taken |= decisions.taken
-        self.busy |= decisions.busy
+        self.taken |= decisions.placing.taken
+        self.busy |= decisions.placing.busy
         self.stopped -= part.namespaces - decisions.stopped
 
 
@@ -243,27 +238,16 @@ class _Decisions:
     def __init__(self, of: _Orchestration, part: Slice) -> None:
         self.of, self.part = of, part
         self.outcomes: dict[str, ProfileOutcome] = {}
-        self.taken: set[str] = set()
-        self.busy: dict[str, ActiveCycle] = {}
         self.stopped: set[str] = set()
-        self.skips: list[Skip] = []
-        self.wakeups = 0
+        self.placing = Placing(call=of.call.id if of.call else None, taken=of.taken)
 
     def make(self) -> None:
         creation.hold_configuration()
         cycles = self._open()
-        for _ in range(_TRIES):
-            if cycles:
-                self._start(cycles)
-                cycles = self._undecided(cycles)
+        placed = self.placing.place(cycles)
         for cycle in cycles:
-            self._set(
-                cycle, "skipped", detail=f"A cycle in {cycle.context.namespace} is about to end."
-            )
-        if self.skips:
-            skip_log.record_skips(self.skips, trigger=self.of.source)
-        for _ in range(min(self.wakeups, _MOST_WAKEUPS)):
-            queue.wake()
+            self._set(str(cycle.context.run_profile_id), placed[cycle.id])
+        self.placing.finish(self.of.source)
         if self.outcomes and self.of.source != Trigger.CRON:  # those are in the tick ledger
             self._audit()
 
@@ -285,68 +269,13 @@ class _Decisions:
                 self.outcomes[row.name] = ProfileOutcome(row.name, outcome, detail=detail)
         for row in self.part.unread:
             if is_open(row) and (active := self.of.busy.get(row.namespace)) is not None:
-                self._skip(row.name, active)
+                self._set(row.name, self.placing.skip(active, row.name))
         cycles = [cycle for row, cycle in self.part.cycles if is_open(row)]
         current = bridge.current([cycle.context for cycle in cycles]) if cycles else set()
         return [cycle for cycle in cycles if cycle.context.run_profile_id in current]
 
-    def _start(self, cycles: Sequence[NewCycle]) -> None:
-        # The first of each namespace, by id, starts and the others queue behind it. If a cycle was
-        # active there before, it may be resumed; all others are skipped.
-        first: dict[str, NewCycle] = {}
-        for cycle in cycles:
-            first.setdefault(cycle.context.namespace, cycle)
-        started = creation.insert(list(first.values()), Cycle.PENDING)
-        for cycle in first.values():
-            if cycle.id in started:
-                self.wakeups += 1
-                self.taken.add(cycle.context.namespace)
-                self._set(cycle, "started", cycle.id)
-        self._queue(self._undecided(cycles), self.taken | self.of.taken)
-        self._resume_or_skip(self._undecided(cycles))
-
-    def _queue(self, cycles: Sequence[NewCycle], namespaces: set[str]) -> None:
-        behind = [cycle for cycle in cycles if cycle.context.namespace in namespaces]
-        if behind:
-            creation.insert(behind, Cycle.QUEUED)
-        for cycle in behind:
-            namespace = cycle.context.namespace
-            self._set(cycle, "queued", cycle.id, f"It waits for its turn in {namespace}.")
-
-    def _resume_or_skip(self, blocked: Sequence[NewCycle]) -> None:
-        if not blocked:
-            return
-        active_cycles = creation.active_cycles({cycle.context.namespace for cycle in blocked})
-        call = self.of.call and self.of.call.id
-        for cycle in blocked:
-            active = active_cycles.get(cycle.context.namespace)
-            if active is None:
-                continue  # it has just ended: try once more
-            if call is not None and active.call == call:
-                # The same call is made beside us.
-                self.taken.add(active.namespace)
-                self._queue([cycle], self.taken)
-                continue
-            self.busy[active.namespace] = active
-            if active.is_resumed_by(cycle.context.run_profile_id):
-                self.wakeups += 1
-                self._set(cycle, "started", active.id, "resumed")
-            else:
-                self._skip(str(cycle.context.run_profile_id), active)
-
-    def _skip(self, name: str, active: ActiveCycle) -> None:
-        self.skips.append(Skip(active.namespace, str(active.id), name))
-        detail = creation.refusal(active.namespace, active).detail
-        self.outcomes[name] = ProfileOutcome(name, "skipped", detail=detail)
-
-    def _undecided(self, cycles: Sequence[NewCycle]) -> list[NewCycle]:
-        return [cycle for cycle in cycles if str(cycle.context.run_profile_id) not in self.outcomes]
-
-    def _set(
-        self, cycle: NewCycle, outcome: str, cycle_id: UUID | None = None, detail: str = ""
-    ) -> None:
-        name = str(cycle.context.run_profile_id)
-        self.outcomes[name] = ProfileOutcome(name, outcome, cycle_id, detail)
+    def _set(self, name: str, placed: Placed) -> None:
+        self.outcomes[name] = ProfileOutcome(name, placed.outcome, placed.cycle_id, placed.detail)
 
     def _audit(self) -> None:
         # One entry for the transaction, however many run profiles it has.

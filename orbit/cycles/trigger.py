@@ -117,6 +117,15 @@ def read_ahead(run_profile_id: str | None, *, actor: Actor) -> CycleContext | No
         return None  # ``start`` says why
 
 
+def ensure_matches(context: CycleContext, namespace: str | None) -> None:
+    """Raise NamespaceMismatch if the trigger names another namespace than its run profile's."""
+    if namespace is not None and namespace != context.namespace:
+        raise NamespaceMismatch(
+            f"The run profile {context.run_profile_id} runs in {context.namespace}, not in "
+            f"{namespace}. Leave the namespace out."
+        )
+
+
 def _context(
     namespace: str | None,
     run_profile_id: str | None,
@@ -128,11 +137,7 @@ def _context(
         actor.require_namespace(name)
         return bridge.raw_context(name)
     context = ahead or bridge.context_for(run_profile_id, actor=actor)
-    if namespace is not None and namespace != context.namespace:
-        raise NamespaceMismatch(
-            f"The run profile {run_profile_id} runs in {context.namespace}, not in {namespace}. "
-            "Leave the namespace out."
-        )
+    ensure_matches(context, namespace)
     return context
 
 

@@ -138,6 +138,7 @@ ROUTES: dict[str, Prepare] = {
         "/alerts/{}/acknowledge", lambda _: create_alert(), **REASON
     ),
     "POST cycles/trigger": post("/cycles/trigger"),
+    "POST cycles/trigger/batch": post("/cycles/trigger/batch", triggers=[{}]),
     "POST cycles/<uuid:cycle_id>/cancel": post(
         "/cycles/{}/cancel", lambda installation: installation.cycle().pk, **REASON
     ),

@@ -92,6 +92,9 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"run_profile_id": "hidden-rp"},
         {"namespace": HIDDEN, "run_profile_id": "open-rp"},
     ],
+    "POST cycles/trigger/batch": [
+        {"triggers": [{"namespace": HIDDEN}, {"run_profile_id": "hidden-rp"}]},
+    ],
     "POST cycles/rerun": [
         {"filter": {"namespace": HIDDEN}, **REASON},
         {"filter": {"namespace": HIDDEN}, "dry_run": True},

@@ -1,0 +1,5 @@
+-- The cycles that some calls have created.
+-- params: calls uuid[]
+SELECT call, id, namespace, status
+FROM orbit_cyclerun
+WHERE call = ANY(%(calls)s::uuid[])

@@ -1,0 +1,5 @@
+-- Keep reloads out until the transaction ends.
+SELECT 1
+FROM orbit_appliedfiles
+WHERE id = 1
+FOR SHARE

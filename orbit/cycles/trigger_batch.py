@@ -1,0 +1,281 @@
+"""Start many cycles with one call: each trigger has an outcome of its own.
+
+Documents are read outside of transactions. A part of the triggers is one short transaction: it
+checks that its documents are still current, reads the gate, and inserts. A call with an id can be
+repeated after a crash: each trigger's cycle keeps an id made of the call's and its place, so what
+was started is found again. ``Call.may_go_on`` keeps equal calls apart.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from uuid import UUID, uuid5
+
+from django.db.models import Q
+
+from governance import audit
+from governance.access import still_allowed
+from governance.access.actors import Actor, NamespaceUnknown
+from governance.access.roles import Scope
+from governance.audit.actions import Action
+from governance.kernel.errors import OrbitError
+from governance.namespaces import gate
+from orbit.cycles import bridge, creation, run_profile_slices
+from orbit.cycles.bridge import CycleContext
+from orbit.cycles.creation import NewCycle
+from orbit.cycles.orchestrate import Call, Unfinished
+from orbit.cycles.placing import Placing
+from orbit.cycles.trigger import DEFAULT_NAMESPACE, ensure_matches
+from orbit.errors import CycleActive, Disabled, RunProfileUnknown
+from orbit.models import RunProfile
+from orbit.pipeline.contract import Payload
+from orbit.states import Cycle, Trigger
+
+MOST = 1_000
+#: A part of so many triggers is one transaction; of fewer, if their documents are large as stored.
+PART, PART_BYTES = 100, 1024 * 1024
+# How often run profiles are read again because they were edited since.
+_READS = 5
+_EDITED = "It is edited all the time. Trigger it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One trigger: of a run profile, or a raw one."""
+
+    namespace: str | None = None
+    run_profile_id: str | None = None
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one trigger. ``code`` and ``detail`` are those of a single one's refusal."""
+
+    outcome: str
+    cycle_run_id: UUID | None = None
+    namespace: str | None = None
+    code: str = ""
+    detail: str = ""
+
+
+def start(
+    wanted: Sequence[Wanted],
+    *,
+    source: Trigger,
+    actor: Actor,
+    reason: str = "",
+    traceparent: str | None = None,
+    call: Call | None = None,
+) -> list[Outcome]:
+    """Start or queue a cycle for each of ``wanted``; return their outcomes, in the same order.
+
+    The first of each namespace starts and the others queue behind it, in their order; where another
+    cycle is active, they are skipped. Don't call it in a transaction.
+    Raises NotAllowed, also between two parts if ``actor`` has lost anything; Unfinished if the time
+    of ``call`` is up or another process makes it: what was committed stays.
+    """
+    actor.require(Scope.OPERATE)
+    return _Batch(wanted, source, actor, reason, traceparent, call or Call()).run()
+
+
+class _Batch:
+    """One call. What a part decided is kept here after its commit."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Wanted],
+        source: Trigger,
+        actor: Actor,
+        reason: str,
+        traceparent: str | None,
+        call: Call,
+    ) -> None:
+        self.wanted, self.source, self.actor = wanted, source, actor
+        self.reason, self.traceparent, self.call = reason, traceparent, call
+        self.outcomes: dict[int, Outcome] = {}
+        self.taken: set[str] = set()  # namespaces where this call has created cycles
+        self.has_decided = False  # anything that an earlier try had not
+
+    def run(self) -> list[Outcome]:
+        seconds = self.call.seconds
+        ends_at = math.inf if seconds is None else time.monotonic() + seconds
+        for part in self._parts():
+            for _ in range(_READS):
+                self._write(part)
+                if not (part := [place for place in part if place not in self.outcomes]):
+                    break
+            for place in part:
+                self.outcomes[place] = Outcome("invalid", code="stale", detail=_EDITED)
+            # A repeated call gets on, however short its time is.
+            if (
+                self.has_decided
+                and time.monotonic() > ends_at
+                and len(self.outcomes) < len(self.wanted)
+            ):
+                if self.call.id is not None:
+                    raise Unfinished
+                break
+        late = Outcome("skipped", code="late", detail="The call's time was up. Trigger it again.")
+        return [self.outcomes.get(place, late) for place in range(len(self.wanted))]
+
+    def _parts(self) -> Iterator[list[int]]:
+        names = {each.run_profile_id for each in self.wanted if each.run_profile_id is not None}
+        chosen = Q(run_profile_id__in=sorted(names))
+        listed = run_profile_slices.listed(chosen, self.actor) if names else []
+        sizes = {row.name: row.stored_bytes + row.profile_bytes for row in listed}
+        part: list[int] = []
+        size = 0
+        for place, each in enumerate(self.wanted):
+            more = sizes.get(each.run_profile_id or "", 0)
+            if part and (len(part) == PART or size + more > PART_BYTES):
+                yield part
+                part, size = [], 0
+            part.append(place)
+            size += more
+        yield part
+
+    def _write(self, part: Sequence[int]) -> None:
+        contexts = self._contexts(part)
+        with audit.transaction():
+            if not self.call.may_go_on():
+                raise Unfinished
+            if self.outcomes:  # the caller may have been disabled since
+                still_allowed.ensure(self.actor, Scope.OPERATE)
+            creation.hold_configuration()
+            decided = self._created(part)
+            taken = {str(outcome.namespace) for outcome in decided.values()}
+            left = [place for place in part if place not in decided]
+            decided |= self._open(left, contexts)
+            cycles = {
+                place: NewCycle(
+                    contexts[self._key(place)],  # type: ignore[arg-type] # decided, if an error
+                    self.source,
+                    self.actor.name,
+                    self.wanted[place].payload,
+                    call=self._id(place),
+                    traceparent=self.traceparent,
+                )
+                for place in self._current([at for at in left if at not in decided], contexts)
+            }
+            placing = Placing(taken=self.taken | taken)
+            placed = placing.place(list(cycles.values()))
+            for place, cycle in cycles.items():
+                became = placed[cycle.id]
+                code = CycleActive.code if became.outcome == "skipped" else ""
+                decided[place] = Outcome(
+                    became.outcome,
+                    became.cycle_id,
+                    cycle.context.namespace,
+                    code=code,
+                    detail=became.detail,
+                )
+            placing.finish(self.source)
+            if decided:
+                self._audit([decided[place] for place in sorted(decided)])
+        self.has_decided = self.has_decided or bool(left)
+        self.outcomes |= decided
+        self.taken |= taken | placing.taken
+
+    def _contexts(self, part: Sequence[int]) -> dict[object, CycleContext | Outcome]:
+        """Return the context of each trigger of ``part`` by its key, or why it has none."""
+        names = {self.wanted[place].run_profile_id for place in part} - {None}
+        rows = RunProfile.objects.select_related("profile").filter(
+            self.actor.filter(), run_profile_id__in=names, hidden=False
+        )
+        found = {row.run_profile_id: row for row in rows} if names else {}
+        return {self._key(at): self._context(self.wanted[at], found) for at in part}
+
+    def _context(self, wanted: Wanted, found: Mapping[str, RunProfile]) -> CycleContext | Outcome:
+        name = wanted.run_profile_id
+        try:
+            if name is None:
+                namespace = DEFAULT_NAMESPACE if wanted.namespace is None else wanted.namespace
+                self.actor.require_namespace(namespace)
+                return bridge.raw_context(namespace)
+            if name not in found:
+                raise RunProfileUnknown(f"There is no run profile {name!r}.")
+            context = bridge.context_of(found[name])
+            ensure_matches(context, wanted.namespace)
+        except Disabled as error:
+            return _refused("disabled", error)
+        except OrbitError as error:
+            return _refused("invalid", error)
+        except ValueError as error:  # its document has no canonical form
+            return Outcome("invalid", code="invalid_document", detail=f"{error}"[:500])
+        return context
+
+    def _key(self, place: int) -> object:
+        return self.wanted[place].run_profile_id, self.wanted[place].namespace
+
+    def _id(self, place: int) -> UUID | None:
+        return None if self.call.id is None else uuid5(self.call.id, str(place))
+
+    def _created(self, part: Sequence[int]) -> dict[int, Outcome]:
+        """Return the outcomes of the triggers that an earlier try of the call has started."""
+        places = {uuid5(self.call.id, str(at)): at for at in part} if self.call.id else {}
+        rows = creation.of_calls(list(places)) if places else []
+        return {
+            places[call]: Outcome(
+                "queued" if status == Cycle.QUEUED else "started", cycle_id, namespace
+            )
+            for call, cycle_id, namespace, status in rows
+        }
+
+    def _open(
+        self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
+    ) -> dict[int, Outcome]:
+        """Return the outcomes of triggers that can't start: refused, halted or paused."""
+        known = {at: contexts[self._key(at)] for at in places}
+        names = {each.namespace for each in known.values() if isinstance(each, CycleContext)}
+        paused, refusals = gate.read(sorted(names))
+        decided = {}
+        for place, context in known.items():
+            if isinstance(context, Outcome):
+                decided[place] = context
+            elif paused is not None:
+                decided[place] = _refused("paused", paused, context.namespace)
+            elif context.namespace not in refusals:
+                detail = f"There is no namespace {context.namespace!r}."
+                decided[place] = _refused("invalid", NamespaceUnknown(detail))
+            elif (refusal := refusals[context.namespace]) is not None:
+                decided[place] = _refused("halted", refusal, context.namespace)
+        return decided
+
+    def _current(
+        self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
+    ) -> list[int]:
+        """Return those whose documents are still the ones that were read."""
+        known = {at: contexts[self._key(at)] for at in places}
+        profiles = {
+            each.run_profile_id: each
+            for each in known.values()
+            if isinstance(each, CycleContext) and each.run_profile_id is not None
+        }
+        current = bridge.current(list(profiles.values())) if profiles else set()
+        return [at for at in places if self.wanted[at].run_profile_id in {None, *current}]
+
+    def _audit(self, outcomes: Sequence[Outcome]) -> None:
+        # One entry for the transaction, however many triggers it has.
+        namespaces = {outcome.namespace for outcome in outcomes}
+        audit.record(
+            Action.CYCLE_TRIGGERED,
+            actor=self.actor.name,
+            object_id=f"{len(outcomes)} triggers",
+            namespace=namespaces.pop() if len(namespaces) == 1 else None,
+            after={
+                "trigger": str(self.source),
+                "outcomes": dict(Counter(outcome.outcome for outcome in outcomes)),
+                "results": [
+                    {name: str(value) for name, value in asdict(outcome).items() if value}
+                    for outcome in outcomes
+                ],
+            },
+            reason=self.reason,
+        )
+
+
+def _refused(outcome: str, error: OrbitError, namespace: str | None = None) -> Outcome:
+    return Outcome(outcome, namespace=namespace, code=error.code, detail=error.detail)

@@ -1,0 +1,9 @@
+SELECT id
+FROM governance_idempotentrequest
+WHERE owner_id = %(owner)s
+AND route = %(route)s
+AND key = %(key)s
+AND status = 0
+AND answer ->> 'call' = %(call)s
+FOR NO KEY
+UPDATE

@@ -1,0 +1,3 @@
+SELECT 1
+FROM orbit_appliedfiles
+WHERE id = 1 FOR SHARE

@@ -1,0 +1,3 @@
+INSERT INTO django_q_ormq (key, payload, lock)
+VALUES (%(key)s, %(payload)s, coalesce(%(at)s::timestamptz, now()))
+RETURNING id
