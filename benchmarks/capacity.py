@@ -89,8 +89,12 @@ class Capacity:
 
 
 def connections_of_cluster(workers: int, concurrency: int) -> int:
-    """Return the connections of a cluster: slots, main thread, listener, gate; maintenance."""
-    return workers * (concurrency + 3) + 2
+    """Return the connections of a cluster.
+
+    A worker has its slots, main thread, listener and gate monitor; the maintenance process its main
+    thread, its listener and three threads.
+    """
+    return workers * (concurrency + 3) + 5
 
 
 def disk_kib(costs: Costs, installation: Installation) -> float:

@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -73,7 +74,8 @@ class Round:
     rows: float
     wal_kib: float
     trigger_wal_kib: float
-    #: Cores of the machine that were busy, with all that ran on it.
+    #: Cores that were busy by the clusters and PostgreSQL, and by all that ran on this machine.
+    ours: float
     cores: float
     #: Per cent of a core while all clusters wait: their processes, and PostgreSQL.
     idle: tuple[float, float]
@@ -170,18 +172,22 @@ def _round(testbed: Testbed, owner: psycopg.Connection, clusters: int, count: in
         time.sleep(IDLE_SECONDS)
         idle = _idle(testbed, pids)
         begin, transactions = _position(owner)
-        testbed.measured("scale", str(clusters))
-        until(
-            lambda: cycles.some_started(watch, ids),
-            "the first cycle starts",
-            seconds=60,
-            every=0.01,
-        )
-        used, busy, clock = _used(testbed, pids), _busy(), time.monotonic()
-        with Sampler(sampled, "orbit", without=WATCHER) as sampler:
-            until(lambda: not cycles.some_active(watch, ids), "the last cycle ends", seconds=300)
-            used = _used(testbed, pids) - used
-            cores = (_busy() - busy) / (time.monotonic() - clock)
+        with ThreadPoolExecutor(1) as pool:
+            released = pool.submit(testbed.measured, "scale", str(clusters))
+            until(
+                lambda: released.done() or cycles.some_started(watch, ids),
+                "the first cycle starts",
+                seconds=60,
+                every=0.01,
+            )
+            used, busy, clock = _used(testbed, pids), _busy(), time.monotonic()
+            with Sampler(sampled, "orbit", without=WATCHER) as sampler:
+                until(
+                    lambda: not cycles.some_active(watch, ids), "the last cycle ends", seconds=300
+                )
+                used, passed = _used(testbed, pids) - used, time.monotonic() - clock
+                cores = (_busy() - busy) / passed
+            released.result()
         position, last = _position(owner)
         for pid in pids:  # together: each takes a second
             psutil.Process(pid).terminate()
@@ -195,6 +201,7 @@ def _round(testbed: Testbed, owner: psycopg.Connection, clusters: int, count: in
         rows=(_changed(owner) - changed) / count,
         wal_kib=(position - begin) / KIB / count,
         trigger_wal_kib=(end - start) / KIB / count,
+        ours=(used.program + used.server) / passed,
         cores=cores,
         idle=idle,
         reclaimed=reclaimed,
@@ -307,15 +314,15 @@ def lines(result: Result) -> list[str]:
         "",
         f"Scale: clusters of one worker against one PostgreSQL, {result.cycles} cycles a round, "
         f"medians of {rounds} rounds; no cycle lost or run twice, no delivery doubled",
-        f"{'clusters':>8}{'cycles/s':>10}{'of one':>8}{'cores':>7}{'CPU ms: workers':>17}"
-        f"{'PostgreSQL':>12}{'connections':>13}{'commits':>9}{'WAL KiB':>9}{'rows':>7}"
-        f"{'claimed again':>15}{'idle %: clusters + PostgreSQL':>31}",
+        f"{'clusters':>8}{'cycles/s':>10}{'of one':>8}{'cores: ours, all':>18}"
+        f"{'CPU ms: workers':>17}{'PostgreSQL':>12}{'connections':>13}{'commits':>9}"
+        f"{'WAL KiB':>9}{'rows':>7}{'claimed again':>15}{'idle %: clusters + PostgreSQL':>31}",
     ]
     for clusters, taken in result.rounds.items():
         idle = [statistics.median(each.idle[at] for each in taken) for at in (0, 1)]
         table.append(
             f"{clusters:>8}{result.median(clusters, 'rate'):>10.1f}{result.ratio(clusters):>8.2f}"
-            f"{result.median(clusters, 'cores'):>7.2f}"
+            f"{result.median(clusters, 'ours'):>12.2f}{result.median(clusters, 'cores'):>6.2f}"
             f"{result.median(clusters, 'worker_ms'):>17.2f}"
             f"{result.median(clusters, 'server_ms'):>12.2f}"
             f"{result.seen(clusters).connections:>13}{result.median(clusters, 'commits'):>9.1f}"

@@ -40,7 +40,7 @@ class Profile:
     """What was seen in all samples."""
 
     samples: int = 0
-    #: The most sessions of one sample, idle ones too.
+    #: The most sessions of clusters in one sample, idle ones too.
     connections: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class Profile:
         """Count one sample."""
         count = 0
         for state, wait_type, wait, query, application in rows:
-            count += 1
+            count += application.startswith("orbit-")
             what = kind(state, wait_type, wait)
             if what is None:
                 continue
