@@ -20,6 +20,7 @@ from benchmarks import (
     idle,
     latency,
     memory,
+    scale,
     telemetry_drops,
     telemetry_ingest,
     telemetry_pipeline,
@@ -32,7 +33,7 @@ from benchmarks.cycles import Round
 
 PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
-MORE_PARTS = ("claim", "advice", "conductor", "console", "triggers")
+MORE_PARTS = ("claim", "advice", "conductor", "console", "triggers", "scale")
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
@@ -51,7 +52,7 @@ def _options() -> argparse.Namespace:
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
         help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice, "
-        "conductor, console, triggers",
+        "conductor, console, triggers, scale",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -211,6 +212,8 @@ def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
         _show(conductor_fanout.measure(here, children=children).lines())
     if "triggers" in options.parts:
         _show(triggers.lines(triggers.measure(here)))
+    if "scale" in options.parts:
+        _show(scale.lines(scale.measure(here, rounds=options.rounds, count=options.cycles)))
     if "console" in options.parts:
         rows = options.console_cycles
         visited = console.measure(here, rows=rows, events=10 * rows, visits=options.visits)

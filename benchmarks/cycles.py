@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
 from psycopg import sql
 
 from benchmarks import meters
@@ -94,6 +95,38 @@ def orbit_round(
     command: tuple[str, ...] = ("manage.py", "cluster"),
 ) -> Round:
     """Run ``cycles`` by a cluster. Raises RuntimeError if a delivery failed."""
+    ids = start(testbed, cycles)
+    _log_statements(testbed, "orbit", on=counted)
+    testbed.sink("POST", "/reset")
+    commits = testbed.commits("orbit")
+    looks = 0  # our own commits, which don't count
+    with testbed.watch("orbit") as watch:
+
+        def looked(answer: bool) -> bool:
+            nonlocal looks
+            looks += 1
+            return answer
+
+        with testbed.running(sys.executable, *command) as cluster:
+            until(
+                lambda: looked(some_started(watch, ids)),
+                "the first cycle starts",
+                seconds=60,
+                every=0.02,
+            )
+            before = testbed.used(cluster.pid)
+            until(
+                lambda: looked(not some_active(watch, ids)),
+                "the last cycle ends",
+                seconds=PATIENCE,
+            )
+            used = testbed.used(cluster.pid) - before
+        spent = span(watch, ids)
+    return _round(testbed, "orbit", cycles, spent, used, commits + looks + 1, counted=counted)
+
+
+def start(testbed: Testbed, cycles: int) -> list[str]:
+    """Trigger ``cycles`` cycles, one in each namespace; return their ids."""
     starts = subprocess.run(
         [sys.executable, "-m", "benchmarks.starts", str(cycles)],
         cwd=testbed.project,
@@ -102,29 +135,36 @@ def orbit_round(
         stdout=subprocess.PIPE,
         text=True,
     )
-    ids = [identifier for identifier, _ in json.loads(starts.stdout)]
-    _log_statements(testbed, "orbit", on=counted)
-    testbed.sink("POST", "/reset")
-    commits = testbed.commits("orbit")
-    looks = 0  # our own commits, which don't count
-    with testbed.watch("orbit") as watch:
+    return [identifier for identifier, _ in json.loads(starts.stdout)]
 
-        def exists(query: str) -> bool:
-            nonlocal looks
-            looks += 1
-            return watch.execute(query, [ids]).fetchone() is not None
 
-        with testbed.running(sys.executable, *command) as cluster:
-            until(lambda: exists(_STARTED), "the first cycle starts", seconds=60, every=0.02)
-            before = testbed.used(cluster.pid)
-            until(lambda: not exists(_ACTIVE), "the last cycle ends", seconds=PATIENCE)
-            used = testbed.used(cluster.pid) - before
-        first, last, statuses = watch.execute(_SPAN, [ids]).fetchone()  # type: ignore[misc]
-        if statuses != ["success"]:
-            raise RuntimeError(f"Not every cycle succeeded: {statuses}")
-    return _round(
-        testbed, "orbit", cycles, (first, last), used, commits + looks + 1, counted=counted
-    )
+def some_started(watch: psycopg.Connection, ids: list[str]) -> bool:
+    """Tell whether one of the cycles has started."""
+    return watch.execute(_STARTED, [ids]).fetchone() is not None
+
+
+def some_active(watch: psycopg.Connection, ids: list[str]) -> bool:
+    """Tell whether one of the cycles has not ended."""
+    return watch.execute(_ACTIVE, [ids]).fetchone() is not None
+
+
+def span(watch: psycopg.Connection, ids: list[str]) -> tuple[datetime, datetime]:
+    """Return the first start and the last finish. Raises RuntimeError unless all succeeded."""
+    first, last, statuses = watch.execute(_SPAN, [ids]).fetchone()  # type: ignore[misc]
+    if statuses != ["success"]:
+        raise RuntimeError(f"Not every cycle succeeded: {statuses}")
+    return first, last
+
+
+def check_sink(testbed: Testbed, cycles: int) -> None:
+    """Raise RuntimeError unless the sink got each delivery of ``cycles`` cycles once."""
+    stats = testbed.sink("GET", "/stats")
+    counts = (stats["requests"], stats["keys"], stats["denied"], stats["doubled"])
+    if counts != (3 * cycles, 3 * cycles, 0, 0):
+        raise RuntimeError(
+            f"The sink got {stats['requests']} requests under {stats['keys']} keys, "
+            f"{stats['denied']} refused, for {cycles} cycles."
+        )
 
 
 def _baseline(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
@@ -166,13 +206,7 @@ def _round(
     *,
     counted: bool,
 ) -> Round:
-    stats = testbed.sink("GET", "/stats")
-    counts = (stats["requests"], stats["keys"], stats["denied"], stats["doubled"])
-    if counts != (3 * cycles, 3 * cycles, 0, 0):
-        raise RuntimeError(
-            f"The sink got {stats['requests']} requests under {stats['keys']} keys, "
-            f"{stats['denied']} refused, for {cycles} cycles."
-        )
+    check_sink(testbed, cycles)
     log = testbed.server.data.with_name("postgres.log")
     statements = (
         meters.statements(log, database, *span, without=WATCHER) / cycles if counted else None

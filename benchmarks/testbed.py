@@ -221,7 +221,9 @@ def prepared(within: str | None = None) -> Iterator[Testbed]:
         # PostgreSQL's defaults: every commit is flushed to disk.
         server = stack.enter_context(
             postgres.held(
-                folder / "database", settings={"log_line_prefix": LOG_PREFIX}, superuser=True
+                folder / "database",
+                settings={"log_line_prefix": LOG_PREFIX, "max_connections": "300"},
+                superuser=True,
             )
         )
         sink = subprocess.Popen(
