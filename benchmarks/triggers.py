@@ -85,7 +85,7 @@ def main() -> None:
             **os.environ,
             "PORT": str(port),
             "ORBIT_WEB_WORKERS": "2",
-            "ORBIT_RATE_LIMIT": "1000000000",
+            "ORBIT_RATE_LIMIT": "1000000",
         },
         stdout=sys.stderr,
     )
