@@ -113,7 +113,9 @@ def look(actor: Actor, read: facts_.Read, banners: Banners) -> str:
         "queue": facts["queue"]["count"],
     }
     zone = timezone.get_current_timezone_name()
-    words = json.dumps([same, problems, banners.look, zone, actor.name], sort_keys=True)
+    # A digest tells what changes: not what the actor doesn't see.
+    seen = problems if actor.namespaces is None else []
+    words = json.dumps([same, seen, banners.look, zone, actor.name], sort_keys=True)
     # What the actor may do decides which proposals wait and which tiles there are.
     rights = f"{sorted(actor.scopes)} {actor.namespaces and sorted(actor.namespaces)}"
     return hashlib.sha256(f"{words} {rights}".encode()).hexdigest()[:32]

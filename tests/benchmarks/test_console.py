@@ -39,7 +39,7 @@ def test_pages_are_compared_without_their_ids() -> None:
 
 
 def test_the_cost_of_polling_is_what_open_pages_add() -> None:
-    text = console_polling.lines([Polling(2.0, 6.0, 1.5, 100, 80)])[-1]
+    text = console_polling.lines([Polling(2.0, 4.0, 2.0, 1.5, 100, 80)])[-1]
     assert ("4.50 %" in text, "goal met" in text, "80 of 100" in text) == (True, True, True)
 
 

@@ -92,9 +92,6 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"run_profile_id": "hidden-rp"},
         {"namespace": HIDDEN, "run_profile_id": "open-rp"},
     ],
-    "POST cycles/trigger/batch": [
-        {"triggers": [{"namespace": HIDDEN}, {"run_profile_id": "hidden-rp"}]},
-    ],
     "POST cycles/rerun": [
         {"filter": {"namespace": HIDDEN}, **REASON},
         {"filter": {"namespace": HIDDEN}, "dry_run": True},
@@ -141,6 +138,7 @@ WORKSPACE_ROUTES = {
 #: Routes that answer 202 with a verdict for each object, which tests of their own check.
 VERDICT_ROUTES = {
     "POST telemetry/events",
+    "POST cycles/trigger/batch",  # see test_trigger_batch.py
     "POST conductor/tasks/claim",
     "POST conductor/tasks/complete",
     "POST conductor/tasks/heartbeat",

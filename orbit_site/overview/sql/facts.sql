@@ -360,10 +360,33 @@ SELECT jsonb_build_object(
         SELECT FROM governance_audittrailentry WHERE action = '{{endpoint_tested}}'
     ) END,
     'has_delivered', (SELECT has_delivered FROM history),
-    'newest', (   -- with one of these, what waits for whom changes
+    'newest', (   -- with one of these of the scope, what waits for whom changes
         SELECT jsonb_build_array(
-            (SELECT id FROM advisory_strategyproposal ORDER BY id DESC LIMIT 1),
-            (SELECT id FROM advisory_proposaldecision ORDER BY id DESC LIMIT 1)
+            (
+                SELECT id
+                FROM (
+                    SELECT id, namespace
+                    FROM advisory_strategyproposal
+                    ORDER BY id DESC
+                    LIMIT {{most_notable}}
+                ) AS p
+                WHERE %(scope)s::text[] IS NULL OR namespace = ANY(%(scope)s::text[])
+                ORDER BY id DESC
+                LIMIT 1
+            ),
+            (
+                SELECT d.id
+                FROM (
+                    SELECT id, proposal_id
+                    FROM advisory_proposaldecision
+                    ORDER BY id DESC
+                    LIMIT {{most_notable}}
+                ) AS d
+                JOIN advisory_strategyproposal p ON p.id = d.proposal_id
+                WHERE %(scope)s::text[] IS NULL OR p.namespace = ANY(%(scope)s::text[])
+                ORDER BY d.id DESC
+                LIMIT 1
+            )
         )
     )
 )

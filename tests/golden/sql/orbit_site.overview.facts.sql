@@ -319,9 +319,20 @@ FROM history) THEN EXISTS (SELECT
 FROM governance_audittrailentry
 WHERE action = 'endpoint.tested') END, 'has_delivered', (SELECT has_delivered
 FROM history), 'newest', (SELECT jsonb_build_array((SELECT id
+FROM (SELECT id, namespace
 FROM advisory_strategyproposal
 ORDER BY id DESC
-LIMIT 1), (SELECT id
+LIMIT 200) AS p
+WHERE %(scope)s::text[] IS NULL
+OR namespace = ANY(%(scope)s::text[])
+ORDER BY id DESC
+LIMIT 1), (SELECT d.id
+FROM (SELECT id, proposal_id
 FROM advisory_proposaldecision
 ORDER BY id DESC
+LIMIT 200) AS d
+JOIN advisory_strategyproposal p ON p.id = d.proposal_id
+WHERE %(scope)s::text[] IS NULL
+OR p.namespace = ANY(%(scope)s::text[])
+ORDER BY d.id DESC
 LIMIT 1))))
