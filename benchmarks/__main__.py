@@ -252,7 +252,14 @@ def _cycles(result: cycles.Result, count: int) -> list[str]:
         _side("baseline", result.baseline, result.baseline_counted),
         f"{'ratio':<10}{result.ratio:>10.2f}   ({min(ratios):.2f} to {max(ratios):.2f}; "
         f"{_met(result.ratio >= GOAL_RATIO)}: at least {GOAL_RATIO})",
+        *_written(result.orbit, count),
     ]
+
+
+def _written(rounds: list[Round], count: int) -> list[str]:
+    # The last round's: its tables have rows already.
+    written = rounds[-1].written
+    return [] if written is None else written.lines(count)
 
 
 def _side(name: str, rounds: list[Round], counted: Round) -> str:

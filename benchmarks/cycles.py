@@ -8,14 +8,15 @@ import json
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import psycopg
 from psycopg import sql
 
-from benchmarks import meters
+from benchmarks import meters, writes
 from benchmarks.testbed import WATCHER, Testbed, until
+from benchmarks.writes import Written
 
 PATIENCE = 300
 _STARTED = "SELECT 1 FROM orbit_cyclerun WHERE id = ANY(%s) AND started_at IS NOT NULL LIMIT 1"
@@ -41,6 +42,8 @@ class Round:
     server_ms: float
     commits: float
     statements: float | None = None
+    #: What all its cycles wrote.
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ def orbit_round(
     commits = testbed.commits("orbit")
     looks = 0  # our own commits, which don't count
     with testbed.watch("orbit") as watch:
+        earlier = writes.read(watch)
+        looks += writes.COMMITS
 
         def looked(answer: bool) -> bool:
             nonlocal looks
@@ -122,7 +127,10 @@ def orbit_round(
             )
             used = testbed.used(cluster.pid) - before
         spent = span(watch, ids)
-    return _round(testbed, "orbit", cycles, spent, used, commits + looks + 1, counted=counted)
+        written = writes.read(watch) - earlier
+        looks += writes.COMMITS
+    done = _round(testbed, "orbit", cycles, spent, used, commits + looks + 1, counted=counted)
+    return replace(done, written=written)
 
 
 def start(testbed: Testbed, cycles: int) -> list[str]:

@@ -292,17 +292,15 @@ def bend(result: Result) -> str:
         gain = result.ratio(more) / result.ratio(fewer)
         if gain >= BENT:
             continue
-        busy, seen = result.median(more, "cores"), result.seen(more)
+        ours, busy = result.median(more, "ours"), result.median(more, "cores")
+        seen = result.seen(more)
         waits = sorted((seen.sessions(kind), kind) for kind in KINDS if kind != "CPU")
-        most, kind = waits[-1]
-        limit = (
-            "the cores are the limit"
-            if busy >= FULL * result.cores
-            else f"most wait for: {kind} ({most:.2f} sessions)"
-        )
+        most, what = waits[-1]
+        limit = "the cores" if busy >= FULL * result.cores else what
         return (
-            f"It bends at {more} clusters ({gain:.2f} times {fewer}): {limit}. Busy are {busy:.2f} "
-            f"of {result.cores} cores; {seen.sessions('locks'):.2f} sessions wait for locks."
+            f"It bends at {more} clusters ({gain:.2f} times {fewer}); the limit: {limit}. Busy are "
+            f"{busy:.2f} of {result.cores} cores, {ours:.2f} by clusters and PostgreSQL. Most "
+            f"sessions that wait: {what} ({most:.2f}); for locks {seen.sessions('locks'):.2f}."
         )
     return f"It doesn't bend up to {sizes[-1]} clusters."
 

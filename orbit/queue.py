@@ -77,7 +77,7 @@ class PgBroker(ORM):  # type: ignore[misc]
     def dequeue(self) -> list[tuple[int, str]]:
         """Claim ready tasks, oldest first, as (id, payload)."""
         # If the claimer dies, they are ready again after ``retry`` seconds.
-        tasks = CLAIM.rows(seconds=Conf.RETRY, keys=[QUEUE, WAKE], limit=Conf.BULK)
+        tasks = CLAIM.send(seconds=Conf.RETRY, keys=[QUEUE, WAKE], limit=Conf.BULK)
         return [(row, payload) for row, payload in tasks]
 
     def delete(self, task_id: int) -> None:

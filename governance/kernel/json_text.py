@@ -16,13 +16,13 @@ def compact(text: str) -> str:
 def items(array: bytes) -> list[bytes]:
     """Return the items of a valid array that is compact text already, as ``member`` returns it."""
     text = array.decode("utf-8")
-    found: list[bytes] = []
+    parts: list[bytes] = []
     place = 1
     while text[place] != "]":
         _, end = _DECODER.raw_decode(text, place)
-        found.append(text[place:end].encode("utf-8"))
+        parts.append(text[place:end].encode("utf-8"))
         place = end + (text[end] == ",")
-    return found
+    return parts
 
 
 def member(body: bytes, name: str) -> bytes:

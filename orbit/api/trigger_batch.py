@@ -75,7 +75,7 @@ class CycleTriggerBatch(Resource):
         """
         body, raw = self.body(), parsing.raw_body(request)
         texts = json_text.items(json_text.member(raw, "triggers"))
-        wanted = [
+        triggers = [
             Wanted(
                 each.get("namespace"),
                 each.get("run_profile_id"),
@@ -87,7 +87,7 @@ class CycleTriggerBatch(Resource):
 
         def run(call: UUID | None) -> dict[str, Any]:
             outcomes = trigger_batch.start(
-                wanted,
+                triggers,
                 source=Trigger.REST,
                 actor=self.actor,
                 reason=body.get("reason", ""),

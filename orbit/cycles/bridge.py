@@ -82,7 +82,7 @@ def current(contexts: Sequence[CycleContext]) -> set[str | None]:
 
     Call it in the transaction that starts the cycles, after ``creation.hold_configuration``.
     """
-    rows = CURRENT.rows(
+    rows = CURRENT.send(
         run_profiles=[context.run_profile_id for context in contexts],
         revisions=[context.run_profile_revision for context in contexts],
         profiles=[context.profile_id for context in contexts],

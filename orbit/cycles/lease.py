@@ -146,7 +146,7 @@ def is_suspected_due(*, cursor: SuspectedCursor | None = None) -> bool:
     if gate.paused_here():
         return False
     place = cursor or SuspectedCursor()
-    ((is_found, edge_due, edge_id),) = COUNT_SUSPECTED.rows(**place.parameters())
+    ((is_found, edge_due, edge_id),) = COUNT_SUSPECTED.send(**place.parameters())
     place.move(is_found=is_found, edge=(edge_due, edge_id) if edge_due else None)
     return bool(is_found)
 
@@ -187,8 +187,9 @@ def next_due() -> datetime | None:
     """Return when the next free cycle that isn't stopped is due."""
     if gate.paused_here():
         return None
-    row = NEXT_DUE.one()
-    return row[0] if row else None
+    ((due,),) = NEXT_DUE.send()
+    moment: datetime | None = due
+    return moment
 
 
 def _term() -> dict[str, object]:

@@ -69,7 +69,7 @@ def rescue(workers: int) -> int:
     if gate.paused_here() or queue.ready_wakeups():
         return 0
     # Their wake-up was lost, or their worker is gone and its lease has run out.
-    forgotten = _count(COUNT_FORGOTTEN.one(late=FORGOTTEN_AFTER, most=workers))
+    forgotten = count_late(FORGOTTEN_AFTER, most=workers)
     for _ in range(forgotten):
         queue.wake()
     return forgotten
@@ -77,7 +77,8 @@ def rescue(workers: int) -> int:
 
 def count_late(seconds: float, *, most: int = 1_000) -> int:
     """Count cycles that are due for so long and held by nothing; up to ``most``."""
-    return _count(COUNT_FORGOTTEN.one(late=seconds, most=most))
+    ((number,),) = COUNT_FORGOTTEN.send(late=seconds, most=most)
+    return int(number)
 
 
 def wake_operations() -> int:
@@ -220,7 +221,3 @@ def wrong_clocks() -> list[tuple[str, float]]:
         .values_list("host", "clock_ahead_seconds")
         .distinct()[:_MOST_HOSTS]
     )
-
-
-def _count(row: tuple[int, ...] | None) -> int:
-    return int(row[0]) if row else 0

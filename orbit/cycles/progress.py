@@ -195,13 +195,13 @@ def load(cycle: ClaimedCycle, endpoints: EndpointCache) -> CycleProgress:
     """Return what is done of ``cycle``."""
     # Input and outputs may be large: they are read when they are needed.
     state = CycleProgress(cycle)
-    ages = dict(READ_CHECKPOINTS.rows(cycle=cycle.id, namespace=cycle.namespace))
+    ages = dict(READ_CHECKPOINTS.send(cycle=cycle.id, namespace=cycle.namespace))
     state.checkpoints = set(ages)
     if state.has(Checkpoint.INITIATION_COMPLETE):
         (state.initiation_id,) = _row(
             "SELECT id FROM orbit_initiation WHERE initiation_hash = %s", cycle.initiation_hash
         )
-    for id_, tier, status, attempts, error, sha256, reused, wait in READ_TIERS.rows(cycle=cycle.id):
+    for id_, tier, status, attempts, error, sha256, reused, wait in READ_TIERS.send(cycle=cycle.id):
         ok = {Tier.PENDING: None, Tier.SUCCESS: True, Tier.FAILED: False}[Tier(status)]
         state.tiers[tier] = TierResult(
             tier, id_, ok, None, attempts, error, wait or 0.0, sha256, reused
@@ -210,7 +210,7 @@ def load(cycle: ClaimedCycle, endpoints: EndpointCache) -> CycleProgress:
         (state.items,) = _row(
             "SELECT item_count FROM orbit_normalizationbatch WHERE cycle_id = %s", cycle.id
         )
-    _count_jobs(state, READ_JOBS.rows(cycle=cycle.id), endpoints)
+    _count_jobs(state, READ_JOBS.send(cycle=cycle.id), endpoints)
     if state.has(Checkpoint.DISPATCH_ENQUEUED) and not state.final:
         state.jobs.begin(ages[Checkpoint.DISPATCH_ENQUEUED])
     return state

@@ -62,7 +62,7 @@ class Outcome:
 
 
 def start(
-    wanted: Sequence[Wanted],
+    triggers: Sequence[Wanted],
     *,
     source: Trigger,
     actor: Actor,
@@ -70,7 +70,7 @@ def start(
     traceparent: str | None = None,
     call: Call | None = None,
 ) -> list[Outcome]:
-    """Start or queue a cycle for each of ``wanted``; return their outcomes, in the same order.
+    """Start or queue a cycle for each of ``triggers``; return their outcomes, in the same order.
 
     The first of each namespace starts and the others queue behind it, in their order; where another
     cycle is active, they are skipped. Don't call it in a transaction.
@@ -78,7 +78,7 @@ def start(
     of ``call`` is up or another process makes it: what was committed stays.
     """
     actor.require(Scope.OPERATE)
-    return _Batch(wanted, source, actor, reason, traceparent, call or Call()).run()
+    return _Batch(triggers, source, actor, reason, traceparent, call or Call()).run()
 
 
 class _Batch:
@@ -86,14 +86,14 @@ class _Batch:
 
     def __init__(
         self,
-        wanted: Sequence[Wanted],
+        triggers: Sequence[Wanted],
         source: Trigger,
         actor: Actor,
         reason: str,
         traceparent: str | None,
         call: Call,
     ) -> None:
-        self.wanted, self.source, self.actor = wanted, source, actor
+        self.triggers, self.source, self.actor = triggers, source, actor
         self.reason, self.traceparent, self.call = reason, traceparent, call
         self.outcomes: dict[int, Outcome] = {}
         self.taken: set[str] = set()  # namespaces where this call has created cycles
@@ -113,22 +113,22 @@ class _Batch:
             if (
                 self.has_decided
                 and time.monotonic() > ends_at
-                and len(self.outcomes) < len(self.wanted)
+                and len(self.outcomes) < len(self.triggers)
             ):
                 if self.call.id is not None:
                     raise Unfinished
                 break
         late = Outcome("skipped", code="late", detail="The call's time was up. Trigger it again.")
-        return [self.outcomes.get(place, late) for place in range(len(self.wanted))]
+        return [self.outcomes.get(place, late) for place in range(len(self.triggers))]
 
     def _parts(self) -> Iterator[list[int]]:
-        names = {each.run_profile_id for each in self.wanted if each.run_profile_id is not None}
+        names = {each.run_profile_id for each in self.triggers if each.run_profile_id is not None}
         chosen = Q(run_profile_id__in=sorted(names))
         listed = run_profile_slices.listed(chosen, self.actor) if names else []
         sizes = {row.name: row.stored_bytes + row.profile_bytes for row in listed}
         part: list[int] = []
         size = 0
-        for place, each in enumerate(self.wanted):
+        for place, each in enumerate(self.triggers):
             more = sizes.get(each.run_profile_id or "", 0)
             if part and (len(part) == PART or size + more > PART_BYTES):
                 yield part
@@ -154,7 +154,7 @@ class _Batch:
                     contexts[self._key(place)],  # type: ignore[arg-type] # decided, if an error
                     self.source,
                     self.actor.name,
-                    self.wanted[place].payload,
+                    self.triggers[place].payload,
                     call=self._id(place),
                     traceparent=self.traceparent,
                 )
@@ -181,24 +181,24 @@ class _Batch:
 
     def _contexts(self, part: Sequence[int]) -> dict[object, CycleContext | Outcome]:
         """Return the context of each trigger of ``part`` by its key, or why it has none."""
-        names = {self.wanted[place].run_profile_id for place in part} - {None}
+        names = {self.triggers[place].run_profile_id for place in part} - {None}
         rows = RunProfile.objects.select_related("profile").filter(
             self.actor.filter(), run_profile_id__in=names, hidden=False
         )
-        found = {row.run_profile_id: row for row in rows} if names else {}
-        return {self._key(at): self._context(self.wanted[at], found) for at in part}
+        profiles = {row.run_profile_id: row for row in rows} if names else {}
+        return {self._key(at): self._context(self.triggers[at], profiles) for at in part}
 
-    def _context(self, wanted: Wanted, found: Mapping[str, RunProfile]) -> CycleContext | Outcome:
-        name = wanted.run_profile_id
+    def _context(self, one: Wanted, profiles: Mapping[str, RunProfile]) -> CycleContext | Outcome:
+        name = one.run_profile_id
         try:
             if name is None:
-                namespace = DEFAULT_NAMESPACE if wanted.namespace is None else wanted.namespace
+                namespace = DEFAULT_NAMESPACE if one.namespace is None else one.namespace
                 self.actor.require_namespace(namespace)
                 return bridge.raw_context(namespace)
-            if name not in found:
+            if name not in profiles:
                 raise RunProfileUnknown(f"There is no run profile {name!r}.")
-            context = bridge.context_of(found[name])
-            ensure_matches(context, wanted.namespace)
+            context = bridge.context_of(profiles[name])
+            ensure_matches(context, one.namespace)
         except Disabled as error:
             return _refused("disabled", error)
         except OrbitError as error:
@@ -208,7 +208,7 @@ class _Batch:
         return context
 
     def _key(self, place: int) -> object:
-        return self.wanted[place].run_profile_id, self.wanted[place].namespace
+        return self.triggers[place].run_profile_id, self.triggers[place].namespace
 
     def _id(self, place: int) -> UUID | None:
         return None if self.call.id is None else uuid5(self.call.id, str(place))
@@ -228,11 +228,11 @@ class _Batch:
         self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
     ) -> dict[int, Outcome]:
         """Return the outcomes of triggers that can't start: refused, halted or paused."""
-        known = {at: contexts[self._key(at)] for at in places}
-        names = {each.namespace for each in known.values() if isinstance(each, CycleContext)}
+        read = {at: contexts[self._key(at)] for at in places}
+        names = {each.namespace for each in read.values() if isinstance(each, CycleContext)}
         paused, refusals = gate.read(sorted(names))
         decided = {}
-        for place, context in known.items():
+        for place, context in read.items():
             if isinstance(context, Outcome):
                 decided[place] = context
             elif paused is not None:
@@ -248,14 +248,14 @@ class _Batch:
         self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
     ) -> list[int]:
         """Return those whose documents are still the ones that were read."""
-        known = {at: contexts[self._key(at)] for at in places}
+        read = {at: contexts[self._key(at)] for at in places}
         profiles = {
             each.run_profile_id: each
-            for each in known.values()
+            for each in read.values()
             if isinstance(each, CycleContext) and each.run_profile_id is not None
         }
         current = bridge.current(list(profiles.values())) if profiles else set()
-        return [at for at in places if self.wanted[at].run_profile_id in {None, *current}]
+        return [at for at in places if self.triggers[at].run_profile_id in {None, *current}]
 
     def _audit(self, outcomes: Sequence[Outcome]) -> None:
         # One entry for the transaction, however many triggers it has.

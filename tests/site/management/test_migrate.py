@@ -30,6 +30,7 @@ NEW_OF_ORBIT = (
     "0016_settings_hash",
     "0017_cycles_by_trigger",
     "0018_endpoints_in_use",
+    "0019_lean_initiations",
 )
 
 
