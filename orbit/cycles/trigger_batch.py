@@ -3,14 +3,16 @@
 Documents are read outside of transactions. A part of the triggers is one short transaction: it
 checks that its documents are still current, reads the gate, and inserts. A call with an id can be
 repeated after a crash: each trigger's cycle keeps an id made of the call's and its place, so what
-was started is found again. ``Call.may_go_on`` keeps equal calls apart.
+was started is found again, and it keeps what it resumed. ``Call.may_go_on`` keeps equal calls
+apart.
 """
 
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID, uuid5
 
 from django.db.models import Q
@@ -148,6 +150,7 @@ class _Batch:
             creation.hold_configuration()
             decided = self._created(part)
             taken = {str(outcome.namespace) for outcome in decided.values()}
+            decided |= self._resumed(part)
             left = [place for place in part if place not in decided]
             decided |= self._open(left, contexts)
             may_start = [place for place in left if place not in decided]
@@ -163,17 +166,7 @@ class _Batch:
                 for place in self._current(may_start, contexts, in_order=in_order)
             }
             placing = Placing(taken=self.taken | taken)
-            placed = placing.place(list(cycles.values()))
-            for place, cycle in cycles.items():
-                became = placed[cycle.id]
-                code = CycleActive.code if became.outcome == "skipped" else ""
-                decided[place] = Outcome(
-                    became.outcome,
-                    became.cycle_id,
-                    cycle.context.namespace,
-                    code=code,
-                    detail=became.detail,
-                )
+            decided |= self._place(cycles, placing)
             placing.finish(self.source)
             # What an earlier try has started is in that try's entry.
             if outcomes := [decided[place] for place in left if place in decided]:
@@ -181,6 +174,23 @@ class _Batch:
         self.has_decided = self.has_decided or bool(left)
         self.outcomes |= decided
         self.taken |= taken | placing.taken
+
+    def _place(self, cycles: Mapping[int, NewCycle], placing: Placing) -> dict[int, Outcome]:
+        placed = placing.place(list(cycles.values()))
+        outcomes: dict[int, Outcome] = {}
+        resumed: dict[str, Any] = {}
+        for place, cycle in cycles.items():
+            became, namespace = placed[cycle.id], cycle.context.namespace
+            code = CycleActive.code if became.outcome == "skipped" else ""
+            outcomes[place] = Outcome(
+                became.outcome, became.cycle_id, namespace, code=code, detail=became.detail
+            )
+            if became.cycle_id not in {None, cycle.id}:
+                resumed[str(place)] = [str(became.cycle_id), namespace, became.detail]
+        if resumed:
+            # It may have ended by the next try, which would start another.
+            self.call.keep(resumed)
+        return outcomes
 
     def _contexts(self, part: Sequence[int]) -> dict[object, CycleContext | Outcome]:
         """Return the context of each trigger of ``part`` by its key, or why it has none."""
@@ -226,14 +236,27 @@ class _Batch:
         """
         places = {uuid5(self.call.id, str(at)): at for at in part} if self.call.id else {}
         rows = creation.of_calls(list(places)) if places else []
-        if not all(self.actor.sees(namespace) for _, _, namespace, _ in rows):
-            raise Lost("You no longer see a namespace in which this call has started a cycle.")
+        self._ensure_seen(namespace for _, _, namespace, _ in rows)
         return {
             places[call]: Outcome(
                 "queued" if status == Cycle.QUEUED else "started", cycle_id, namespace
             )
             for call, cycle_id, namespace, status in rows
         }
+
+    def _resumed(self, part: Sequence[int]) -> dict[int, Outcome]:
+        """Return the same of those that resumed a cycle."""
+        kept = self.call.kept()
+        rows = {place: kept[str(place)] for place in part if str(place) in kept}
+        self._ensure_seen(namespace for _, namespace, _ in rows.values())
+        return {
+            place: Outcome("started", UUID(cycle_id), namespace, detail=detail)
+            for place, (cycle_id, namespace, detail) in rows.items()
+        }
+
+    def _ensure_seen(self, namespaces: Iterable[str]) -> None:
+        if not all(self.actor.sees(namespace) for namespace in namespaces):
+            raise Lost("You no longer see a namespace in which this call has started a cycle.")
 
     def _open(
         self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]

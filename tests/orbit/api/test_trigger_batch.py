@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -308,6 +309,35 @@ def test_a_namespace_that_is_lost_between_two_tries_stays_secret_and_the_call_ca
     answer = api(user).post(BATCH, body, Idempotency_Key="k1")
     assert [each["namespace"] for each in results(answer)] == ["eu", *["us"] * 100]
     assert CycleRun.objects.count() == 101
+
+
+@pytest.mark.django_db
+def test_what_an_earlier_try_resumed_is_not_started_again_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api_trigger_batch, "SECONDS", 0.0)
+    registry.ensure(["a"])
+    past = Now() - timedelta(seconds=5)
+    abandoned = active_cycle(
+        "a", status="running", started_at=Now(), lease_expires_at=past, lease_owner="w"
+    )
+    client, body = api(create_user()), {"triggers": [{"namespace": "a"}, *raw(100)]}
+    problem(client.post(BATCH, body, Idempotency_Key="k1"), 503, "still_starting")
+    CycleRun.objects.filter(pk=abandoned.pk).update(
+        status="cancelled",
+        finished_at=Now(),
+        next_due_at=None,
+        lease_expires_at=None,
+        lease_owner=None,
+    )
+    answer = client.post(BATCH, body, Idempotency_Key="k1")
+    assert results(answer)[0] == {
+        "outcome": "started",
+        "cycle_run_id": str(abandoned.pk),
+        "namespace": "a",
+        "detail": "resumed",
+    }
+    assert CycleRun.objects.filter(namespace="a").count() == 1
 
 
 @pytest.mark.django_db
