@@ -35,8 +35,6 @@ def aggregate_and_die(left):
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
-    send = aggregate.sql.send
-    aggregate.sql.send = lambda *values, **options: count(lambda: send(*values, **options))
     with connection.execute_wrapper(count):
         aggregate.run_to_end()
 

@@ -14,7 +14,6 @@ from advisory.autonomy.evaluate import evaluate
 from advisory.autonomy.revert import AlreadyReverted
 from advisory.models import AutonomyAction
 from governance.access.actors import SYSTEM
-from governance.kernel import sql
 from governance.models import AuditTrailEntry
 from orbit.models import Profile, ProfileRevision
 from tests.support import advisory_signals, utc_day
@@ -100,8 +99,6 @@ def killed(computation: UUID, at: int, *, commits: bool) -> bool:
             connection._commit = lambda: counted(commit)
             evaluate(computation)
         else:
-            send = sql.send
-            sql.send = lambda *args, **kwargs: counted(send, *args, **kwargs)
             with connection.execute_wrapper(counted):
                 evaluate(computation)
         os._exit(0)
