@@ -9,7 +9,7 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,15 @@ def send(
     with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
         # Written as text, an array of a few megabytes takes seconds of CPU.
         cursor.adapters.register_dumper(list, ListBinaryDumper)
-        cursor.execute(numbered, [parameters[name] for name in names], prepare=True)
+
+        def execute(text: str, values: Sequence[Any], *_: Any) -> None:
+            cursor.execute(text, values, prepare=True)
+
+        # As Django's cursors do: a page's time limit is such a wrapper.
+        for wrapper in reversed(database.execute_wrappers):
+            execute = functools.partial(wrapper, execute)
+        context = {"connection": database, "cursor": cursor}
+        execute(numbered, [parameters[name] for name in names], False, context)
         if database.queries_logged:  # as Django's cursors do
             text = psycopg.ClientCursor(database.connection).mogrify(text, parameters)
             database.queries_log.append({"sql": text, "time": ""})

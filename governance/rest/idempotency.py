@@ -31,6 +31,8 @@ CLAIM_CALL = sql.load(__name__, "claim_call")
 READ_CALL = sql.load(__name__, "read_call")
 STORE_CALL = sql.load(__name__, "store_call")
 HOLD_CALL = sql.load(__name__, "hold_call")
+READ_KEPT = sql.load(__name__, "read_kept")
+KEEP_FOR_CALL = sql.load(__name__, "keep_for_call")
 RELEASE_KEY = sql.load(__name__, "release_key")
 
 #: The header, for an operation that honours it.
@@ -114,6 +116,16 @@ class IdempotencyKey:
     def hold(self, call: UUID) -> bool:
         """Keep equal requests out until the transaction ends; False if the call has ended."""
         return HOLD_CALL.one(**self._row, call=str(call)) is not None
+
+    def kept(self, call: UUID) -> dict[str, Any]:
+        """Return what earlier tries of a call have kept. Call it while ``hold`` holds."""
+        row = READ_KEPT.one(**self._row, call=str(call))
+        kept: dict[str, Any] = {} if row is None else json.loads(row[0])
+        return kept
+
+    def keep(self, call: UUID, members: dict[str, Any]) -> None:
+        """Keep ``members`` for the next try of a call. Call it while ``hold`` holds."""
+        KEEP_FOR_CALL.execute(**self._row, call=str(call), kept=json.dumps(members))
 
     def release(self) -> None:
         """Free the key, so that the next request with it runs."""

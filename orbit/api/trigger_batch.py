@@ -1,6 +1,8 @@
 """``POST /cycles/trigger/batch``: outcomes, not refusals."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -86,17 +88,21 @@ class CycleTriggerBatch(Resource):
         key = idempotency.key_of(request, route=ROUTE, body=raw)
 
         def run(call: UUID | None) -> dict[str, Any]:
+            may_return = Call(call, seconds=SECONDS)
+            if key is not None and call is not None:
+                may_return = replace(
+                    may_return,
+                    may_go_on=partial(key.hold, call),
+                    kept=partial(key.kept, call),
+                    keep=partial(key.keep, call),
+                )
             outcomes = trigger_batch.start(
                 triggers,
                 source=Trigger.REST,
                 actor=self.actor,
                 reason=body.get("reason", ""),
                 traceparent=ids.accepted(request.headers.get("traceparent")),
-                call=Call(
-                    call,
-                    may_go_on=lambda: key is None or call is None or key.hold(call),
-                    seconds=SECONDS,
-                ),
+                call=may_return,
             )
             return {"results": [_OUTCOME.of(outcome) for outcome in outcomes]}
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
@@ -61,6 +62,9 @@ class Call:
     may_go_on: Callable[[], bool] = lambda: True
     #: After this many seconds it ends; at least one slice is done.
     seconds: float | None = None
+    #: What earlier tries have kept, and how to keep more. Both are called after ``may_go_on``.
+    kept: Callable[[], dict[str, Any]] = dict
+    keep: Callable[[dict[str, Any]], None] = lambda members: None
 
 
 def all_enabled(

@@ -7,6 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
+from django.db import OperationalError, connection, transaction
+
 from orbit import queue
 from orbit.cycles import creation, skip_log
 from orbit.cycles.creation import ActiveCycle, NewCycle
@@ -17,6 +20,8 @@ from orbit.states import Cycle, Trigger
 _MOST_WAKEUPS = 4
 # If a cycle that blocks a namespace ends meanwhile, all of that namespace is tried once more.
 _TRIES = 2
+_LIMIT_WAITS = "SET LOCAL lock_timeout = '50ms'"
+_END_LIMIT = "SET LOCAL lock_timeout TO DEFAULT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,10 @@ class Placing:
         first: dict[str, NewCycle] = {}
         for cycle in cycles:
             first.setdefault(cycle.context.namespace, cycle)
-        started = creation.insert(list(first.values()), Cycle.PENDING)
+        # What this transaction holds may come later in the order of namespaces than what it tries
+        # once more: to wait for that could be a deadlock.
+        insert = _insert_at_once if self.taken else creation.insert
+        started = insert(list(first.values()), Cycle.PENDING)
         for cycle in first.values():
             if cycle.id in started:
                 self._wakeups += 1
@@ -117,3 +125,17 @@ class Placing:
 
     def _undecided(self, cycles: Sequence[NewCycle]) -> list[NewCycle]:
         return [cycle for cycle in cycles if cycle.id not in self._placed]
+
+
+def _insert_at_once(cycles: Sequence[NewCycle], status: Cycle) -> set[UUID]:
+    """Insert cycles, or none of them if another transaction is about to start one there."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_LIMIT_WAITS)
+            inserted = creation.insert(cycles, status)
+            cursor.execute(_END_LIMIT)
+            return inserted
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise
+        return set()

@@ -3,14 +3,16 @@
 Documents are read outside of transactions. A part of the triggers is one short transaction: it
 checks that its documents are still current, reads the gate, and inserts. A call with an id can be
 repeated after a crash: each trigger's cycle keeps an id made of the call's and its place, so what
-was started is found again. ``Call.may_go_on`` keeps equal calls apart.
+was started is found again, and it keeps what it resumed. ``Call.may_go_on`` keeps equal calls
+apart.
 """
 
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID, uuid5
 
 from django.db.models import Q
@@ -19,6 +21,7 @@ from governance import audit
 from governance.access import still_allowed
 from governance.access.actors import Actor, NamespaceUnknown
 from governance.access.roles import Scope
+from governance.access.still_allowed import Lost
 from governance.audit.actions import Action
 from governance.kernel.errors import OrbitError
 from governance.namespaces import gate
@@ -74,8 +77,8 @@ def start(
 
     The first of each namespace starts and the others queue behind it, in their order; where another
     cycle is active, they are skipped. Don't call it in a transaction.
-    Raises NotAllowed, also between two parts if ``actor`` has lost anything; Unfinished if the time
-    of ``call`` is up or another process makes it: what was committed stays.
+    Raises NotAllowed, also between two parts or tries if ``actor`` has lost anything; Unfinished
+    if the time of ``call`` is up or another process makes it: what was committed stays.
     """
     actor.require(Scope.OPERATE)
     return _Batch(triggers, source, actor, reason, traceparent, call or Call()).run()
@@ -103,8 +106,8 @@ class _Batch:
         seconds = self.call.seconds
         ends_at = math.inf if seconds is None else time.monotonic() + seconds
         for part in self._parts():
-            for _ in range(_READS):
-                self._write(part)
+            for read in range(_READS):
+                self._write(part, in_order=read < _READS - 1)
                 if not (part := [place for place in part if place not in self.outcomes]):
                     break
             for place in part:
@@ -137,7 +140,7 @@ class _Batch:
             size += more
         yield part
 
-    def _write(self, part: Sequence[int]) -> None:
+    def _write(self, part: Sequence[int], *, in_order: bool) -> None:
         contexts = self._contexts(part)
         with audit.transaction():
             if not self.call.may_go_on():
@@ -147,8 +150,10 @@ class _Batch:
             creation.hold_configuration()
             decided = self._created(part)
             taken = {str(outcome.namespace) for outcome in decided.values()}
+            decided |= self._resumed(part)
             left = [place for place in part if place not in decided]
             decided |= self._open(left, contexts)
+            may_start = [place for place in left if place not in decided]
             cycles = {
                 place: NewCycle(
                     contexts[self._key(place)],  # type: ignore[arg-type] # decided, if an error
@@ -158,26 +163,34 @@ class _Batch:
                     call=self._id(place),
                     traceparent=self.traceparent,
                 )
-                for place in self._current([at for at in left if at not in decided], contexts)
+                for place in self._current(may_start, contexts, in_order=in_order)
             }
             placing = Placing(taken=self.taken | taken)
-            placed = placing.place(list(cycles.values()))
-            for place, cycle in cycles.items():
-                became = placed[cycle.id]
-                code = CycleActive.code if became.outcome == "skipped" else ""
-                decided[place] = Outcome(
-                    became.outcome,
-                    became.cycle_id,
-                    cycle.context.namespace,
-                    code=code,
-                    detail=became.detail,
-                )
+            decided |= self._place(cycles, placing)
             placing.finish(self.source)
-            if decided:
-                self._audit([decided[place] for place in sorted(decided)])
+            # What an earlier try has started is in that try's entry.
+            if outcomes := [decided[place] for place in left if place in decided]:
+                self._audit(outcomes)
         self.has_decided = self.has_decided or bool(left)
         self.outcomes |= decided
         self.taken |= taken | placing.taken
+
+    def _place(self, cycles: Mapping[int, NewCycle], placing: Placing) -> dict[int, Outcome]:
+        placed = placing.place(list(cycles.values()))
+        outcomes: dict[int, Outcome] = {}
+        resumed: dict[str, Any] = {}
+        for place, cycle in cycles.items():
+            became, namespace = placed[cycle.id], cycle.context.namespace
+            code = CycleActive.code if became.outcome == "skipped" else ""
+            outcomes[place] = Outcome(
+                became.outcome, became.cycle_id, namespace, code=code, detail=became.detail
+            )
+            if became.cycle_id not in {None, cycle.id}:
+                resumed[str(place)] = [str(became.cycle_id), namespace, became.detail]
+        if resumed:
+            # It may have ended by the next try, which would start another.
+            self.call.keep(resumed)
+        return outcomes
 
     def _contexts(self, part: Sequence[int]) -> dict[object, CycleContext | Outcome]:
         """Return the context of each trigger of ``part`` by its key, or why it has none."""
@@ -190,21 +203,24 @@ class _Batch:
 
     def _context(self, one: Wanted, profiles: Mapping[str, RunProfile]) -> CycleContext | Outcome:
         name = one.run_profile_id
+        row = profiles.get(name or "")
+        # Also of a refusal: its answer is only for who sees the run profile.
+        home = row.namespace_id if row else None
         try:
             if name is None:
                 namespace = DEFAULT_NAMESPACE if one.namespace is None else one.namespace
                 self.actor.require_namespace(namespace)
                 return bridge.raw_context(namespace)
-            if name not in profiles:
+            if row is None:
                 raise RunProfileUnknown(f"There is no run profile {name!r}.")
-            context = bridge.context_of(profiles[name])
+            context = bridge.context_of(row)
             ensure_matches(context, one.namespace)
         except Disabled as error:
-            return _refused("disabled", error)
+            return _refused("disabled", error, home)
         except OrbitError as error:
-            return _refused("invalid", error)
+            return _refused("invalid", error, home)
         except ValueError as error:  # its document has no canonical form
-            return Outcome("invalid", code="invalid_document", detail=f"{error}"[:500])
+            return Outcome("invalid", None, home, "invalid_document", f"{error}"[:500])
         return context
 
     def _key(self, place: int) -> object:
@@ -214,15 +230,33 @@ class _Batch:
         return None if self.call.id is None else uuid5(self.call.id, str(place))
 
     def _created(self, part: Sequence[int]) -> dict[int, Outcome]:
-        """Return the outcomes of the triggers that an earlier try of the call has started."""
+        """Return the outcomes of the triggers that an earlier try of the call has started.
+
+        Raises Lost if the caller doesn't see one of them any more.
+        """
         places = {uuid5(self.call.id, str(at)): at for at in part} if self.call.id else {}
         rows = creation.of_calls(list(places)) if places else []
+        self._ensure_seen(namespace for _, _, namespace, _ in rows)
         return {
             places[call]: Outcome(
                 "queued" if status == Cycle.QUEUED else "started", cycle_id, namespace
             )
             for call, cycle_id, namespace, status in rows
         }
+
+    def _resumed(self, part: Sequence[int]) -> dict[int, Outcome]:
+        """Return the same of those that resumed a cycle."""
+        kept = self.call.kept()
+        rows = {place: kept[str(place)] for place in part if str(place) in kept}
+        self._ensure_seen(namespace for _, namespace, _ in rows.values())
+        return {
+            place: Outcome("started", UUID(cycle_id), namespace, detail=detail)
+            for place, (cycle_id, namespace, detail) in rows.items()
+        }
+
+    def _ensure_seen(self, namespaces: Iterable[str]) -> None:
+        if not all(self.actor.sees(namespace) for namespace in namespaces):
+            raise Lost("You no longer see a namespace in which this call has started a cycle.")
 
     def _open(
         self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
@@ -245,17 +279,31 @@ class _Batch:
         return decided
 
     def _current(
-        self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
+        self,
+        places: Sequence[int],
+        contexts: Mapping[object, CycleContext | Outcome],
+        *,
+        in_order: bool,
     ) -> list[int]:
-        """Return those whose documents are still the ones that were read."""
+        """Return those whose documents are still the ones that were read.
+
+        ``in_order``: leave out what comes after another in its namespace, too.
+        """
         read = {at: contexts[self._key(at)] for at in places}
         profiles = {
             each.run_profile_id: each
             for each in read.values()
             if isinstance(each, CycleContext) and each.run_profile_id is not None
         }
-        current = bridge.current(list(profiles.values())) if profiles else set()
-        return [at for at in places if self.triggers[at].run_profile_id in {None, *current}]
+        current = {None, *(bridge.current(list(profiles.values())) if profiles else ())}
+        chosen: list[int] = []
+        passed: set[str | None] = set()
+        for place, context in read.items():
+            if self.triggers[place].run_profile_id not in current:
+                passed.add(context.namespace)
+            elif not (in_order and context.namespace in passed):
+                chosen.append(place)
+        return chosen
 
     def _audit(self, outcomes: Sequence[Outcome]) -> None:
         # One entry for the transaction, however many triggers it has.

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection, connections
 
+from governance.kernel import sql
 from governance.kernel.statement_limit import statement_limit
 from orbit_site.console import site
 from tests.support.callers import console, create_user
@@ -41,6 +42,12 @@ def test_the_limit_holds_for_each_database_that_the_page_uses(
     finally:
         second.close()
         del connections["second"]
+
+
+@pytest.mark.django_db
+def test_a_prepared_statement_is_limited_even_if_it_is_the_first() -> None:
+    with statement_limit(5):
+        assert sql.send("SELECT current_setting('statement_timeout')", {}) == [("5s",)]
 
 
 def test_a_list_that_waits_for_too_long_is_a_503_and_the_limit_ends_with_it(

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -240,6 +241,117 @@ def test_a_run_profile_that_is_edited_meanwhile_runs_as_it_is_then(
         "run_profile_revision", flat=True
     )
     assert set(revisions) == {2}
+
+
+@pytest.mark.django_db
+def test_what_comes_after_an_edited_run_profile_in_its_namespace_stays_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_profiles([profile()], [run_profile("a"), run_profile("b")])
+    hold, edits = creation.hold_configuration, iter([1])
+
+    def edit_and_hold() -> None:
+        if edit := next(edits, None):
+            store_profiles([], [run_profile("a", asset_bundle={"n": edit})])
+        hold()
+
+    monkeypatch.setattr(creation, "hold_configuration", edit_and_hold)
+    triggers = [{"run_profile_id": "a"}, {"run_profile_id": "b"}, {"namespace": "eu"}]
+    answer = api(create_user()).post(BATCH, {"triggers": triggers})
+    assert [outcome for outcome, _ in outcomes(answer)] == ["started", "queued", "queued"]
+    in_order = CycleRun.objects.order_by("id").values_list("run_profile_id", flat=True)
+    assert list(in_order) == ["a", "b", None]
+
+
+@pytest.mark.django_db
+def test_a_run_profile_that_is_edited_all_the_time_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store_profiles([profile()], [run_profile("a")])
+    hold, edits = creation.hold_configuration, iter(range(100))
+
+    def edit_and_hold() -> None:
+        store_profiles([], [run_profile("a", asset_bundle={"n": next(edits)})])
+        hold()
+
+    monkeypatch.setattr(creation, "hold_configuration", edit_and_hold)
+    triggers = [{"run_profile_id": "a"}, {"namespace": "eu"}]
+    answer = api(create_user()).post(BATCH, {"triggers": triggers})
+    assert outcomes(answer) == [("invalid", "stale"), ("started", "")]
+
+
+@pytest.mark.django_db
+def test_each_try_records_what_it_started_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_trigger_batch, "SECONDS", 0.0)
+    client, body = api(create_user()), {"triggers": raw(220)}
+    for _ in range(2):
+        problem(client.post(BATCH, body, Idempotency_Key="k1"), 503, "still_starting")
+    assert outcomes(client.post(BATCH, body, Idempotency_Key="k1")) == [("started", "")] * 220
+    entries = AuditTrailEntry.objects.filter(action="cycle.triggered").order_by("id")
+    counts = [entry.after["outcomes"]["started"] for entry in entries]
+    assert counts == [100, 100, 20]
+
+
+@pytest.mark.django_db
+def test_a_namespace_that_is_lost_between_two_tries_stays_secret_and_the_call_can_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api_trigger_batch, "SECONDS", 0.0)
+    user = create_user("bea", "Operator", "us", "eu")
+    body = {"triggers": [{"namespace": "eu"}, *({"namespace": "us"} for _ in range(100))]}
+    problem(api(user).post(BATCH, body, Idempotency_Key="k1"), 503, "still_starting")
+    # Also if only the token of the second try has lost it.
+    confined = api(user, "operate", namespaces=["us"])
+    for _ in range(2):
+        refusal = problem(confined.post(BATCH, body, Idempotency_Key="k1"), 403, "forbidden")
+        assert "eu" not in refusal["detail"]
+    assert CycleRun.objects.count() == 100
+    answer = api(user).post(BATCH, body, Idempotency_Key="k1")
+    assert [each["namespace"] for each in results(answer)] == ["eu", *["us"] * 100]
+    assert CycleRun.objects.count() == 101
+
+
+@pytest.mark.django_db
+def test_what_an_earlier_try_resumed_is_not_started_again_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api_trigger_batch, "SECONDS", 0.0)
+    registry.ensure(["a"])
+    past = Now() - timedelta(seconds=5)
+    abandoned = active_cycle(
+        "a", status="running", started_at=Now(), lease_expires_at=past, lease_owner="w"
+    )
+    client, body = api(create_user()), {"triggers": [{"namespace": "a"}, *raw(100)]}
+    problem(client.post(BATCH, body, Idempotency_Key="k1"), 503, "still_starting")
+    CycleRun.objects.filter(pk=abandoned.pk).update(
+        status="cancelled",
+        finished_at=Now(),
+        next_due_at=None,
+        lease_expires_at=None,
+        lease_owner=None,
+    )
+    answer = client.post(BATCH, body, Idempotency_Key="k1")
+    assert results(answer)[0] == {
+        "outcome": "started",
+        "cycle_run_id": str(abandoned.pk),
+        "namespace": "a",
+        "detail": "resumed",
+    }
+    assert CycleRun.objects.filter(namespace="a").count() == 1
+
+
+@pytest.mark.django_db
+def test_a_stored_refusal_of_a_run_profile_is_for_callers_who_see_it() -> None:
+    store_profiles([profile()], [run_profile("r1"), run_profile("off", state="disabled")])
+    user = create_user("bea", "Operator", "us", "eu")
+    for number, one in enumerate(
+        [{"run_profile_id": "r1", "namespace": "us"}, {"run_profile_id": "off"}]
+    ):
+        body, key = {"triggers": [one]}, f"k{number}"
+        assert results(api(user).post(BATCH, body, Idempotency_Key=key))[0]["namespace"] == "eu"
+        confined = api(user, "operate", namespaces=["us"])
+        refusal = problem(confined.post(BATCH, body, Idempotency_Key=key), 404, "unknown_namespace")
+        assert "runs in" not in refusal["detail"]
 
 
 @pytest.mark.django_db
