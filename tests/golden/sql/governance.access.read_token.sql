@@ -1,4 +1,4 @@
-SELECT t.id, t.scopes, t.namespaces, coalesce(t.last_used_at < now() - %(seconds)s * interval '1 second', true), ARRAY(SELECT g.name
+SELECT t.id, t.scopes, t.namespaces, coalesce(t.last_used_at < statement_timestamp() - %(seconds)s * interval '1 second', true), ARRAY(SELECT g.name
 FROM auth_user_groups m
 JOIN auth_group g ON g.id = m.group_id
 WHERE m.user_id = u.id), CASE WHEN NOT EXISTS (SELECT 1
@@ -12,5 +12,5 @@ JOIN auth_user u ON u.id = t.owner_id
 WHERE t.token_hash = %(hash)s
 AND t.revoked_at IS NULL
 AND (t.expires_at IS NULL
-OR t.expires_at > now())
+OR t.expires_at > statement_timestamp())
 AND u.is_active
