@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import django
 
 from benchmarks import meters
-from benchmarks.testbed import Testbed, end, free_port, until
+from benchmarks.testbed import Testbed, answers, end, free_port, until
 
 DASHBOARDS, BANNERS_EVERY = 10, 4.0
 INTERVALS = (15.0, 2.0)
@@ -81,7 +81,7 @@ def main() -> None:
         stdout=sys.stderr,
     )
     try:
-        until(lambda: _answers(port), "the web server answers", seconds=120)
+        until(lambda: answers(port, "/health"), "the web server answers", seconds=120)
         idle = sum(_percent((web.pid, server), seconds / 2))
         print(
             json.dumps([_poll(web.pid, server, port, cookies, e, seconds, idle) for e in INTERVALS])
@@ -99,13 +99,6 @@ def _sessions() -> list[str]:
         "; ".join(f"{cookie.key}={cookie.value}" for cookie in browser.cookies.values())
         for browser in browsers
     ]
-
-
-def _answers(port: int) -> bool:
-    try:
-        return Dashboard(port, "").get("/admin/login/", "")[0] == 200
-    except OSError:
-        return False
 
 
 def _poll(

@@ -158,7 +158,7 @@ def some_active(watch: psycopg.Connection, ids: list[str]) -> bool:
 
 def span(watch: psycopg.Connection, ids: list[str]) -> tuple[datetime, datetime]:
     """Return the first start and the last finish. Raises RuntimeError unless all succeeded."""
-    first, last, statuses = watch.execute(_SPAN, [ids]).fetchone()  # type: ignore[misc]
+    [(first, last, statuses)] = watch.execute(_SPAN, [ids]).fetchall()
     if statuses != ["success"]:
         raise RuntimeError(f"Not every cycle succeeded: {statuses}")
     return first, last
@@ -200,7 +200,7 @@ def _baseline(testbed: Testbed, cycles: int, *, counted: bool = False) -> Round:
         process.stdin.close()
         process.wait(30)
     with testbed.watch("baseline") as watch:
-        first, last = watch.execute(_BASELINE_SPAN, [cycles]).fetchone()  # type: ignore[misc]
+        [(first, last)] = watch.execute(_BASELINE_SPAN, [cycles]).fetchall()
     return _round(testbed, "baseline", cycles, (first, last), used, commits + 1, counted=counted)
 
 

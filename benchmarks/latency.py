@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.baseline import PAYLOAD
-from benchmarks.testbed import Testbed, free_port, run_profile_id, until
+from benchmarks.testbed import Testbed, answers, free_port, run_profile_id, until
 
 GAP = 0.25  # seconds between two triggers on average; a cycle has ended by then
 WARM = 5
@@ -45,23 +45,15 @@ def measure(testbed: Testbed, *, triggers: int) -> Result:
         ),
     ):
         until(
-            lambda: _ready(port), "the web server and the cluster are ready", seconds=60, every=0.5
+            lambda: answers(port, "/ready?cluster=1"),
+            "the web server and the cluster are ready",
+            seconds=60,
+            every=0.5,
         )
         return Result(
             in_process=_in_process(testbed, triggers),
             rest=_over_rest(testbed, triggers, port, token),
         )
-
-
-def _ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/ready?cluster=1")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _in_process(testbed: Testbed, triggers: int) -> list[float]:

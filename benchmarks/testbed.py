@@ -186,6 +186,18 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def answers(port: int, path: str) -> bool:
+    """Return whether the web server at ``port`` answers ``path`` with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def until(done: Callable[[], object], what: str, *, seconds: float, every: float = 0.1) -> None:
     """Wait until ``done``. Raises RuntimeError after ``seconds``."""
     patience = time.monotonic() + seconds

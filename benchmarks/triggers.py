@@ -20,7 +20,7 @@ import psycopg
 
 from benchmarks import meters
 from benchmarks.baseline import PAYLOAD
-from benchmarks.testbed import Testbed, end, free_port, until
+from benchmarks.testbed import Testbed, answers, end, free_port, until
 
 SINGLE, BATCHES, BATCH, CLIENTS = 2_000, 4, 500, 8
 GOAL_PER_SECOND = 250
@@ -90,7 +90,7 @@ def main() -> None:
         stdout=sys.stderr,
     )
     try:
-        until(lambda: _answers(port), "the web server answers", seconds=120)
+        until(lambda: answers(port, "/health"), "the web server answers", seconds=120)
         bodies = [_trigger(name) for name in names]
         single, batched = bodies[:SINGLE], bodies[SINGLE : SINGLE + BATCHES * BATCH]
         rest = names[SINGLE + BATCHES * BATCH :]
@@ -117,17 +117,6 @@ def main() -> None:
 
 def _trigger(name: str) -> bytes:
     return b'{"namespace": "' + name.encode() + b'", "payload": ' + PAYLOAD + b"}"
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _measured(

@@ -21,7 +21,7 @@ from orbit.api import trigger
 from orbit.api.orchestrate import SECONDS, StillStarting
 from orbit.cycles import trigger_batch
 from orbit.cycles.orchestrate import OUTCOMES, Call, Unfinished
-from orbit.cycles.trigger_batch import MOST, Wanted
+from orbit.cycles.trigger_batch import MOST, BatchTrigger
 from orbit.states import Trigger
 from orbit.tracing import ids
 
@@ -78,7 +78,7 @@ class CycleTriggerBatch(Resource):
         body, raw = self.body(), parsing.raw_body(request)
         texts = json_text.items(json_text.member(raw, "triggers"))
         triggers = [
-            Wanted(
+            BatchTrigger(
                 each.get("namespace"),
                 each.get("run_profile_id"),
                 trigger.payload_of(each, text, at=f"/triggers/{place}"),
@@ -88,10 +88,10 @@ class CycleTriggerBatch(Resource):
         key = idempotency.key_of(request, route=ROUTE, body=raw)
 
         def run(call: UUID | None) -> dict[str, Any]:
-            may_return = Call(call, seconds=SECONDS)
+            this_call = Call(call, seconds=SECONDS)
             if key is not None and call is not None:
-                may_return = replace(
-                    may_return,
+                this_call = replace(
+                    this_call,
                     may_go_on=partial(key.hold, call),
                     kept=partial(key.kept, call),
                     keep=partial(key.keep, call),
@@ -102,7 +102,7 @@ class CycleTriggerBatch(Resource):
                 actor=self.actor,
                 reason=body.get("reason", ""),
                 traceparent=ids.accepted(request.headers.get("traceparent")),
-                call=may_return,
+                call=this_call,
             )
             return {"results": [_OUTCOME.of(outcome) for outcome in outcomes]}
 

@@ -32,8 +32,6 @@ class Placed:
     #: Started, queued or resumed.
     cycle_id: UUID | None = None
     detail: str = ""
-    #: The cycle that was active before, if it is skipped for it.
-    active: ActiveCycle | None = None
 
 
 class Placing:
@@ -69,8 +67,7 @@ class Placing:
     def skip(self, active: ActiveCycle, run_profile_id: str | None) -> Placed:
         """Note that a trigger met ``active``; return its outcome."""
         self._skips.append(Skip(active.namespace, str(active.id), run_profile_id))
-        detail = creation.refusal(active.namespace, active).detail
-        return Placed("skipped", detail=detail, active=active)
+        return Placed("skipped", detail=creation.refusal(active.namespace, active).detail)
 
     def finish(self, source: Trigger) -> None:
         """Record what was skipped and wake runners; the last of the transaction but its audit."""

@@ -41,11 +41,13 @@ MOST = 1_000
 PART, PART_BYTES = 100, 1024 * 1024
 # How often run profiles are read again because they were edited since.
 _READS = 5
+# Characters of a detail that an audit entry keeps: a halt's reason may be long, and stands in each.
+_AUDITED = 200
 _EDITED = "It is edited all the time. Trigger it again."
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BatchTrigger:
     """One trigger: of a run profile, or a raw one."""
 
     namespace: str | None = None
@@ -65,7 +67,7 @@ class Outcome:
 
 
 def start(
-    triggers: Sequence[Wanted],
+    triggers: Sequence[BatchTrigger],
     *,
     source: Trigger,
     actor: Actor,
@@ -89,7 +91,7 @@ class _Batch:
 
     def __init__(
         self,
-        triggers: Sequence[Wanted],
+        triggers: Sequence[BatchTrigger],
         source: Trigger,
         actor: Actor,
         reason: str,
@@ -141,7 +143,7 @@ class _Batch:
         yield part
 
     def _write(self, part: Sequence[int], *, in_order: bool) -> None:
-        contexts = self._contexts(part)
+        contexts, refused = self._read(part)
         with audit.transaction():
             if not self.call.may_go_on():
                 raise Unfinished
@@ -152,18 +154,20 @@ class _Batch:
             taken = {str(outcome.namespace) for outcome in decided.values()}
             decided |= self._resumed(part)
             left = [place for place in part if place not in decided]
-            decided |= self._open(left, contexts)
-            may_start = [place for place in left if place not in decided]
+            contexts = {place: contexts[place] for place in left if place in contexts}
+            decided |= {place: refused[place] for place in left if place in refused}
+            decided |= self._stopped(contexts)
+            may_start = {at: each for at, each in contexts.items() if at not in decided}
             cycles = {
                 place: NewCycle(
-                    contexts[self._key(place)],  # type: ignore[arg-type] # decided, if an error
+                    contexts[place],
                     self.source,
                     self.actor.name,
                     self.triggers[place].payload,
                     call=self._id(place),
                     traceparent=self.traceparent,
                 )
-                for place in self._current(may_start, contexts, in_order=in_order)
+                for place in self._current(may_start, in_order=in_order)
             }
             placing = Placing(taken=self.taken | taken)
             decided |= self._place(cycles, placing)
@@ -192,16 +196,32 @@ class _Batch:
             self.call.keep(resumed)
         return outcomes
 
-    def _contexts(self, part: Sequence[int]) -> dict[object, CycleContext | Outcome]:
-        """Return the context of each trigger of ``part`` by its key, or why it has none."""
+    def _read(self, part: Sequence[int]) -> tuple[dict[int, CycleContext], dict[int, Outcome]]:
+        """Return the contexts of the triggers of ``part``, and why the others have none."""
         names = {self.triggers[place].run_profile_id for place in part} - {None}
         rows = RunProfile.objects.select_related("profile").filter(
             self.actor.filter(), run_profile_id__in=names, hidden=False
         )
         profiles = {row.run_profile_id: row for row in rows} if names else {}
-        return {self._key(at): self._context(self.triggers[at], profiles) for at in part}
+        contexts: dict[int, CycleContext] = {}
+        refused: dict[int, Outcome] = {}
+        # Made once for equal triggers: a document may be large.
+        made: dict[tuple[str | None, str | None], CycleContext | Outcome] = {}
+        for place in part:
+            one = self.triggers[place]
+            key = one.run_profile_id, one.namespace
+            if key not in made:
+                made[key] = self._context(one, profiles)
+            context = made[key]
+            if isinstance(context, Outcome):
+                refused[place] = context
+            else:
+                contexts[place] = context
+        return contexts, refused
 
-    def _context(self, one: Wanted, profiles: Mapping[str, RunProfile]) -> CycleContext | Outcome:
+    def _context(
+        self, one: BatchTrigger, profiles: Mapping[str, RunProfile]
+    ) -> CycleContext | Outcome:
         name = one.run_profile_id
         row = profiles.get(name or "")
         # Also of a refusal: its answer is only for who sees the run profile.
@@ -222,9 +242,6 @@ class _Batch:
         except ValueError as error:  # its document has no canonical form
             return Outcome("invalid", None, home, "invalid_document", f"{error}"[:500])
         return context
-
-    def _key(self, place: int) -> object:
-        return self.triggers[place].run_profile_id, self.triggers[place].namespace
 
     def _id(self, place: int) -> UUID | None:
         return None if self.call.id is None else uuid5(self.call.id, str(place))
@@ -258,18 +275,12 @@ class _Batch:
         if not all(self.actor.sees(namespace) for namespace in namespaces):
             raise Lost("You no longer see a namespace in which this call has started a cycle.")
 
-    def _open(
-        self, places: Sequence[int], contexts: Mapping[object, CycleContext | Outcome]
-    ) -> dict[int, Outcome]:
-        """Return the outcomes of triggers that can't start: refused, halted or paused."""
-        read = {at: contexts[self._key(at)] for at in places}
-        names = {each.namespace for each in read.values() if isinstance(each, CycleContext)}
-        paused, refusals = gate.read(sorted(names))
+    def _stopped(self, contexts: Mapping[int, CycleContext]) -> dict[int, Outcome]:
+        """Return the outcomes of triggers whose namespace is stopped or doesn't exist."""
+        paused, refusals = gate.read(sorted({each.namespace for each in contexts.values()}))
         decided = {}
-        for place, context in read.items():
-            if isinstance(context, Outcome):
-                decided[place] = context
-            elif paused is not None:
+        for place, context in contexts.items():
+            if paused is not None:
                 decided[place] = _refused("paused", paused, context.namespace)
             elif context.namespace not in refusals:
                 detail = f"There is no namespace {context.namespace!r}."
@@ -278,28 +289,17 @@ class _Batch:
                 decided[place] = _refused("halted", refusal, context.namespace)
         return decided
 
-    def _current(
-        self,
-        places: Sequence[int],
-        contexts: Mapping[object, CycleContext | Outcome],
-        *,
-        in_order: bool,
-    ) -> list[int]:
+    def _current(self, contexts: Mapping[int, CycleContext], *, in_order: bool) -> list[int]:
         """Return those whose documents are still the ones that were read.
 
         ``in_order``: leave out what comes after another in its namespace, too.
         """
-        read = {at: contexts[self._key(at)] for at in places}
-        profiles = {
-            each.run_profile_id: each
-            for each in read.values()
-            if isinstance(each, CycleContext) and each.run_profile_id is not None
-        }
+        profiles = {each.run_profile_id: each for each in contexts.values() if each.run_profile_id}
         current = {None, *(bridge.current(list(profiles.values())) if profiles else ())}
         chosen: list[int] = []
-        passed: set[str | None] = set()
-        for place, context in read.items():
-            if self.triggers[place].run_profile_id not in current:
+        passed: set[str] = set()
+        for place, context in contexts.items():
+            if context.run_profile_id not in current:
                 passed.add(context.namespace)
             elif not (in_order and context.namespace in passed):
                 chosen.append(place)
@@ -317,7 +317,11 @@ class _Batch:
                 "trigger": str(self.source),
                 "outcomes": dict(Counter(outcome.outcome for outcome in outcomes)),
                 "results": [
-                    {name: str(value) for name, value in asdict(outcome).items() if value}
+                    {
+                        name: str(value)[:_AUDITED]
+                        for name, value in asdict(outcome).items()
+                        if value
+                    }
                     for outcome in outcomes
                 ],
             },

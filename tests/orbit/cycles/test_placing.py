@@ -12,7 +12,7 @@ from governance.access.actors import SYSTEM
 from governance.namespaces import registry
 from orbit.cycles import bridge, creation, trigger_batch
 from orbit.cycles.creation import NewCycle
-from orbit.cycles.trigger_batch import Wanted
+from orbit.cycles.trigger_batch import BatchTrigger
 from orbit.models import CycleRun
 from orbit.states import Cycle, Trigger
 from tests.support.configuration import active_cycle
@@ -53,7 +53,7 @@ def test_a_second_try_does_not_wait_for_a_transaction_that_waits_for_this_one(
 
         monkeypatch.setattr(creation, "active_cycles", come_between_and_read)
         outcomes = trigger_batch.start(
-            [Wanted("a"), Wanted("b")], source=Trigger.REST, actor=SYSTEM
+            [BatchTrigger("a"), BatchTrigger("b")], source=Trigger.REST, actor=SYSTEM
         )
     assert [outcome.outcome for outcome in outcomes] == ["skipped", "started"]
     assert others[0].result() is None
