@@ -118,13 +118,13 @@ class IdempotencyKey:
         return HOLD_CALL.one(**self._row, call=str(call)) is not None
 
     def kept(self, call: UUID) -> dict[str, Any]:
-        """Return what earlier tries of a call have kept. Call it while ``hold`` holds."""
+        """Return what earlier tries of a call have kept."""
         row = READ_KEPT.one(**self._row, call=str(call))
         kept: dict[str, Any] = {} if row is None else json.loads(row[0])
         return kept
 
     def keep(self, call: UUID, members: dict[str, Any]) -> None:
-        """Keep ``members`` for the next try of a call. Call it while ``hold`` holds."""
+        """Keep ``members`` for the next try of a call; the members of equal calls are joined."""
         KEEP_FOR_CALL.execute(**self._row, call=str(call), kept=json.dumps(members))
 
     def release(self) -> None:

@@ -1,6 +1,8 @@
 """Trigger run profiles: outcomes, not refusals."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -111,11 +113,17 @@ class RunProfileTrigger(Resource):
 def _respond(
     request: Request, route: str, start: Callable[[Call], list[ProfileOutcome]], actor: Actor
 ) -> Response:
+    key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
+
     def run(call: UUID | None) -> dict[str, Any]:
-        outcomes = start(Call(call, seconds=SECONDS))
+        this_call = Call(call, seconds=SECONDS)
+        if key is not None and call is not None:
+            this_call = replace(
+                this_call, kept=partial(key.kept, call), keep=partial(key.keep, call)
+            )
+        outcomes = start(this_call)
         return {"results": [_OUTCOME.of(outcome) for outcome in outcomes]}
 
-    key = idempotency.key_of(request, route=route, body=parsing.raw_body(request))
     try:
         answer = idempotency.get_or_continue(
             key,

@@ -62,7 +62,7 @@ class Call:
     may_go_on: Callable[[], bool] = lambda: True
     #: After this many seconds it ends; at least one slice is done.
     seconds: float | None = None
-    #: What earlier tries have kept, and how to keep more. Both are called after ``may_go_on``.
+    #: What earlier tries have kept, and how to keep more in the transaction that did it.
     kept: Callable[[], dict[str, Any]] = dict
     keep: Callable[[dict[str, Any]], None] = lambda members: None
 
@@ -188,6 +188,9 @@ class _Orchestration:
                 continue  # taken away since the call began
             self.taken.add(namespace)
             self._set(name, "queued" if status == Cycle.QUEUED else "started", cycle_id)
+        for name, (resumed, namespace, detail) in self.call.kept().items():
+            if self.actor.sees(namespace):
+                self._set(name, "started", UUID(resumed), detail)
 
     def _ensure_known(self, missing: set[str]) -> None:
         missing -= self.outcomes.keys()
@@ -251,6 +254,13 @@ class _Decisions:
         placed = self.placing.place(cycles)
         for cycle in cycles:
             self._set(str(cycle.context.run_profile_id), placed[cycle.id])
+        resumed = {
+            str(cycle.context.run_profile_id): placed[cycle.id].kept(cycle.context.namespace)
+            for cycle in cycles
+            if placed[cycle.id].resumes(cycle)
+        }
+        if resumed and self.of.call:
+            self.of.call.keep(resumed)
         self.placing.finish(self.of.source)
         if self.outcomes and self.of.source != Trigger.CRON:  # those are in the tick ledger
             self._audit()

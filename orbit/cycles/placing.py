@@ -33,6 +33,17 @@ class Placed:
     cycle_id: UUID | None = None
     detail: str = ""
 
+    def resumes(self, cycle: NewCycle) -> bool:
+        """Return whether an abandoned cycle goes on instead of ``cycle``.
+
+        It may have ended by the call's next try, which would then start another: keep it.
+        """
+        return self.cycle_id not in {None, cycle.id}
+
+    def kept(self, namespace: str) -> list[str]:
+        """Return what the next try of a call needs to know of it: cycle, namespace, detail."""
+        return [str(self.cycle_id), namespace, self.detail]
+
 
 class Placing:
     """The cycles of one transaction."""

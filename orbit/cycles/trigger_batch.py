@@ -189,10 +189,9 @@ class _Batch:
             outcomes[place] = Outcome(
                 became.outcome, became.cycle_id, namespace, code=code, detail=became.detail
             )
-            if became.cycle_id not in {None, cycle.id}:
-                resumed[str(place)] = [str(became.cycle_id), namespace, became.detail]
+            if became.resumes(cycle):
+                resumed[str(place)] = became.kept(namespace)
         if resumed:
-            # It may have ended by the next try, which would start another.
             self.call.keep(resumed)
         return outcomes
 

@@ -1,5 +1,6 @@
 """POST /run-profiles/trigger and /run-profiles/{id}/trigger."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -165,6 +166,34 @@ def test_a_request_that_broke_off_between_slices_goes_on_under_its_key(
     other = client.post(ALL, {"reason": "other"}, Idempotency_Key="k")
     problem(other, 422, "idempotency_key_reused")
     assert dict(outcomes(client.post(ALL)))["a"] == "skipped"
+
+
+def test_what_an_earlier_try_resumed_is_not_started_again_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_profile_slices, "MOST_ROWS", 1)
+    monkeypatch.setattr(api_orchestrate, "SECONDS", 0.0)
+    abandoned = active_cycle(
+        "eu",
+        run_profile_id="a",
+        status="running",
+        started_at=Now(),
+        lease_expires_at=Now() - timedelta(seconds=5),
+        lease_owner="w",
+    )
+    client, body = api(create_user()), {"run_profile_ids": ["a", "c"]}
+    problem(client.post(ALL, body, Idempotency_Key="k"), 503, "still_starting")
+    CycleRun.objects.filter(pk=abandoned.pk).update(
+        status="cancelled",
+        finished_at=Now(),
+        next_due_at=None,
+        lease_expires_at=None,
+        lease_owner=None,
+    )
+    answer = client.post(ALL, body, Idempotency_Key="k")
+    assert outcomes(answer) == [("a", "started"), ("c", "started")]
+    assert answer.json()["results"][0]["cycle_run_id"] == str(abandoned.pk)
+    assert CycleRun.objects.filter(namespace="eu").count() == 1
 
 
 def test_a_refused_request_gives_its_key_up() -> None:
