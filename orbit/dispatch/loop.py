@@ -14,8 +14,9 @@ from django.db import connection
 
 from orbit import interrupts
 from orbit.dispatch import attempt, claim, receipts
-from orbit.dispatch.attempt import AttemptResult, InFlight
+from orbit.dispatch.attempt import AttemptResult
 from orbit.dispatch.claim import ClaimResult
+from orbit.dispatch.in_flight import InFlight
 from orbit.dispatch.job_progress import JobProgress
 from orbit.dispatch.state import DispatchState
 from orbit.records import fence
@@ -60,7 +61,8 @@ def run(
 
     Raises Fenced, SendersHung, and Interrupted before a wave.
     """
-    return _Loop(cycle, progress, state, worker, InFlight(cycle)).run()
+    with InFlight(cycle, state.senders) as in_flight:
+        return _Loop(cycle, progress, state, worker, in_flight).run()
 
 
 @dataclass(slots=True)
@@ -154,7 +156,7 @@ class _Loop:
         if claimed.jobs:
             # Send first: their senders are taken, and their receipts say that they are being sent.
             self.progress.in_flight.update(job.job_id for job in claimed.jobs)
-            self.in_flight.send(claimed.jobs, self.state.senders)
+            self.in_flight.send(claimed.jobs)
         if claimed.expired:
             self._save([attempt.expire(job) for job in claimed.expired])
         return claimed

@@ -68,11 +68,20 @@ class Clock:
         return min(limit, left)
 
 
+class Begun:
+    """What was read of a response before a reader got it: bytes, and the error behind them."""
+
+    __slots__ = ("data", "failure")
+
+    def __init__(self, data: bytes = b"", failure: OSError | None = None) -> None:
+        self.data, self.failure = data, failure
+
+
 class _Source(io.RawIOBase):
     """The bytes of a response; the clock bounds each read."""
 
-    def __init__(self, sock: socket.socket, clock: Clock) -> None:
-        self._sock, self.clock = sock, clock
+    def __init__(self, sock: socket.socket, clock: Clock, begun: "Begun") -> None:
+        self._sock, self.clock, self._begun = sock, clock, begun
         self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open
         self.in_head = True
         self.ended = False
@@ -83,7 +92,14 @@ class _Source(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.ended:
             return 0
+        if self._begun.data:
+            piece = self._begun.data[: len(buffer)]
+            self._begun.data = self._begun.data[len(piece) :]
+            buffer[: len(piece)] = piece
+            return len(piece)
         try:
+            if self._begun.failure is not None:
+                raise self._begun.failure
             self._sock.settimeout(self.clock.left(self.clock.read))
             return self._sock.recv_into(buffer)
         except OSError as error:
@@ -129,11 +145,11 @@ class _Reader(io.BufferedReader):
 class _Socket:
     """Gives ``http.client`` our reader when it calls ``makefile``."""
 
-    def __init__(self, sock: socket.socket, clock: Clock) -> None:
-        self._sock, self._clock = sock, clock
+    def __init__(self, sock: socket.socket, clock: Clock, begun: Begun) -> None:
+        self._sock, self._clock, self._begun = sock, clock, begun
 
     def makefile(self, mode: str) -> _Reader:
-        return _Reader(_Source(self._sock, self._clock))
+        return _Reader(_Source(self._sock, self._clock, self._begun))
 
 
 class _Response(http.client.HTTPResponse):
@@ -145,9 +161,11 @@ class _Response(http.client.HTTPResponse):
         url: str | None = None,
         *,
         clock: Clock,
+        begun: Begun | None = None,
     ) -> None:
         # It only calls makefile.
-        super().__init__(_Socket(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]
+        source: Any = _Socket(sock, clock, begun or Begun())
+        super().__init__(source, debuglevel, method, url)
 
     def begin(self) -> None:
         reader = self.fp
@@ -266,6 +284,24 @@ class PlainConnection(HTTPConnection):
         self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]
         # Not urllib3's own: that parses the head once more, to log its defects.
         original = http.client.HTTPConnection.getresponse(self)
+        return self._final(original, self._method)  # type: ignore[attr-defined]  # http.client's
+
+    def answer(self, method: str, begun: Begun) -> HTTPResponse:
+        """Return the final response to a request that was written to the socket itself.
+
+        Raises what ``getresponse`` raises.
+        """
+        original = _Response(self.sock, method=method, clock=self.clock, begun=begun)
+        try:
+            original.begin()
+        except BaseException:
+            original.close()
+            raise
+        if original.will_close:
+            self.close()  # the response keeps the socket until it is read
+        return self._final(original, method)
+
+    def _final(self, original: http.client.HTTPResponse, method: str | None) -> HTTPResponse:
         response = HTTPResponse(
             original,
             HTTPHeaderDict(original.msg.items()),
@@ -275,7 +311,7 @@ class PlainConnection(HTTPConnection):
             preload_content=False,
             decode_content=False,
             original_response=original,
-            request_method=self._method,  # type: ignore[attr-defined]  # http.client's
+            request_method=method,
         )
         if response.status == _SWITCHING:
             self.close()
@@ -322,6 +358,14 @@ class Pool:
 
     def take(self, clock: Clock) -> PlainConnection:
         """Return a fresh and silent connection, or a new one."""
+        connection = self.live(clock)
+        if connection is not None:
+            return connection
+        kind = SecureConnection if self._secure else PlainConnection
+        return kind(self._host, self._port, allowed=self._allowed, clock=clock, **self._options)
+
+    def live(self, clock: Clock) -> PlainConnection | None:
+        """Return a fresh and silent connection, if there is one."""
         self.used_at = time.monotonic()
         while self._idle:
             try:
@@ -333,8 +377,7 @@ class Pool:
                 connection.clock = clock
                 return connection
             discard(connection)
-        kind = SecureConnection if self._secure else PlainConnection
-        return kind(self._host, self._port, allowed=self._allowed, clock=clock, **self._options)
+        return None
 
     def give_back(self, connection: PlainConnection) -> None:
         """Keep a connection whose response was read to its end."""
