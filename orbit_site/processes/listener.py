@@ -14,7 +14,6 @@ from governance.kernel import availability
 DEADLINE_SECONDS = 5.0
 #: After a failover the old server may go on answering: ask it this often.
 VERIFY_SECONDS = 1.0
-VERIFY = availability.IS_READ_ONLY
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -41,7 +40,7 @@ class Listener:
         """
         connection = self._listening()
         if time.monotonic() >= self._verify_at:
-            self._verify(connection, VERIFY)
+            self._verify(connection, availability.IS_READ_ONLY)
         return connection
 
     def ask(self, text: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -77,7 +76,7 @@ class Listener:
             )
             # Those that arrive with the answer of a statement.
             self._connection.add_notify_handler(self._note)
-            self._verify(self._connection, VERIFY)
+            self._verify(self._connection, availability.IS_READ_ONLY)
             # A change of state that is read after this is notified, so none is missed.
             self._connection.execute(f"LISTEN {self._channel}")
         return self._connection
