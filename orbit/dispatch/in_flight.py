@@ -170,7 +170,7 @@ class _Replies:
         self._is_told = False
 
     def __del__(self) -> None:
-        # The slot may be gone before a sender that hangs: whoever is last closes it.
+        # The slot may be gone before a sender that hangs: the last one closes it.
         os.close(self._reader)
         os.close(self._writer)
 

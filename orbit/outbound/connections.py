@@ -14,6 +14,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -68,21 +69,12 @@ class Clock:
         return min(limit, left)
 
 
-class Begun:
-    """What was read of a response before a reader got it: bytes, and the error behind them."""
-
-    __slots__ = ("data", "failure")
-
-    def __init__(self, data: bytes = b"", failure: OSError | None = None) -> None:
-        self.data, self.failure = data, failure
-
-
 class _Source(io.RawIOBase):
     """The bytes of a response; the clock bounds each read."""
 
-    def __init__(self, sock: socket.socket, clock: Clock, begun: "Begun") -> None:
-        self._sock, self.clock, self._begun = sock, clock, begun
-        self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open
+    def __init__(self, wire: "_Wire") -> None:
+        self._wire, self.clock = wire, wire.clock
+        self._raw = wire.sock.makefile("rb", buffering=0)  # keeps the socket open
         self.in_head = True
         self.ended = False
 
@@ -92,16 +84,16 @@ class _Source(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.ended:
             return 0
-        if self._begun.data:
-            piece = self._begun.data[: len(buffer)]
-            self._begun.data = self._begun.data[len(piece) :]
+        if self._wire.data:
+            piece = self._wire.data[: len(buffer)]
+            self._wire.data = self._wire.data[len(piece) :]
             buffer[: len(piece)] = piece
             return len(piece)
         try:
-            if self._begun.failure is not None:
-                raise self._begun.failure
-            self._sock.settimeout(self.clock.left(self.clock.read))
-            return self._sock.recv_into(buffer)
+            if self._wire.failure is not None:
+                raise self._wire.failure
+            self._wire.sock.settimeout(self.clock.left(self.clock.read))
+            return self._wire.sock.recv_into(buffer)
         except OSError as error:
             if self.in_head:
                 raise
@@ -142,14 +134,18 @@ class _Reader(io.BufferedReader):
             super().close()
 
 
-class _Socket:
+@dataclass(slots=True)
+class _Wire:
     """Gives ``http.client`` our reader when it calls ``makefile``."""
 
-    def __init__(self, sock: socket.socket, clock: Clock, begun: Begun) -> None:
-        self._sock, self._clock, self._begun = sock, clock, begun
+    sock: socket.socket
+    clock: Clock
+    # What was read of the response already, and the error behind it.
+    data: bytes = b""
+    failure: OSError | None = None
 
     def makefile(self, mode: str) -> _Reader:
-        return _Reader(_Source(self._sock, self._clock, self._begun))
+        return _Reader(_Source(self))
 
 
 class _Response(http.client.HTTPResponse):
@@ -161,11 +157,9 @@ class _Response(http.client.HTTPResponse):
         url: str | None = None,
         *,
         clock: Clock,
-        begun: Begun | None = None,
     ) -> None:
         # It only calls makefile.
-        source: Any = _Socket(sock, clock, begun or Begun())
-        super().__init__(source, debuglevel, method, url)
+        super().__init__(_Wire(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]
 
     def begin(self) -> None:
         reader = self.fp
@@ -286,12 +280,11 @@ class PlainConnection(HTTPConnection):
         original = http.client.HTTPConnection.getresponse(self)
         return self._final(original, self._method)  # type: ignore[attr-defined]  # http.client's
 
-    def answer(self, method: str, begun: Begun) -> HTTPResponse:
-        """Return the final response to a request that was written to the socket itself.
-
-        Raises what ``getresponse`` raises.
-        """
-        original = _Response(self.sock, method=method, clock=self.clock, begun=begun)
+    def answer(self, method: str, data: bytes, failure: OSError | None) -> HTTPResponse:
+        """Return the response that begins with ``data``, then ``failure``; as ``getresponse``."""
+        original = _Response(self.sock, method=method, clock=self.clock)
+        original.fp.close()
+        original.fp = _Wire(self.sock, self.clock, data, failure).makefile("rb")
         try:
             original.begin()
         except BaseException:
@@ -313,13 +306,12 @@ class PlainConnection(HTTPConnection):
             original_response=original,
             request_method=method,
         )
+        if 200 <= response.status <= 599:
+            return response
+        self.close()
         if response.status == _SWITCHING:
-            self.close()
             raise BadResponse("the receiver switched protocols (101), which Orbit doesn't ask for")
-        if not 200 <= response.status <= 599:
-            self.close()
-            raise BadResponse(f"the response's status {response.status} can't be a final one")
-        return response
+        raise BadResponse(f"the response's status {response.status} can't be a final one")
 
 
 class SecureConnection(PlainConnection, HTTPSConnection):

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from orbit.outbound import client, transport
 from orbit.outbound.client import Request, Response
-from orbit.outbound.connections import Begun, Clock, PlainConnection, Pool, discard
+from orbit.outbound.connections import Clock, PlainConnection, Pool, discard
 
 # A longer request is written by a thread, and a longer answer read by one.
 LONGEST_REQUEST, LONGEST_ANSWER = 65536, 16384
@@ -117,7 +117,7 @@ class Exchange:
         if time.monotonic() >= self.due:
             clock.read = _NO_TIME
         try:
-            raw = connection.answer(self._request.method, self._rest())
+            raw = connection.answer(self._request.method, self._data, self._write_rest())
             latency = client.since(self._started)
             lease = transport.Lease(self._pool, connection, usable=not self._unsent)
             return client.received(raw, lease, self._request, clock, latency=latency)
@@ -125,10 +125,10 @@ class Exchange:
             discard(connection)
             return client.failed(error, clock, self._started)
 
-    def _rest(self) -> Begun:
-        """Write what is unsent; return what was read. Raises OSError."""
+    def _write_rest(self) -> OSError | None:
+        """Write what is unsent. Return the error that reading met before. Raises OSError."""
         if not self._unsent:
-            return Begun(self._data, self._failure)
+            return self._failure
         try:
             if self._failure is not None:
                 raise self._failure
@@ -137,7 +137,7 @@ class Exchange:
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
             if self._connection.is_connected:  # nothing to read
                 raise
-        return Begun(self._data)
+        return None
 
 
 def begin(request: Request, *, allowed: tuple[str, ...]) -> Exchange | None:
