@@ -2,7 +2,7 @@
 
 A slot hands its write in and waits. A thread takes all that wait, puts those with the same
 statement together, and commits them on its own connection. While it waits for the database, the
-next ones gather: one cycle alone waits for nobody, and many share a commit.
+next ones gather: one cycle alone doesn't wait, and many share a commit.
 
 Each write ends as it would alone. If the server refuses a batch, nothing of it was written, and
 each slot runs its own write on its own connection. If the answer is lost, each slot hears so, takes

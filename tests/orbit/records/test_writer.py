@@ -121,13 +121,13 @@ def test_payloads_stay_with_their_cycles(settings: Any, monkeypatch: pytest.Monk
     assert Counter(stored) == {(cycle.id, f'{{"of":"{cycle.id}"}}'): 3 for cycle in cycles}
 
 
-def test_one_cycle_alone_waits_for_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_cycle_alone_does_not_wait(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
     with together(claim(settings, 1)) as (end,):
         end.result(timeout=30)
 
 
-def test_a_slot_that_waits_for_a_receiver_holds_nobody_up(
+def test_a_slot_that_waits_for_a_receiver_holds_up_no_other(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
