@@ -8,6 +8,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -186,7 +187,8 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         transformer = registry.transformer(rule.transformer)
         context = _context(stage.cycle, result, rule)
         interrupts.act(context.timeout + GRACE_SECONDS)
-        result.payload = transformer.run(_input(stage.cycle), context)
+        with fence.away() if slow else nullcontext():
+            result.payload = transformer.run(_input(stage.cycle), context)
         result.ok, result.error = True, ""
     except interrupts.Interrupted:
         stage.flush()
