@@ -1,8 +1,8 @@
 """Send the jobs of one cycle in waves, each as large as the free senders allow.
 
-The write that enqueued them may have begun the first wave (``first_wave``).
-The slot's thread owns the database; senders only send. After a crash, receipts of lost answers
-still say ``sending``, and the next worker closes them as unknown.
+The first wave may have begun in the write that enqueued the jobs (``first_wave``). The slot's thread
+owns the database; senders only send. After a crash, receipts of lost answers still say ``sending``,
+and the next worker closes them as unknown.
 """
 
 import random
