@@ -33,6 +33,7 @@ from benchmarks import options as options_
 from benchmarks.cycles import Round
 
 GOAL_RATIO, GOAL_LATENCY_MS, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 100, 500, 5
+GOAL_WAITING_PERCENT = 1
 GOAL_AUDIT = 0.15
 GOAL_CLAIM = 2
 GOAL_INGEST, GOAL_INGEST_MEGABYTES = 0.5, 150
@@ -62,6 +63,7 @@ def main() -> int:
         if "latency" in parts:
             _show(_latency(latency.measure(here, triggers=options.triggers)))
         if "idle" in parts:
+            _show(_waiting(idle.measure_cluster(here, seconds=options.seconds), options.seconds))
             _show(_idle(idle.measure(here, seconds=options.seconds), options.seconds))
         if "audit" in parts:
             _show(_audit(audit.measure(here, rounds=options.rounds, seconds=4)))
@@ -188,6 +190,16 @@ def _latency(result: latency.Result) -> list[str]:
             f"({_met(p95 < GOAL_LATENCY_MS)}: p95 below {GOAL_LATENCY_MS})"
         )
     return lines
+
+
+def _waiting(result: idle.Waiting, seconds: float) -> list[str]:
+    percent = result.cluster + result.server
+    return [
+        "",
+        f"A cluster that waits, watched for {seconds:g} s: {percent:.2f} % of a core "
+        f"({result.cluster:.2f} workers and maintenance + {result.server:.2f} PostgreSQL)   "
+        f"({_met(percent <= GOAL_WAITING_PERCENT)}: at most {GOAL_WAITING_PERCENT} %)",
+    ]
 
 
 def _idle(result: idle.Result, seconds: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""Memory and CPU of the idle `make run` stack, with PostgreSQL."""
+"""CPU of a cluster that waits; memory and CPU of the idle `make run` stack. With PostgreSQL."""
 
 import subprocess
 import sys
@@ -58,6 +58,24 @@ def measure(testbed: Testbed, *, seconds: float) -> Result:
             key=lambda part: -part[1],
         )
     return Result(sum(size for _, size in parts), 100 * spent / passed, len(parts), parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Percents of a core that a waiting cluster takes."""
+
+    cluster: float
+    server: float
+
+
+def measure_cluster(testbed: Testbed, *, seconds: float) -> Waiting:
+    """Start one cluster with nothing to do, measure for ``seconds``."""
+    with testbed.running(sys.executable, "manage.py", "cluster") as cluster:
+        time.sleep(SETTLE)
+        before, begin = testbed.used(cluster.pid), time.monotonic()
+        time.sleep(seconds)
+        used, passed = testbed.used(cluster.pid) - before, time.monotonic() - begin
+    return Waiting(100 * used.program / passed, 100 * used.server / passed)
 
 
 def _read(process: "subprocess.Popen[str]", output: list[str]) -> None:

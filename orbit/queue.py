@@ -21,7 +21,7 @@ from django_q.conf import Conf
 from django_q.models import Schedule
 from django_q.tasks import async_task
 
-from governance.kernel import clock, sql
+from governance.kernel import availability, clock, sql
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,9 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 # Rows that a claim passes over because other workers are claiming them.
 OTHERS = 32
 CLAIM = sql.load(__name__, "claim_tasks", others=OTHERS)
+#: What an idle worker asks, with these values: is the server read-only, and is any task ready?
+LOOK = sql.load(__name__, "look_for_tasks", is_read_only=availability.IS_READ_ONLY)
+LOOKED_FOR = {"keys": [QUEUE, WAKE]}
 ENQUEUE = sql.load(__name__, "enqueue")
 ENQUEUE_LATER = sql.load(__name__, "enqueue_later")
 COLLAPSE = sql.load(__name__, "collapse_wakeups")

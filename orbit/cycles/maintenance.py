@@ -56,6 +56,9 @@ COUNT_FORGOTTEN = sql.load(
     gate_is_open=gate.OPEN,
     pause=gate.PAUSE,
 )
+NEWEST_CLUSTER = sql.load(
+    __name__, "newest_cluster", silent_after_seconds=SILENT_AFTER.total_seconds()
+)
 LATE_OPERATIONS = sql.load(__name__, "late_operations", longest_pause=slices.LONGEST_PAUSE_SECONDS)
 PRUNE_ANSWERS = sql.load(__name__, "prune_answers")
 PRUNE_LOGIN_ATTEMPTS = sql.load(__name__, "prune_login_attempts")
@@ -190,9 +193,7 @@ def cluster_is_alive() -> bool:
 
 def is_newest_cluster(node: UUID) -> bool:
     """Tell whether ``node`` started last: its configuration counts, also after a lost row."""
-    alive = ClusterNode.objects.filter(seen_at__gt=Now() - SILENT_AFTER, draining=False)
-    # By the time in its id: a row that was lost comes again with another `started_at`.
-    return alive.order_by("-id").values_list("id", flat=True).first() == node
+    return NEWEST_CLUSTER.send() == [(node,)]
 
 
 def unpaused_cluster_is_alive() -> bool:

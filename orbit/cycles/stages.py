@@ -70,6 +70,7 @@ def prepare_in_one_write(
         state.initiation_id = initiation.id_of(fence.commit(write))
         return []
     write.sql = START_AND_PREPARE.text
+    transformations.share_input(write)
     add_deliveries_to(write, state, dispatch)
     rows, begun = first_wave.commit(write, senders=dispatch.senders, worker=worker)
     state.initiation_id = initiation.id_of(rows)

@@ -1,8 +1,9 @@
 """Send the jobs of one cycle in waves, each as large as the free senders allow.
 
-The first wave may have begun in the write that enqueued the jobs (``first_wave``). The slot's thread
-owns the database; senders only send. After a crash, receipts of lost answers still say ``sending``,
-and the next worker closes them as unknown.
+The first wave may have begun in the write that enqueued the jobs (``first_wave``).
+
+The slot's thread owns the database; senders only send. After a crash, receipts of lost answers
+still say ``sending``, and the next worker closes them as unknown.
 """
 
 import random
@@ -195,7 +196,10 @@ class _Loop:
         return claimed
 
     def _collect(self) -> None:
-        results = self.in_flight.collect(STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS)
+        with fence.away():
+            results = self.in_flight.collect(
+                STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS
+            )
         self.straggling = not results
         if results:
             self._save(results)

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
-# Three for each of 8 slots (ORBIT_CONCURRENCY): the write that enqueues an item of each tier for one
-# endpoint can begin them all.
+# Three for each of 8 slots (ORBIT_CONCURRENCY): the items of three tiers to one endpoint
+# all begin in the write that enqueues them.
 SENDERS = 24
 # A slot that could use more senders waits while others become free at this pace, up to a total.
 PACE_SECONDS, GATHER_SECONDS = 0.008, 0.04

@@ -22,7 +22,11 @@ INTERVAL_SECONDS = 0.25
 
 
 class GateMonitor(threading.Thread):
-    """Reads the gate four times a second, and on a notification."""
+    """Reads the gate four times a second, and on a notification, while a slot is busy.
+
+    An idle process needs no view: a claim reads the gate itself, and its slot counts that as fresh
+    for longer than an interval.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="gate", daemon=True)
@@ -35,8 +39,9 @@ class GateMonitor(threading.Thread):
         interrupts.process.watched = True
         while not self._ended.is_set():
             try:
-                read_gate(self._listener.open())
-                self._listener.wait(INTERVAL_SECONDS)
+                if interrupts.process.slots:
+                    read_gate(self._listener.open())
+                self._listener.wait(INTERVAL_SECONDS, proved=False)
             except psycopg.Error as error:
                 self._log.report("The gate can't be read", error)
                 self._listener.close()

@@ -1,6 +1,8 @@
 """Waits for NOTIFY on its own connection, and makes sure that the server is the right one."""
 
+import select
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -29,27 +31,36 @@ class Listener:
         self._channel = channel
         self._connection: psycopg.Connection[Any] | None = None
         self._verify_at = 0.0
+        self._notified = False
 
     def open(self) -> "psycopg.Connection[Any]":
         """Listen, and return the connection; call it before reading state.
 
         Raises psycopg.Error, ReadOnlyServer if the server accepts no writes.
         """
-        if self._connection is None:
-            # Open it late: two processes that share a connection after a fork mix up its answers.
-            self._connection = _Connection.connect(
-                **{**connection.get_connection_params(), "autocommit": True}
-            )
-            self._verify()
-            # A change of state that is read after this is notified, so none is missed.
-            self._connection.execute(f"LISTEN {self._channel}")
-        elif time.monotonic() >= self._verify_at:
-            self._verify()
-        return self._connection
+        connection = self._listening()
+        if time.monotonic() >= self._verify_at:
+            self._verify(connection, availability.IS_READ_ONLY)
+        return connection
 
-    def wait(self, seconds: float) -> bool:
-        """Return True on a notification, False after ``seconds``. Raises as ``open`` does."""
-        return any(True for _ in self.open().notifies(timeout=seconds, stop_after=1))
+    def ask(self, text: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the only row of ``text``, whose first column is availability.IS_READ_ONLY.
+
+        So one round trip is the look at the state and the proof of the server. Raises as ``open``
+        does.
+        """
+        return self._verify(self._listening(), text, values)
+
+    def wait(self, seconds: float, *, proved: bool = True) -> bool:
+        """Return True on a notification, False after ``seconds``. Raises as ``open`` does.
+
+        ``proved`` False: this server is proved at the next ``open``, before anything is read.
+        """
+        connection = self.open() if proved else self._listening()
+        if not self._notified:
+            self._receive(connection, seconds)
+        notified, self._notified = self._notified, False
+        return notified
 
     def close(self) -> None:
         """Close the connection; the next ``wait`` opens another."""
@@ -57,8 +68,40 @@ class Listener:
             self._connection.close()
             self._connection = None
 
-    def _verify(self) -> None:
-        assert self._connection is not None  # noqa: S101 - the callers have just opened it
-        if self._connection.execute(availability.IS_READ_ONLY).fetchone() == (True,):
+    def _listening(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            # Open it late: two processes that share a connection after a fork mix up its answers.
+            self._connection = _Connection.connect(
+                **{**connection.get_connection_params(), "autocommit": True}
+            )
+            # Those that arrive with the answer of a statement.
+            self._connection.add_notify_handler(self._note)
+            self._verify(self._connection, availability.IS_READ_ONLY)
+            # A change of state that is read after this is notified, so none is missed.
+            self._connection.execute(f"LISTEN {self._channel}")
+        return self._connection
+
+    def _receive(self, connection: "psycopg.Connection[Any]", seconds: float) -> None:
+        # psycopg's own wait wakes ten times a second.
+        socket = select.poll()
+        socket.register(connection.fileno(), select.POLLIN)
+        if socket.poll(1000 * seconds):
+            connection.pgconn.consume_input()
+            while connection.pgconn.notifies():
+                self._notified = True
+
+    def _note(self, _: psycopg.Notify) -> None:
+        self._notified = True
+
+    def _verify(
+        self,
+        connection: "psycopg.Connection[Any]",
+        text: str,
+        values: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, ...]:
+        row = connection.execute(text, values, prepare=True).fetchone()
+        if row is None or row[0]:
             raise availability.ReadOnlyServer("the server accepts no writes")
         self._verify_at = time.monotonic() + VERIFY_SECONDS
+        answer: tuple[Any, ...] = row
+        return answer

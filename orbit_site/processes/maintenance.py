@@ -37,6 +37,7 @@ from orbit_site.processes import alerts
 from orbit_site.processes.conductor import conductor
 from orbit_site.processes.forwarder import Forwarder
 from orbit_site.processes.listener import Listener
+from orbit_site.processes.waiting_work import Waiting, WaitingWork
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Maintenance:
         self._request_lone_worker = request_lone_worker
         self._log = ThrottledLog(log.warning)
         self._backoff, self._suspected = 0.0, SuspectedCursor()
+        self._waiting = WaitingWork()
         self._is_new = True
         self.forwarder = Forwarder()
         self.conductor, self.alerts = conductor(), alerts.sender()
@@ -86,6 +88,7 @@ class Maintenance:
 
     def run_due(self, now: float) -> None:
         """Run the tasks that are due at ``now`` (monotonic). Raises nothing."""
+        self._waiting.begin(now)
         for task in self.tasks:
             if task.next_at > now or interrupts.process.draining:
                 continue
@@ -129,11 +132,15 @@ class Maintenance:
         )
 
     def _periodic_tasks(self) -> list[PeriodicTask]:
-        rescue = partial(maintenance.rescue, settings.ORBIT_WORKERS)
+        has, W = self._if_waiting, Waiting
+        rescue = has(W.DUE_CYCLES, partial(maintenance.rescue, settings.ORBIT_WORKERS))
+        promote = has(W.QUEUED_CYCLES, namespace_queue.promote_waiting)
+        look_for_suspected = has(W.SUSPECTED_CYCLES, self._look_for_suspected)
+        wake_operations = has(W.OPERATIONS, maintenance.wake_operations)
         follow = RunProfileSchedules(settings.ORBIT_TIME_ZONE).follow
         ensure_partitions = partial(partitions.ensure, self._log.report)
         newest, profiles = self._if_newest, RUN_PROFILES_SECONDS
-        close, promote = halt_certificates.close_abandoned, namespace_queue.promote_waiting
+        close, certify = halt_certificates.close_abandoned, halt_certificates.certify
         # fmt: off
         return [
             # First: the others look which cluster is the newest.
@@ -146,15 +153,15 @@ class Maintenance:
             PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch),
             PeriodicTask("Can't watch the conductor's upkeep", SECOND, self.conductor.watch),
             PeriodicTask("Can't watch the sender of alerts", SECOND, self.alerts.watch),
-            PeriodicTask("Can't enqueue due ticks", SECOND, self._enqueue_due),
-            PeriodicTask("Can't enqueue lost ticks", SECOND, ledger.enqueue_lost),
-            PeriodicTask("Can't lift expired stops", SECOND, _lift_expired),
-            PeriodicTask("Can't close abandoned attempts", SECOND, close),
-            PeriodicTask("Can't certify quiet halts", SECOND, halt_certificates.certify),
+            PeriodicTask("Can't enqueue due ticks", SECOND, has(W.SCHEDULES, self._enqueue_due)),
+            PeriodicTask("Can't enqueue lost ticks", SECOND, has(W.TICKS, ledger.enqueue_lost)),
+            PeriodicTask("Can't lift expired stops", SECOND, has(W.STOPS, _lift_expired)),
+            PeriodicTask("Can't close abandoned attempts", SECOND, has(W.STOPS, close)),
+            PeriodicTask("Can't certify quiet halts", SECOND, has(W.STOPS, certify)),
             PeriodicTask("Can't promote queued cycles", SECOND, promote, on_gate=True),
             PeriodicTask("Can't rescue due cycles", SECOND, rescue, on_gate=True),
-            PeriodicTask("Can't look for suspected cycles", SECOND, self._look_for_suspected),
-            PeriodicTask("Can't wake late operation runs", SECOND, maintenance.wake_operations),
+            PeriodicTask("Can't look for suspected cycles", SECOND, look_for_suspected),
+            PeriodicTask("Can't wake late operation runs", SECOND, wake_operations),
             PeriodicTask("Can't count deliveries and cycles", ROLLUP_SECONDS, counts.catch_up),
             *_follow_up(),
             PeriodicTask("Can't start periodic work", WORK_SECONDS, self._start_work),
@@ -166,6 +173,13 @@ class Maintenance:
         # During a rolling update two configurations are alive, and must not take turns.
         def run() -> None:
             if maintenance.is_newest_cluster(self.node):
+                act()
+
+        return run
+
+    def _if_waiting(self, kind: Waiting, act: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            if self._waiting.has(kind):
                 act()
 
         return run
@@ -186,6 +200,7 @@ class Maintenance:
 
     def _do_all_again(self) -> None:
         # The next connection may reach a server that doesn't have what was written.
+        self._waiting.doubt()
         for task in self.tasks:
             if task.every < DAY:
                 task.next_at = 0.0

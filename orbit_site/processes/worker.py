@@ -53,6 +53,8 @@ class Claims:
         self._log = ThrottledLog(log.warning)
         self._back_off = 0.1
         self._linger = False
+        # Whether to claim without a look: after a start, a task and a notification.
+        self._is_sure = True
 
     def get(self) -> dict[str, Any] | str:
         """Return the next task, or STOP if this process drains or a slot hangs."""
@@ -73,18 +75,29 @@ class Claims:
         self._listener.close()
 
     def _next(self) -> dict[str, Any] | None:
-        self._listener.open()
-        if claimed := self._broker.dequeue():
-            self._linger = True
-            return queue.read(*claimed[0])
+        if self._is_sure:
+            self._listener.open()
+            self._is_sure = False
+            if claimed := self._broker.dequeue():
+                self._linger = self._is_sure = True
+                return queue.read(*claimed[0])
         # After a task, look once more soon: orbit.queue holds back a NOTIFY right after another.
-        self._linger = self._listener.wait(queue.LINGER if self._linger else POLL)
+        self._linger = self._listener.wait(queue.LINGER if self._linger else POLL, proved=False)
+        self._is_sure = self._linger or self._is_any_ready()
         return None
+
+    def _is_any_ready(self) -> bool:
+        # A look costs a fraction of a claim, and proves the server too.
+        _, is_any_ready = self._listener.ask(queue.LOOK.text, queue.LOOKED_FOR)
+        return bool(is_any_ready)
 
     def _lost(self, error: Exception) -> None:
         self._log.report("No task can be claimed", error)
+        self._is_sure = True
         self._listener.close()
         connection.close()
+        # The slots' connections may be to that server too.
+        interrupts.process.reconnects += 1
         until = time.monotonic() + self._back_off
         self._back_off = min(self._back_off * 2, LONGEST_BACK_OFF)
         while time.monotonic() < until and not interrupts.process.draining:

@@ -19,6 +19,7 @@ from django.urls import resolve, reverse
 from advisory.decisions import probation_end, track_record_end
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7_floor
+from orbit import queue
 from orbit.alerts import readers as alerts
 from orbit.cycles import (
     advance,
@@ -42,6 +43,7 @@ from orbit.rollup import counts
 from orbit.schedules import week
 from orbit_site import metrics
 from orbit_site.overview import facts, problems
+from orbit_site.processes import waiting_work
 from orbit_site.processes.postgres import Server
 from orbit_site.search import find
 from tests.support import callers, large_database
@@ -425,6 +427,8 @@ def _hot() -> list[tuple[str, str, dict[str, Any]]]:
         ),
         ("next_due", lease.NEXT_DUE.text, {}),
         ("count_forgotten_cycles", maintenance.COUNT_FORGOTTEN.text, {"late": 1, "most": 2}),
+        ("waiting_work", waiting_work.LOOK.text, {"tick": queue.TICK, "late": 1}),
+        ("look_for_tasks", queue.LOOK.text, queue.LOOKED_FOR),
         ("late_operations", maintenance.LATE_OPERATIONS.text, {"late": 1, "most": 2}),
         ("count_resume", advance.COUNT_RESUME.text, {"id": some, "token": 1}),
         ("read_jobs", progress.READ_JOBS.text, {"cycle": some}),

@@ -137,3 +137,16 @@ def test_a_monitor_whose_connection_falls_silent_opens_another(
 
 def test_without_busy_slots_it_queries_nothing(process: WorkerState) -> None:
     gate_monitor.read_gate(None)  # type: ignore[arg-type]
+
+
+def test_an_idle_process_asks_nothing_and_a_busy_one_at_once(process: WorkerState) -> None:
+    last = (
+        "SELECT query FROM pg_stat_activity "
+        "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+    )
+    time.sleep(listening.VERIFY_SECONDS + 2 * gate_monitor.INTERVAL_SECONDS)
+    assert len(rows(last)) == 1
+    busy = slot(process, "a")
+    time.sleep(interrupts.FRESH_SECONDS)
+    assert busy.open
+    assert not rows(last)

@@ -147,3 +147,39 @@ def test_a_task_is_acknowledged_over_a_connection_that_was_cut_meanwhile(
         other.close()
     worker.Results().put({**task, "success": True, "result": None, "stopped": datetime.now(UTC)})
     assert not OrmQ.objects.exists()
+
+
+def test_an_idle_worker_looks_instead_of_claiming_and_finds_a_task_without_a_notification(
+    claims: worker.Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL", 0.05)
+    tries: list[float] = []
+    dequeue = queue.PgBroker.dequeue
+
+    def count(self: queue.PgBroker) -> list[tuple[int, str]]:
+        tries.append(time.monotonic())
+        return dequeue(self)
+
+    monkeypatch.setattr(queue.PgBroker, "dequeue", count)
+    thread = soon(0.7, lambda: queue.PgBroker(queue.WAKE).enqueue("no task"))
+    soon(1.4, lambda: queue.wake(queue.TICK, "x"))
+    assert isinstance(claims.get(), dict)
+    thread.join()
+    # At the start; for the row without a NOTIFY, and once after it; for the other one.
+    assert len(tries) <= 5
+
+
+def test_after_a_lost_connection_the_slots_open_theirs_again(
+    claims: worker.Claims, process: WorkerState
+) -> None:
+    soon(
+        0.3,
+        lambda: rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query LIKE '%%orbit_q%%'"
+            " AND pid <> pg_backend_pid()"
+        ),
+    )
+    soon(1.2, lambda: process.drain(10))
+    assert claims.get() == "STOP"
+    assert process.reconnects == 1

@@ -1,0 +1,2 @@
+SELECT EXISTS (SELECT 1
+FROM telemetry_outboxevent)

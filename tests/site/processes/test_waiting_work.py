@@ -1,0 +1,134 @@
+"""Maintenance asks once a second whether anything waits, and does what does."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_q.models import Schedule
+
+from governance.access.actors import SYSTEM
+from governance.kernel.identifiers import uuid7
+from governance.models import OperationRun
+from governance.namespaces import halts
+from governance.operations import ledger
+from orbit import interrupts, queue
+from orbit.interrupts import WorkerState
+from orbit.models import CronTick, CycleRun
+from orbit_site.processes.maintenance import SECOND, Maintenance
+from orbit_site.processes.waiting_work import CERTAIN_SECONDS, LOOK, Waiting, WaitingWork
+from tests.support.configuration import active_cycle
+
+PAST = timedelta(seconds=60)
+
+
+def due_cycle(resumes: int = 0) -> None:
+    long_ago = datetime.now(UTC) - PAST
+    CycleRun.objects.filter(pk=active_cycle().pk).update(next_due_at=long_ago, resumes=resumes)
+
+
+def queued_cycle() -> None:
+    CycleRun.objects.filter(pk=active_cycle().pk).update(status="queued", next_due_at=None)
+
+
+def due_schedule() -> None:
+    Schedule.objects.create(
+        func=queue.TICK, name="x", cron="0 0 * * *", next_run=datetime.now(UTC) - PAST
+    )
+
+
+def schedule_without_a_next_run() -> None:
+    Schedule.objects.create(func=queue.TICK, name="x", next_run=None)
+
+
+def waiting_tick() -> None:
+    now = datetime.now(UTC)
+    CronTick.objects.create(
+        id=uuid7(), schedule="x", tick_key="y", due_at=now, outcome="due", detail={}, created_at=now
+    )
+
+
+def late_operation() -> None:
+    run, _ = ledger.ensure_workspace_run_with_identity("t", {}, initiator="ann")
+    OperationRun.objects.filter(pk=run.pk).update(next_due_at=datetime.now(UTC) - PAST)
+
+
+def look() -> set[Waiting]:
+    waiting = WaitingWork()
+    waiting.begin(0.0)
+    waiting.has(Waiting.TICKS)  # the first pass is certain
+    waiting.begin(1.0)
+    return {kind for kind in Waiting if waiting.has(kind)}
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(
+    ("kind", "arrange"),
+    [
+        (Waiting.SCHEDULES, due_schedule),
+        (Waiting.SCHEDULES, schedule_without_a_next_run),
+        (Waiting.TICKS, waiting_tick),
+        (Waiting.STOPS, lambda: halts.halt("default", actor=SYSTEM)),
+        (Waiting.QUEUED_CYCLES, queued_cycle),
+        (Waiting.DUE_CYCLES, due_cycle),
+        (Waiting.SUSPECTED_CYCLES, lambda: due_cycle(resumes=2)),
+        (Waiting.OPERATIONS, late_operation),
+    ],
+)
+def test_a_look_tells_what_waits(kind: Waiting, arrange: Callable[[], None]) -> None:
+    assert look() == set()
+    arrange()
+    assert look() == {kind}
+
+
+@pytest.mark.usefixtures("committed")
+def test_every_ten_seconds_the_tasks_run_whatever_a_look_says() -> None:
+    waiting = WaitingWork()
+    certain = []
+    for second in range(25):
+        waiting.begin(float(second))
+        certain.append(waiting.has(Waiting.DUE_CYCLES))
+    assert [second for second, is_certain in enumerate(certain) if is_certain] == [0, 10, 20]
+
+
+@pytest.fixture
+def periodic(
+    committed: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[Maintenance]:
+    settings.ORBIT_CRON_SCHEDULE = ""
+    monkeypatch.setattr(interrupts, "process", WorkerState())
+    periodic = Maintenance(uuid7(), os.getpid())
+    # Those of each second, without those that only look after a thread.
+    periodic.tasks = [
+        task for task in periodic.tasks if task.every == SECOND and "watch" not in task.failure
+    ]
+    yield periodic
+    interrupts.process.drain(0)
+
+
+def test_while_nothing_waits_a_second_costs_one_statement(periodic: Maintenance) -> None:
+    periodic.run_due(100.0)
+    with CaptureQueriesContext(connection) as captured:
+        periodic.run_due(101.0)
+    assert [query["sql"][:30] for query in captured] == [LOOK.text[:30]]
+
+
+@pytest.mark.parametrize(
+    ("arrange", "is_done"),
+    [
+        (due_cycle, lambda: queue.ready_wakeups() == 1),
+        (late_operation, lambda: queue.tasks_wait()),
+        (queued_cycle, lambda: CycleRun.objects.get().status == "pending"),
+    ],
+)
+def test_what_waits_is_done_at_the_next_second(
+    periodic: Maintenance, arrange: Callable[[], None], is_done: Callable[[], bool]
+) -> None:
+    periodic.run_due(100.0)
+    arrange()
+    assert not is_done()
+    periodic.run_due(100.0 + CERTAIN_SECONDS / 2)
+    assert is_done()
