@@ -19,8 +19,8 @@ def read() -> argparse.Namespace:
         nargs="*",
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
-        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, backlog, "
-        "advice, conductor, console, triggers, scale",
+        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, "
+        "backlog, advice, conductor, console, triggers, scale",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
