@@ -23,7 +23,9 @@ from orbit.cycles import advance, lease
 from orbit.cycles.cursor import Cursor, SuspectedCursor
 from orbit.dispatch.state import DispatchState
 from orbit.interrupts import Slot
+from orbit.records import fence
 from orbit.records.fence import ClaimedCycle
+from orbit.records.writer import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class WorkerProcess:
         #: The answer of a claim was lost: it may have taken cycles that no slot runs.
         self.claim_unknown = False
         self.dispatch = DispatchState()
+        self.writer = Writer(lambda: interrupts.process.reconnects)
         self.cursor, self.suspected = Cursor(), SuspectedCursor()
         self.log = ThrottledLog(logger.warning)
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
@@ -66,6 +69,7 @@ class WorkerProcess:
 
     def _run(self) -> None:
         reconnects = interrupts.process.reconnects
+        fence.share(self.writer)
         while True:
             task = self._next_task()
             if reconnects != interrupts.process.reconnects:
@@ -73,7 +77,8 @@ class WorkerProcess:
                 reconnects = interrupts.process.reconnects
                 connection.close()
             if task is not None:
-                task()
+                with self.writer.busy():
+                    task()
                 self._idle.release()
 
     def _next_task(self) -> Callable[[], None] | None:

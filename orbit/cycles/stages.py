@@ -61,6 +61,7 @@ def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
     # Otherwise a tier has to be tried again: commit what there is.
     if state.tiers_ended:
         write.sql = START_AND_PREPARE.text
+        transformations.share_input(write)
         add_deliveries_to(write, state, dispatch)
     state.initiation_id = enqueue.commit(lambda: initiation.commit(write))
 

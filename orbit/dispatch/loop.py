@@ -181,7 +181,10 @@ class _Loop:
         return claimed
 
     def _collect(self) -> None:
-        results = self.in_flight.collect(STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS)
+        with fence.away():
+            results = self.in_flight.collect(
+                STRAGGLER_SECONDS if self.progress.due() else BEAT_SECONDS
+            )
         self.straggling = not results
         if results:
             self._save(results)

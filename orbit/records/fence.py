@@ -10,10 +10,11 @@ If the answer of a write is lost, it may have happened, or still happen. Take a 
 import json
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from django.db import (
     InterfaceError,
     InternalError,
     OperationalError,
+    connection,
 )
 
 from governance.kernel import pg_text, routing, sql
@@ -40,6 +42,8 @@ logger = logging.getLogger(__name__)
 #: The outcome is unknown: the server is away, read-only, or ended an idle transaction; or rows
 #: collided (``Collided``).
 AWAY = (OperationalError, InterfaceError, InternalError)
+
+Rows = list[tuple[Any, ...]]
 
 # After this many resumes without progress, run a cycle in a process of its own: a poison cycle must
 # not take others down with its worker. Partial indexes of ``CycleRun`` have the same number.
@@ -61,6 +65,9 @@ FRAGMENTS: dict[str, sql.Fragment] = {
 
 
 RECLAIM = sql.load(__name__, "reclaim", locked=LOCKED)
+
+#: ``writer``: of the threads whose writes are shared.
+_thread = threading.local()
 
 
 class Fenced(Exception):
@@ -134,38 +141,60 @@ class FencedWrite:
 
     def parameters(self) -> dict[str, Any]:
         """Return the values by parameter name."""
-        cycle = self.cycle
-        cycle_id = str(cycle.id)
-        return {
-            "ids": [cycle.id],
-            "tokens": [cycle.token],
-            "blobs": self.blobs,
-            "checkpoints": json.dumps(
-                [{"cycle_id": cycle_id, "stage": stage} for stage in self.checkpoints]
-            ),
-            "records": pg_text.dumps(
-                [
-                    execution.row(record, cycle_id=cycle_id, namespace=cycle.namespace)
-                    for record in self.records
-                ]
-            ),
-            "events": pg_text.dumps(
-                [
-                    emit.row(
-                        event,
-                        run_id=cycle_id,
-                        namespace=cycle.namespace,
-                        profile_id=cycle.profile_id,
-                    )
-                    for event in self.events
-                ]
-            ),
-            **{name: pg_text.dumps(rows) for name, rows in self.rows.items()},
-            **self.values,
-        }
+        return parameters([self])
 
 
-def run(text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def parameters(writes: Sequence[FencedWrite]) -> dict[str, Any]:
+    """Return the values by parameter name of writes with one statement and equal ``values``."""
+    blobs: list[bytes] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for write in writes:
+        for name, own in write.rows.items():
+            rows.setdefault(name, []).extend(_renumbered(own, len(blobs)))
+        blobs += write.blobs
+    return {
+        "ids": [write.cycle.id for write in writes],
+        "tokens": [write.cycle.token for write in writes],
+        "blobs": blobs,
+        "checkpoints": json.dumps(
+            [
+                {"cycle_id": str(write.cycle.id), "stage": stage}
+                for write in writes
+                for stage in write.checkpoints
+            ]
+        ),
+        "records": pg_text.dumps(
+            [
+                execution.row(record, cycle_id=str(write.cycle.id), namespace=write.cycle.namespace)
+                for write in writes
+                for record in write.records
+            ]
+        ),
+        "events": pg_text.dumps(
+            [
+                emit.row(
+                    event,
+                    run_id=str(write.cycle.id),
+                    namespace=write.cycle.namespace,
+                    profile_id=write.cycle.profile_id,
+                )
+                for write in writes
+                for event in write.events
+            ]
+        ),
+        **{name: pg_text.dumps(own) for name, own in rows.items()},
+        **writes[0].values,
+    }
+
+
+def _renumbered(rows: list[dict[str, Any]], blobs: int) -> list[dict[str, Any]]:
+    """Return ``rows`` with the numbers of blobs that come after ``blobs`` others."""
+    if not blobs:
+        return rows
+    return [{**row, "blob": row["blob"] + blobs} if row.get("blob") else row for row in rows]
+
+
+def run(text: str, parameters: dict[str, Any]) -> Rows:
     """Run a prepared statement on this thread's connection; return the rows. Raises Collided."""
     with collisions():
         return sql.send(text, parameters)
@@ -182,9 +211,26 @@ def collisions() -> Iterator[None]:
         raise
 
 
-def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
+class SharedWriter(Protocol):
+    """What commits the writes of several slots together."""
+
+    def commit(self, write: FencedWrite) -> Rows | None:
+        """Commit ``write``; return its rows, or None if it has to run alone."""
+
+    def away(self) -> AbstractContextManager[None]:
+        """Don't wait for this thread's next write."""
+
+
+def share(writer: SharedWriter) -> None:
+    """Have the writes of this thread go through ``writer``, together with those of others."""
+    _thread.writer = writer
+
+
+def commit(write: FencedWrite) -> Rows:
     """Commit ``write``; return its rows. Raises Fenced if the token is stale."""
-    rows = execute(write)
+    rows = _commit_shared(write)
+    if rows is None:
+        rows = execute(write)
     if not rows:
         raise Fenced
     # A statement of its own, because the first one may update this row. If it is lost, the next
@@ -202,7 +248,22 @@ def commit(write: FencedWrite) -> list[tuple[Any, ...]]:
     return rows
 
 
-def execute(write: FencedWrite) -> list[tuple[Any, ...]]:
+def away() -> AbstractContextManager[None]:
+    """Say that this thread waits for something outside before its next write."""
+    writer: SharedWriter | None = getattr(_thread, "writer", None)
+    return nullcontext() if writer is None else writer.away()
+
+
+def _commit_shared(write: FencedWrite) -> Rows | None:
+    """Commit ``write`` with those of other slots; return None if it has to run alone."""
+    writer: SharedWriter | None = getattr(_thread, "writer", None)
+    # A poison cycle shares its fate with no other one, and a transaction is a connection's own.
+    if writer is None or write.cycle.resumes >= ALONE_FROM or connection.in_atomic_block:
+        return None
+    return writer.commit(write)
+
+
+def execute(write: FencedWrite) -> Rows:
     """Run ``write``; return its rows. What only reports and can't be written is left out."""
     parameters = write.parameters()
     reports = [("events",), ("events", "records", "checkpoints")] if write.ends else [("events",)]
@@ -224,7 +285,7 @@ def execute(write: FencedWrite) -> list[tuple[Any, ...]]:
     return _run_whole(write.sql, parameters)
 
 
-def _run_whole(text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _run_whole(text: str, parameters: dict[str, Any]) -> Rows:
     return routing.run(lambda: run(text, parameters))
 
 

@@ -3,12 +3,16 @@
 limits AS MATERIALIZED (   -- the rows as they are once they are locked
     SELECT
         e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up,
-        x.failed, x.job_id, x.error, x.hold, x.record_id, locked.namespace,
+        x.failed, x.job_id, x.error, x.hold, x.record_id, x.namespace,
         e.several OR x.several OR e.failed_job <> x.job_id AS several
-    FROM json_to_recordset(%(circuits)s::json) AS x(
-        state_id uuid, cycle_id uuid, up boolean, failed int, job_id uuid, several boolean,
-        error text, hold float8, record_id uuid)
-    JOIN locked ON locked.id = x.cycle_id
+    FROM (   -- several cycles share a statement only with successes, of which one says all
+        SELECT DISTINCT ON (x.state_id) x.*, locked.namespace
+        FROM json_to_recordset(%(circuits)s::json) AS x(
+            state_id uuid, cycle_id uuid, up boolean, failed int, job_id uuid, several boolean,
+            error text, hold float8, record_id uuid)
+        JOIN locked ON locked.id = x.cycle_id
+        ORDER BY x.state_id
+    ) AS x
     JOIN orbit_endpointstate e ON e.id = x.state_id
     WHERE x.hold IS NOT NULL
        OR NOT x.up

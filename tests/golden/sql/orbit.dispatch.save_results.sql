@@ -34,11 +34,13 @@ WHERE r.job_id = jobs.id
 AND r.status IN ('failed', 'unknown')), clock_timestamp()), clock_timestamp()
 FROM jobs
 JOIN closed ON closed.job_id = jobs.id
-WHERE jobs.status = 'dead'), limits AS MATERIALIZED (SELECT e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up, x.failed, x.job_id, x.error, x.hold, x.record_id, locked.namespace, e.several
+WHERE jobs.status = 'dead'), limits AS MATERIALIZED (SELECT e.id, e.endpoint_key, e.host, e.failures, e.failed_job, e.opened_at, x.cycle_id, x.up, x.failed, x.job_id, x.error, x.hold, x.record_id, x.namespace, e.several
 OR x.several
 OR e.failed_job <> x.job_id AS several
+FROM (SELECT DISTINCT ON (x.state_id) x.*, locked.namespace
 FROM json_to_recordset(%(circuits)s::json) AS x(state_id uuid, cycle_id uuid, up boolean, failed int, job_id uuid, several boolean, error text, hold float8, record_id uuid)
 JOIN locked ON locked.id = x.cycle_id
+ORDER BY x.state_id) AS x
 JOIN orbit_endpointstate e ON e.id = x.state_id
 WHERE x.hold IS NOT NULL
 OR NOT x.up

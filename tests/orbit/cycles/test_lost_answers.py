@@ -26,7 +26,7 @@ from orbit.models import CycleRun
 from orbit.outbound.client import Response
 from orbit.pipeline import initiation, registry, transformations
 from orbit.pipeline.contract import Context, Payload, Transformer, TransformError
-from orbit.records import execution
+from orbit.records import execution, writer
 from orbit_site.processes.postgres import Server
 from tests.orbit.cycles.test_namespace_queue import fail, start_three_cycles
 from tests.support import dispatch
@@ -72,8 +72,10 @@ def arrive_late(committed: str, server: Server) -> Fault:
 
 
 @pytest.fixture
-def cut_while_waiting(committed: str, server: Server) -> Fault:
+def cut_while_waiting(committed: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> Fault:
     """The client is cut off while its write waits for a lock; later the write goes on."""
+    # Else the server gives the write up before the lock is free.
+    monkeypatch.setattr(writer, "LOCK_TIMEOUT", "60s")
 
     def fault(session: Session) -> None:
         with (
