@@ -2,7 +2,8 @@
 
 The way of a retry:
 
-1. ``claim`` moves the job to ``sending`` and writes the receipt, in one commit.
+1. ``first_wave`` inserts the job as ``sending``, or ``claim`` moves it there; with its receipt, in
+   one commit.
 2. ``in_flight`` sends the request and takes its answer; ``resolve`` and ``outcome`` decide what
    becomes of the job.
 3. ``receipts`` writes that: the job is ``pending`` again and due at ``next_attempt_at``.

@@ -10,7 +10,7 @@ import math
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -75,7 +75,7 @@ class InFlight:
         for fd in list(self._exchanges):
             self._hand_over(fd)
 
-    def send(self, jobs: list[ClaimedJob]) -> None:
+    def send(self, jobs: Sequence[ClaimedJob]) -> None:
         """Send ``jobs``; the caller has taken a sender for each."""
         longest = max((_longest_seconds(job) for job in jobs), default=0.0)
         self._longest = max(self._longest, longest) if self.count else longest
