@@ -117,6 +117,13 @@ def test_the_ends_of_stages_and_cycle_are_on_record_without_what_is_elsewhere(se
     assert [stage["ok"] for stage in cycle.stages] == [True] * 4
 
 
+def test_the_usual_start_has_no_part_that_ends_cycles() -> None:
+    """A part without rows costs time in each start."""
+    ends = ("UPDATE orbit_cyclerun", "INSERT INTO orbit_valueledgerentry")
+    assert not any(part in stages.START_AND_PREPARE.text for part in ends)
+    assert all(part in stages.START_AND_END.text for part in ends)
+
+
 def test_a_large_input_is_loaded_for_the_tiers_and_released_before_deliveries(
     settings,
 ) -> None:
