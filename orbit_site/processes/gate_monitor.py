@@ -19,6 +19,8 @@ from orbit_site.processes.listener import Listener
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
+#: An idle process asks this often whether its server is still the primary.
+IDLE_PROOF_SECONDS = 5.0
 
 
 class GateMonitor(threading.Thread):
@@ -33,6 +35,7 @@ class GateMonitor(threading.Thread):
         self._listener = Listener(gate.CHANNEL)
         self._log = ThrottledLog(log.warning)
         self._ended = threading.Event()
+        self._prove_at = 0.0
 
     def run(self) -> None:
         """Read until the end; log and retry database errors."""
@@ -41,6 +44,9 @@ class GateMonitor(threading.Thread):
             try:
                 if interrupts.process.slots:
                     read_gate(self._listener.open())
+                elif time.monotonic() >= self._prove_at:
+                    self._listener.open()
+                    self._prove_at = time.monotonic() + IDLE_PROOF_SECONDS
                 self._listener.wait(INTERVAL_SECONDS, proved=False)
             except psycopg.Error as error:
                 self._log.report("The gate can't be read", error)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from governance.access.actors import SYSTEM
+from governance.kernel import availability
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
@@ -139,7 +140,7 @@ def test_without_busy_slots_it_queries_nothing(process: WorkerState) -> None:
     gate_monitor.read_gate(None)  # type: ignore[arg-type]
 
 
-def test_an_idle_process_asks_nothing_and_a_busy_one_at_once(process: WorkerState) -> None:
+def test_an_idle_process_asks_little_and_a_busy_one_at_once(process: WorkerState) -> None:
     last = (
         "SELECT query FROM pg_stat_activity "
         "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
@@ -150,3 +151,10 @@ def test_an_idle_process_asks_nothing_and_a_busy_one_at_once(process: WorkerStat
     time.sleep(interrupts.FRESH_SECONDS)
     assert busy.open
     assert not rows(last)
+
+
+def test_an_idle_process_leaves_a_server_that_is_no_longer_the_primary(
+    process: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(availability, "IS_READ_ONLY", "SELECT true")
+    until(lambda: process.reconnects, "it stays")
