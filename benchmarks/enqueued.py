@@ -31,7 +31,7 @@ def main() -> None:
             payload=Payload(PAYLOAD, "application/json"),
         )
         (cycle,) = lease.claim(1)
-        stages.prepare_in_one_write(progress.CycleProgress(cycle), dispatch)
+        stages.prepare_in_one_write(progress.CycleProgress(cycle), dispatch, worker=None)
         cycles.append(cycle)
     # All at the end: a cycle that is given back earlier would be claimed again here.
     lease.give_back(cycles, wait=0)

@@ -6,7 +6,7 @@ from benchmarks import testbed
 
 PARTS = ("cycles", "latency", "idle", "audit", "telemetry", "deliveries")
 #: Only if named: it fills a database.
-MORE_PARTS = ("claim", "advice", "conductor", "console", "triggers", "scale")
+MORE_PARTS = ("claim", "backlog", "advice", "conductor", "console", "triggers", "scale")
 
 
 def read() -> argparse.Namespace:
@@ -19,8 +19,8 @@ def read() -> argparse.Namespace:
         nargs="*",
         choices=[*PARTS, *MORE_PARTS, []],
         metavar="PART",
-        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, advice, "
-        "conductor, console, triggers, scale",
+        help="cycles, latency, idle, audit, telemetry, deliveries (default: these), claim, "
+        "backlog, advice, conductor, console, triggers, scale",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of cycles (5)")
     parser.add_argument(
@@ -46,6 +46,12 @@ def read() -> argparse.Namespace:
     )
     parser.add_argument(
         "--due", type=int, default=1_000_000, help="with claim: the most due cycles (1,000,000)"
+    )
+    parser.add_argument(
+        "--waiting",
+        type=int,
+        default=100_000,
+        help="with backlog: the most cycles that wait (100,000)",
     )
     parser.add_argument(
         "--events",
@@ -98,6 +104,8 @@ def read() -> argparse.Namespace:
     options = parser.parse_args()
     if not 1 <= options.delivery_cycles <= testbed.NAMESPACES:
         parser.error(f"--delivery-cycles must be between 1 and {testbed.NAMESPACES}")
+    if options.waiting < testbed.NAMESPACES:
+        parser.error(f"--waiting must be at least {testbed.NAMESPACES}")
     if not 1 <= options.cycles <= testbed.NAMESPACES:
         parser.error(
             f"--cycles must be between 1 and {testbed.NAMESPACES}: "

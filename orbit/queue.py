@@ -49,6 +49,7 @@ LOOK = sql.load(__name__, "look_for_tasks", is_read_only=availability.IS_READ_ON
 LOOKED_FOR = {"keys": [QUEUE, WAKE]}
 ENQUEUE = sql.load(__name__, "enqueue")
 ENQUEUE_LATER = sql.load(__name__, "enqueue_later")
+DELETE = sql.load(__name__, "delete_task")
 COLLAPSE = sql.load(__name__, "collapse_wakeups")
 PRUNE = sql.load(__name__, "prune_failed_tasks")
 PRUNE_BAD = sql.load(__name__, "prune_bad_rows")
@@ -85,7 +86,7 @@ class PgBroker(ORM):  # type: ignore[misc]
 
     def delete(self, task_id: int) -> None:
         """Remove a row that was run."""
-        _execute("DELETE FROM django_q_ormq WHERE id = %s", [task_id])
+        DELETE.send(id=task_id)
 
     def put_back(self, task_id: int) -> None:
         """Leave a claimed row to other workers, in half a minute."""
@@ -147,7 +148,7 @@ def collapse() -> int:
     Call it before a runner's first claim, which finds their work.
     """
     # Rows that another worker is claiming stay.
-    return COLLAPSE.execute(key=WAKE, kept=KEPT_WAKEUPS, most=MOST_COLLAPSED)
+    return len(COLLAPSE.send(key=WAKE, kept=KEPT_WAKEUPS, most=MOST_COLLAPSED))
 
 
 def tasks_wait(seconds: float = 0.0) -> bool:
@@ -241,7 +242,11 @@ class _Notifier:
             self._sent = now
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+                # Its commit needn't wait for the disk: there is nothing to keep.
+                cursor.execute(
+                    "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '')",
+                    [CHANNEL],
+                )
         except (DatabaseError, InterfaceError) as error:
             # The rows are committed: this only delays them until the workers poll.
             self._sent = 0.0

@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 from governance import display
 from governance.console import filters
 from governance.console.base import ReadOnlyAdmin
-from orbit.cycles import detail
+from orbit.cycles import excerpts
 from orbit.models import Initiation, NormalizationBatch, NormalizationItem, Transformation
 from orbit.states import Tier
 
@@ -51,7 +51,7 @@ class TransformationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="output")
     def output_excerpt(self, row: Transformation) -> SafeString:
-        return display.block(detail.excerpt(row, "output"))
+        return display.block(excerpts.excerpt(row, "output"))
 
 
 @admin.register(NormalizationBatch)
@@ -74,4 +74,4 @@ class NormalizationItemAdmin(ReadOnlyAdmin):
 
     @admin.display(description="payload")
     def payload_excerpt(self, row: NormalizationItem) -> SafeString:
-        return display.block(detail.excerpt(row, "payload"))
+        return display.block(excerpts.excerpt(row, "payload"))

@@ -6,14 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import BinaryField, Exists, F, Model, OuterRef, Q, QuerySet
-from django.db.models.functions import Length, Substr
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from governance import display
 from governance.access.actors import Actor
 from governance.kernel import clock
 from governance.kernel.identifiers import uuid7_floor
 from orbit.cycles import overview
+from orbit.cycles.excerpts import first_bytes, size
 from orbit.cycles.overview import Overview
 from orbit.errors import CycleUnknown
 from orbit.models import (
@@ -29,9 +28,8 @@ from orbit.models import (
 )
 from orbit.records import pruned
 
-#: At most so many rows of each kind, and bytes of a payload.
+#: At most so many rows of each kind.
 LIMIT = 200
-EXCERPT = 2048
 #: What a list shows of a cycle. The input may be large and is not read.
 LIST_FIELDS = (
     "id",
@@ -159,7 +157,7 @@ def cycle(cycle_id: UUID, *, actor: Actor) -> CycleRun:
     row: CycleRun | None = (
         CycleRun.objects.filter(actor.filter(), pk=cycle_id)
         .defer("input")
-        .annotate(size=Length("input"), excerpt=_excerpt("input"))
+        .annotate(size=size("input"), excerpt=first_bytes("input"))
         .first()
     )
     if row is None:
@@ -181,7 +179,7 @@ def read(cycle_id: UUID, *, actor: Actor) -> CycleDetail:
     tiers = list(
         Transformation.objects.filter(cycle=row)
         .defer("output")
-        .annotate(size=Length("output"), excerpt=_excerpt("output"))
+        .annotate(size=size("output"), excerpt=first_bytes("output"))
         .order_by("tier")
     )
     batch = NormalizationBatch.objects.filter(cycle=row).first()
@@ -210,7 +208,7 @@ def _read_items(tiers: Sequence[Transformation]) -> list[NormalizationItem]:
     return list(
         NormalizationItem.objects.filter(transformation__in=tiers)
         .defer("payload")
-        .annotate(size=Length("payload"), excerpt=_excerpt("payload"))
+        .annotate(size=size("payload"), excerpt=first_bytes("payload"))
         .select_related("transformation")
         .order_by("transformation__tier")
         .defer("transformation__output", "payload")
@@ -235,18 +233,6 @@ def _read_receipts(jobs: Sequence[DispatchJob], cut: set[str]) -> list[DeliveryR
     for receipt in receipts:
         receipt.job = by_id[receipt.job_id]
     return receipts
-
-
-def excerpt(row: Model, column: str) -> str | None:
-    """Return the first bytes of a payload or output, readable; None if there is none."""
-    values = type(row)._default_manager.filter(pk=row.pk)
-    size, data = values.values_list(Length(column), _excerpt(column)).get()
-    return None if size is None else display.readable(bytes(data), size=size)
-
-
-def _excerpt(column: str) -> Substr:
-    # A payload can have many megabytes: the database cuts it.
-    return Substr(F(column), 1, EXCERPT, output_field=BinaryField())
 
 
 def _jobs(which: Q) -> "QuerySet[DispatchJob]":

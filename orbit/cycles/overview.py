@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count
-from django.db.models.functions import Length
 
 from orbit.cycles import delivery_counts, waiting
 from orbit.cycles.delivery_counts import DeliveryCounts
+from orbit.cycles.excerpts import size
 from orbit.cycles.waiting import Wait
 from orbit.models import (
     CycleRun,
@@ -123,7 +123,7 @@ def read(cycle: CycleRun, *, now: datetime) -> Overview:
         tiers=list(
             Transformation.objects.filter(cycle=cycle)
             .defer("output")
-            .annotate(size=Length("output"))
+            .annotate(size=size("output"))
             .order_by("tier")
         ),
         deliveries=deliveries,

@@ -248,7 +248,7 @@ def _count_jobs(
             jobs.open[job_id] = now + (wait or 0.0)
             if added_after_end:
                 state.added_after_end.add(job_id)
-            # One that our own claim began hasn't been sent: the loop goes on with it.
+            # One that a write of ours began hasn't been sent: the loop goes on with it.
             if receipt_id is not None and receipt_id not in state.cycle.begun:
                 state.abandoned.append(
                     ClaimedJob(

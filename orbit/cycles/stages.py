@@ -7,7 +7,8 @@ from governance.kernel import sql
 from orbit import interrupts
 from orbit.cycles import finish
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import enqueue, loop
+from orbit.dispatch import enqueue, first_wave, loop
+from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
 from orbit.pipeline import initiation, normalization, transformations
@@ -30,9 +31,10 @@ def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finish
 
     Return Finished if the caller is to close it, None if it has ended. Raises Fenced, Interrupted.
     """
+    begun: list[ClaimedJob] = []
     # Quick tiers don't wait for anything outside, so all stages share one statement.
     if state.initiation_id is None and transformations.quick(state.cycle, state.tiers):
-        prepare_in_one_write(state, dispatch)
+        begun = prepare_in_one_write(state, dispatch, worker=worker)
     if state.initiation_id is None:
         state.initiation_id = initiation.run(state.cycle)
     if not state.tiers_ended and state.wait <= 0:
@@ -44,25 +46,35 @@ def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finish
         interrupts.check()
         write = fence.FencedWrite(state.cycle, finish.PREPARE_DELIVERIES.text)
         add_deliveries_to(write, state, dispatch)
-        enqueue.commit(lambda: fence.commit(write))
+        _, begun = first_wave.commit(write, senders=dispatch.senders, worker=worker)
     state.release_payloads()
     if not state.jobs.open:
         return None
-    return loop.run(state.cycle, state.jobs, state=dispatch, worker=worker)
+    return loop.run(state.cycle, state.jobs, state=dispatch, worker=worker, begun=begun)
 
 
-def prepare_in_one_write(state: CycleProgress, dispatch: DispatchState) -> None:
-    """Initiate, transform, normalize and enqueue in one write. Raises Fenced."""
+def prepare_in_one_write(
+    state: CycleProgress, dispatch: DispatchState, *, worker: str | None
+) -> list[ClaimedJob]:
+    """Initiate, transform, normalize and enqueue in one write; return the jobs that it began.
+
+    Without ``worker`` it begins none. Raises Fenced.
+    """
     if not state.tiers_ended:
         state.read_input()
     write = fence.FencedWrite(state.cycle, START_TIERS.text)
     initiation.add_to(write)
     state.tiers = transformations.add_to(write, state.tiers)
     # Otherwise a tier has to be tried again: commit what there is.
-    if state.tiers_ended:
-        write.sql = START_AND_PREPARE.text
-        add_deliveries_to(write, state, dispatch)
-    state.initiation_id = enqueue.commit(lambda: initiation.commit(write))
+    if not state.tiers_ended:
+        state.initiation_id = initiation.id_of(fence.commit(write))
+        return []
+    write.sql = START_AND_PREPARE.text
+    transformations.share_input(write)
+    add_deliveries_to(write, state, dispatch)
+    rows, begun = first_wave.commit(write, senders=dispatch.senders, worker=worker)
+    state.initiation_id = initiation.id_of(rows)
+    return begun
 
 
 def add_deliveries_to(

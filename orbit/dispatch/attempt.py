@@ -2,7 +2,8 @@
 
 The way of a retry:
 
-1. ``claim`` moves the job to ``sending`` and writes the receipt, in one commit.
+1. ``first_wave`` inserts the job as ``sending``, or ``claim`` moves it there; with its receipt, in
+   one commit.
 2. A sender makes the request (``_send``). ``InFlight.collect`` takes its answer, and ``outcome``
    decides what becomes of the job.
 3. ``receipts`` writes that: the job is ``pending`` again and due at ``next_attempt_at``.
@@ -17,6 +18,7 @@ may act twice.
 import functools
 import math
 import queue
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -93,7 +95,7 @@ class InFlight:
         self._replies: queue.SimpleQueue[_Reply] = queue.SimpleQueue()
         self._longest = self._silent = 0.0
 
-    def send(self, jobs: list[ClaimedJob], senders: SenderPool) -> None:
+    def send(self, jobs: Sequence[ClaimedJob], senders: SenderPool) -> None:
         """Send ``jobs``; the caller has taken a sender for each."""
         longest = max((_longest_seconds(job) for job in jobs), default=0.0)
         self._longest = max(self._longest, longest) if self.count else longest

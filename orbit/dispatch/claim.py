@@ -1,5 +1,6 @@
 """Claim a cycle's due jobs for sending, each with a receipt before a byte leaves.
 
+Jobs that began when they were enqueued (``first_wave``) need no claim before their first attempt.
 The cycle's lease covers its jobs. After a crash, receipts that say ``sending`` show which requests
 may have been made. Lock order: cycle, endpoints by id, jobs.
 """
@@ -122,7 +123,7 @@ class ClaimResult:
     limited: UUID | None = None
     #: As in ``Backlog``.
     shared: bool = False
-    #: An earlier claim began these attempts: the gate wasn't asked again.
+    #: An earlier write began these attempts: the gate wasn't asked again.
     adopted: bool = False
 
 
@@ -229,8 +230,8 @@ def claim_limited(
 
 
 def adopt(cycle: ClaimedCycle, *, limit: int, endpoints: EndpointCache) -> ClaimResult:
-    """Return attempts that a claim began whose answer was lost: send these. Raises Fenced."""
-    # Until then the claim itself may still run.
+    """Return attempts that a write began whose answer was lost: send these. Raises Fenced."""
+    # Until then that write, a claim or ``first_wave``, may still run.
     if not fence.reclaim(cycle):
         raise Fenced
     rows = fence.run(

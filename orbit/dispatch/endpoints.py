@@ -81,6 +81,11 @@ class Endpoint:
         """The host of the url: the only part that may be shown."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether it has a cap or a rate."""
+        return self.max_concurrency is not None or self.rate_per_second is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

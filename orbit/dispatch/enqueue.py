@@ -15,6 +15,7 @@ from psycopg.errors import ForeignKeyViolation, NotNullViolation
 
 from governance.kernel import sql
 from governance.kernel.identifiers import uuid7
+from governance.namespaces import gate
 from orbit.dispatch import endpoints
 from orbit.dispatch.endpoints import Endpoint
 from orbit.models import DispatchJob
@@ -26,8 +27,14 @@ from orbit.records.execution import Record
 STAGE = "dispatch"
 _T = TypeVar("_T")
 
-#: A CTE of fenced statements; ``add_to`` makes the rows of its parameter ``jobs``.
-INSERT_JOBS = sql.fragment(__name__, "insert_jobs")
+#: CTEs of fenced statements. ``add_to`` makes the rows of their parameter ``jobs``; ``first_wave``
+#: makes the others, and reads ``begun``.
+INSERT_JOBS = sql.fragment(
+    __name__,
+    "insert_jobs",
+    gate_is_open=gate.OPEN,
+    is_limited=sql.fragment(__name__, "is_limited"),
+)
 
 FIND_SNAPSHOT = sql.load(__name__, "find_snapshot")
 SAVED_CAPS = sql.load(__name__, "saved_caps")
@@ -39,7 +46,7 @@ def add_to(
 ) -> list[UUID]:
     """Add the jobs of ``items`` to a write with ``INSERT_JOBS``; return their ids.
 
-    Commit it with ``commit``. ``fingerprint`` is a cache of ``fingerprint_of``.
+    Commit it with ``first_wave.commit``. ``fingerprint`` is a cache of ``fingerprint_of``.
     """
     cycle = write.cycle
     configured = endpoints.configured()
@@ -47,7 +54,9 @@ def add_to(
     write.records.append(Record(STAGE, "stage_started"))
     # A missing target doesn't stop the others.
     _record_missing(write, [key for key in keys if key not in configured])
-    write.rows["jobs"] = []
+    # None begins in this write, unless `first_wave` asks for it.
+    write.rows.update({"jobs": [], "full": []})
+    write.values["worker"] = None
     retries = max_retries(cycle.context)
     jobs = [
         _add_job(write, item, configured[key], fingerprint(configured[key]), retries)

@@ -1,5 +1,7 @@
 """Send the jobs of one cycle in waves, each as large as the free senders allow.
 
+The first wave may have begun in the write that enqueued the jobs (``first_wave``).
+
 The slot's thread owns the database; senders only send. After a crash, receipts of lost answers
 still say ``sending``, and the next worker closes them as unknown.
 """
@@ -15,7 +17,7 @@ from django.db import connection
 from orbit import interrupts
 from orbit.dispatch import attempt, claim, receipts
 from orbit.dispatch.attempt import AttemptResult, InFlight
-from orbit.dispatch.claim import ClaimResult
+from orbit.dispatch.claim import ClaimedJob, ClaimResult
 from orbit.dispatch.job_progress import JobProgress
 from orbit.dispatch.state import DispatchState
 from orbit.records import fence
@@ -54,13 +56,19 @@ class _Wait:
 
 
 def run(
-    cycle: ClaimedCycle, progress: JobProgress, *, state: DispatchState, worker: str
+    cycle: ClaimedCycle,
+    progress: JobProgress,
+    *,
+    state: DispatchState,
+    worker: str,
+    begun: Sequence[ClaimedJob] = (),
 ) -> Finished | float:
     """Send due jobs. Return the seconds until the next ones, or Finished.
 
-    Raises Fenced, SendersHung, and Interrupted before a wave.
+    ``begun``: of ``first_wave``, each with its sender. Raises Fenced, SendersHung, and Interrupted
+    before a wave.
     """
-    return _Loop(cycle, progress, state, worker, InFlight(cycle)).run()
+    return _Loop(cycle, progress, state, worker, InFlight(cycle)).run(begun)
 
 
 @dataclass(slots=True)
@@ -78,7 +86,11 @@ class _Loop:
     #: The last results, not written.
     last: Sequence[AttemptResult] = field(default_factory=tuple)
 
-    def run(self) -> Finished | float:
+    def run(self, begun: Sequence[ClaimedJob]) -> Finished | float:
+        if begun:
+            self._send(begun)
+            # What the first wave left out is due too.
+            self.straggling = True
         while self.progress.open:
             if not self.in_flight.count:
                 pause = self._before_wave()
@@ -152,12 +164,15 @@ class _Loop:
             self.again_at = time.monotonic() + LOOK_AGAIN_SECONDS
             return None
         if claimed.jobs:
-            # Send first: their senders are taken, and their receipts say that they are being sent.
-            self.progress.in_flight.update(job.job_id for job in claimed.jobs)
-            self.in_flight.send(claimed.jobs, self.state.senders)
+            # First: their senders are taken, and their receipts say that they are being sent.
+            self._send(claimed.jobs)
         if claimed.expired:
             self._save([attempt.expire(job) for job in claimed.expired])
         return claimed
+
+    def _send(self, jobs: Sequence[ClaimedJob]) -> None:
+        self.progress.in_flight.update(job.job_id for job in jobs)
+        self.in_flight.send(jobs, self.state.senders)
 
     def _claim(self, count: int) -> ClaimResult:
         """Claim jobs for ``count`` senders; give unused ones back."""

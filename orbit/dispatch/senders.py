@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
-SENDERS = 16
+# Three for each of 8 slots (ORBIT_CONCURRENCY): the items of three tiers to one endpoint
+# all begin in the write that enqueues them.
+SENDERS = 24
 # A slot that could use more senders waits while others become free at this pace, up to a total.
 PACE_SECONDS, GATHER_SECONDS = 0.008, 0.04
 # An endpoint is in use for this long after its last claim.
@@ -60,6 +62,18 @@ class SenderPool:
         try:
             most = min(most, self._size)
             return self._gather(most) or self._await(1, most, timeout)
+        finally:
+            self._turn.release()
+
+    def take_free(self, most: int) -> int:
+        """Take up to ``most`` senders that are free now; none while a slot waits for some."""
+        if not self._turn.acquire(blocking=False):
+            return 0
+        try:
+            with self._lock:
+                taken = min(most, self._free)
+                self._free -= taken
+            return taken
         finally:
             self._turn.release()
 

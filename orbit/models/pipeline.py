@@ -41,6 +41,8 @@ class Transformation(models.Model):
     attempts = models.PositiveSmallIntegerField()
     next_attempt_at = models.DateTimeField(null=True)
     output = models.BinaryField(null=True)
+    # Its output is the cycle's input, byte for byte, and is kept there.
+    output_is_input = models.BooleanField(default=False, db_default=False)
     output_content_type = models.CharField(max_length=200, default="", db_default="")
     output_sha256 = models.CharField(max_length=64, default="", db_default="")
     error = models.TextField(default="", db_default="")
@@ -67,8 +69,9 @@ class Transformation(models.Model):
             models.CheckConstraint(
                 condition=models.Q(output__isnull=False)
                 | models.Q(taken_from__isnull=False)
+                | models.Q(output_is_input=True)
                 | ~models.Q(status="success"),
-                name="transformation_success_has_output",
+                name="transformation_success_has_its_output",
             ),
         ]
         indexes = [

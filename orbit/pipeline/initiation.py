@@ -1,6 +1,8 @@
 """Stage 1: a cycle's context becomes an initiation, one per hash."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
@@ -26,13 +28,12 @@ def run(cycle: ClaimedCycle) -> UUID:
     add_to(write)
     # In this write, so that the start is on record once, however often the stage is resumed.
     write.records.append(Record(NEXT_STAGE, "stage_started"))
-    return commit(write)
+    return id_of(fence.commit(write))
 
 
-def commit(write: fence.FencedWrite) -> UUID:
-    """Commit an initiating write; return the initiation's id. Raises Fenced."""
-    ((_, initiation_id),) = fence.commit(write)
-    return UUID(str(initiation_id))
+def id_of(rows: Sequence[tuple[Any, ...]]) -> UUID:
+    """Return the initiation's id, of the rows of a write with ``INITIATION``."""
+    return UUID(str(rows[0][1]))
 
 
 def add_to(write: fence.FencedWrite) -> None:

@@ -140,6 +140,17 @@ def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int
     return stage.results
 
 
+def share_input(write: fence.FencedWrite) -> None:
+    """Leave out the outputs of ``write`` that are the cycle's input: its row has the bytes.
+
+    For a write that makes their items too: a worker of an earlier release, which doesn't know such
+    outputs, reads none of them.
+    """
+    for row in write.rows["tiers"]:
+        if row["blob"] is not None and write.blobs[row["blob"] - 1] == write.cycle.input:
+            row["blob"], row["is_input"] = None, True
+
+
 def run(
     cycle: ClaimedCycle, initiation_id: UUID, results: dict[int, TierResult]
 ) -> dict[int, TierResult]:
@@ -262,6 +273,7 @@ def _save(stage: _Stage, attempt: _Attempt) -> None:
             "attempts": result.attempts,
             "wait": result.wait if result.ok is None else None,
             "blob": write.blob(payload.body) if payload else None,
+            "is_input": False,
             "content_type": payload.content_type if payload else "",
             "sha256": result.sha256,
             "error": result.error,

@@ -109,7 +109,7 @@ class ClaimedCycle:
     resume_record: str = field(default_factory=uuid7_text)
     #: Reclaims whose answer was lost: each may have raised the token.
     reclaims: int = 0
-    #: Receipts of a claim of jobs whose answer was lost. Nothing of them has been sent.
+    #: Receipts of a write that begins deliveries whose answer was lost: none of them was sent.
     begun: list[UUID] = field(default_factory=list)
 
 

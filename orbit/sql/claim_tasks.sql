@@ -1,4 +1,5 @@
 -- Claim tasks that are ready, oldest first. If the claimer dies they are ready again in `seconds`.
+-- The commit doesn't wait for the disk: a claim that a server's crash undoes is made again.
 -- params: seconds float8, keys text[], limit int
 UPDATE django_q_ormq AS q
 SET lock = now() + %(seconds)s * interval '1 second'
@@ -19,5 +20,6 @@ FROM (
     LIMIT %(limit)s
     FOR UPDATE OF task SKIP LOCKED
 ) AS c
+CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS quick
 WHERE q.id = c.id
 RETURNING q.id, q.payload

@@ -21,3 +21,4 @@ surplus AS MATERIALIZED (
 DELETE FROM django_q_ormq AS q
 USING surplus
 WHERE q.id = surplus.id
+RETURNING q.id

@@ -99,7 +99,9 @@ class Listener:
         text: str,
         values: Mapping[str, Any] | None = None,
     ) -> tuple[Any, ...]:
-        row = connection.execute(text, values, prepare=True).fetchone()
+        # Django's parameters name a cursor that puts values into the text, and so can't prepare.
+        with psycopg.Cursor(connection) as cursor:
+            row = cursor.execute(text, values, prepare=True).fetchone()
         if row is None or row[0]:
             raise availability.ReadOnlyServer("the server accepts no writes")
         self._verify_at = time.monotonic() + VERIFY_SECONDS

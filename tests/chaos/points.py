@@ -96,12 +96,6 @@ def _initiating(way: Way) -> Caught:
     return way.at_gate(way.start())
 
 
-def _claiming(way: Way) -> Caught:
-    """The jobs exist; the receipts of the first claim can't be written."""
-    way.gate.lock("orbit_deliveryreceipt")
-    return way.at_gate(way.start())
-
-
 def _occupied(checkpoint: str, way: Way) -> Caught:
     """The last tier is answered while this checkpoint can't be written."""
     caught, hold = _held(way, AFTER, 3)
@@ -159,7 +153,10 @@ POINTS: dict[str, tuple[Act, Act]] = {
         partial(_occupied, "normalization_complete"),
         partial(_checkpoint, "normalization_complete"),
     ),
-    "enqueue": (partial(_occupied, "dispatch_enqueued"), _claiming),
+    "enqueue": (
+        partial(_occupied, "dispatch_enqueued"),
+        partial(_checkpoint, "dispatch_enqueued"),  # its deliveries have begun
+    ),
     "delivery sent": (_sent, _processed),
     "delivery answered": (_answered, _one_settled),
     "finish": (_ending, partial(_checkpoint, "cycle_finished")),

@@ -49,9 +49,9 @@ def in_a_tier(testbed: Testbed) -> None:
 
 
 def before_sending(testbed: Testbed) -> None:
-    """The claim of jobs commits while the worker is suspended; another delivers them meanwhile.
+    """Deliveries begin while the worker is suspended; another makes them meanwhile.
 
-    The statements were prepared before. Otherwise the server would have only half of the claim when
+    The statements were prepared before. Otherwise the server would have only half of the write when
     its client is suspended.
     """
 

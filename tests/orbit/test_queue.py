@@ -264,3 +264,23 @@ def test_old_failures_are_deleted_up_to_a_limit_and_new_ones_kept() -> None:
         )
     assert queue.prune_failures(limit=2) == 2
     assert set(Task.objects.values_list("id", flat=True)) == {"0", "1"}
+
+
+@pytest.mark.parametrize("what", ["claim", "acknowledge", "notify"])
+def test_a_wake_up_waits_for_no_disk_and_a_trigger_does(committed: str, what: str) -> None:
+    """In a transaction of its own; a server's crash may undo it, which does no harm."""
+    with transaction.atomic():
+        queue.wake()
+        assert rows("SHOW synchronous_commit") == [("on",)]
+    broker = queue.PgBroker()
+    with transaction.atomic():
+        if what == "notify":
+            queue._Notifier().notify()
+        else:
+            [(row, _)] = broker.dequeue()
+        if what == "acknowledge":
+            rows("SELECT set_config('synchronous_commit', 'on', true)")
+            broker.delete(row)
+            assert not OrmQ.objects.exists()
+        assert rows("SHOW synchronous_commit") == [("off",)]
+    assert rows("SHOW synchronous_commit") == [("on",)]

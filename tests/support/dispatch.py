@@ -27,7 +27,7 @@ def forget_caches() -> None:
 def enqueue_deliveries(cycle: ClaimedCycle) -> CycleProgress:
     """Run a new cycle up to its delivery jobs."""
     cycle_progress = CycleProgress(cycle)
-    stages.prepare_in_one_write(cycle_progress, state())
+    stages.prepare_in_one_write(cycle_progress, state(), worker=None)
     return cycle_progress
 
 

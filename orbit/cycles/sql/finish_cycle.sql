@@ -1,5 +1,5 @@
 -- End a cycle and its lease. A cycle that had ended before only loses its lease.
--- params: finishes json
+-- params: finishes jsonb
 finishes AS (
     UPDATE orbit_cyclerun c
     SET status = coalesce(x.status, c.status),
@@ -14,7 +14,7 @@ finishes AS (
             WHEN c.requeues = x.requeues THEN clock_timestamp() + x.wait * interval '1 second'
             ELSE clock_timestamp()
         END
-    FROM json_to_recordset(%(finishes)s::json) AS x(
+    FROM jsonb_to_recordset(%(finishes)s::jsonb) AS x(
         cycle_id uuid, status text, stages jsonb, reason text, requeues int, wait float8
     )
     JOIN locked ON locked.id = x.cycle_id

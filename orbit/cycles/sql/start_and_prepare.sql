@@ -3,11 +3,14 @@ WITH {{locked}},              -- nothing is written unless the fencing token hol
 {{initiation}},               -- the initiation, made or reused
 {{tiers(initiated.id, initiated, initiated.cycle_id)}},   -- what became of each tier
 {{normalization}},            -- the batch and its items
-{{insert_jobs}},              -- a delivery for each item and endpoint
+{{insert_jobs}},              -- a delivery for each item and endpoint; the first ones begin
 {{finish_cycle}},             -- status and lease, if there is nothing to deliver
 {{promote_next}},             -- the next queued cycle of the namespace
 {{ledger}},                   -- usage and value
 {{checkpoints}},
 {{records}},
 {{events}}
-SELECT locked.id, initiated.id FROM locked JOIN initiated ON initiated.cycle_id = locked.id
+SELECT locked.id, initiated.id, begun.receipt_id, begun.state_id
+FROM locked
+JOIN initiated ON initiated.cycle_id = locked.id
+LEFT JOIN begun ON begun.cycle_id = locked.id   -- LEFT: a row without receipt says that the fence held

@@ -1,4 +1,4 @@
--- The attempts that a claim of ours began whose answer was lost. Nothing of them has been sent.
+-- The attempts that a write of ours began whose answer was lost. Nothing of them has been sent.
 -- params: receipts uuid[], limit int
 WITH {{locked}},
 begun AS MATERIALIZED (

@@ -13,6 +13,7 @@ WHERE task.lock <= now()
 ORDER BY ready.lock, ready.id
 LIMIT %(limit)s
 FOR
-UPDATE OF task SKIP LOCKED) AS c
+UPDATE OF task SKIP LOCKED) AS c CROSS
+JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS quick
 WHERE q.id = c.id
 RETURNING q.id, q.payload

@@ -16,3 +16,4 @@ UPDATE SKIP LOCKED)
 DELETE
 FROM django_q_ormq AS q USING surplus
 WHERE q.id = surplus.id
+RETURNING q.id

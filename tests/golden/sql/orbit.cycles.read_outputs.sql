@@ -1,4 +1,7 @@
-SELECT t.tier, coalesce(t.output, o.output), t.output_content_type
+SELECT t.tier, coalesce(t.output, o.output, (SELECT c.input
+FROM orbit_cyclerun c
+WHERE c.id = coalesce(o.cycle_id, t.cycle_id)
+AND coalesce(o.output_is_input, t.output_is_input))), t.output_content_type
 FROM orbit_transformation t
 LEFT
 JOIN orbit_transformation o ON o.id = t.taken_from

@@ -4,22 +4,22 @@ JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS lease(id, token) ON lease.
 AND lease.token = c.fencing_token
 ORDER BY c.id
 FOR NO KEY
-UPDATE OF c), tiers AS (INSERT INTO orbit_transformation AS t (id, cycle_id, initiation_id, tier, transformer, status, attempts, next_attempt_at, output, output_content_type, output_sha256, error, started_at, finished_at)
-SELECT x.id, x.cycle_id, x.initiation_id, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second', (%(blobs)s::bytea[])[x.blob], x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second', CASE WHEN x.status <> 'pending' THEN clock_timestamp() END
-FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, cycle_id uuid, initiation_id uuid, tier int, transformer text, status text, attempts int, wait float8, blob int, content_type text, sha256 text, error text, took float8)
+UPDATE OF c), tiers AS (INSERT INTO orbit_transformation AS t (id, cycle_id, initiation_id, tier, transformer, status, attempts, next_attempt_at, output, output_is_input, output_content_type, output_sha256, error, started_at, finished_at)
+SELECT x.id, x.cycle_id, x.initiation_id, x.tier, x.transformer, x.status, x.attempts, clock_timestamp() + x.wait * interval '1 second', (%(blobs)s::bytea[])[x.blob], x.is_input, x.content_type, x.sha256, x.error, clock_timestamp() - x.took * interval '1 second', CASE WHEN x.status <> 'pending' THEN clock_timestamp() END
+FROM json_to_recordset(%(tiers)s::json) AS x(id uuid, cycle_id uuid, initiation_id uuid, tier int, transformer text, status text, attempts int, wait float8, blob int, is_input bool, content_type text, sha256 text, error text, took float8)
 JOIN locked ON locked.id = x.cycle_id
 ON CONFLICT (cycle_id, tier) DO
 UPDATE
-SET status = EXCLUDED.status, attempts = EXCLUDED.attempts, next_attempt_at = EXCLUDED.next_attempt_at, output = EXCLUDED.output, output_content_type = EXCLUDED.output_content_type, output_sha256 = EXCLUDED.output_sha256, error = EXCLUDED.error, finished_at = EXCLUDED.finished_at
+SET status = EXCLUDED.status, attempts = EXCLUDED.attempts, next_attempt_at = EXCLUDED.next_attempt_at, output = EXCLUDED.output, output_is_input = EXCLUDED.output_is_input, output_content_type = EXCLUDED.output_content_type, output_sha256 = EXCLUDED.output_sha256, error = EXCLUDED.error, finished_at = EXCLUDED.finished_at
 WHERE t.status = 'pending'), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
 SELECT x.cycle_id, x.stage, locked.token
 FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
 JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT x.id, x.cycle_id, x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data
-FROM json_to_recordset(%(records)s::json) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
+FROM jsonb_to_recordset(%(records)s::jsonb) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
 JOIN locked ON locked.id = x.cycle_id), events AS (INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, profile_id, run_id, stage, level, duration_ms, metadata)
 SELECT x.id, clock_timestamp(), x.name, x.namespace, x.profile_id, x.run_id, x.stage, x.level, x.duration_ms, x.metadata
-FROM json_to_recordset(%(events)s::json) AS x(id uuid, name text, namespace text, profile_id text, run_id uuid, stage text, level text, duration_ms float8, metadata jsonb)
+FROM jsonb_to_recordset(%(events)s::jsonb) AS x(id uuid, name text, namespace text, profile_id text, run_id uuid, stage text, level text, duration_ms float8, metadata jsonb)
 JOIN locked ON locked.id = x.run_id)
 SELECT id
 FROM locked

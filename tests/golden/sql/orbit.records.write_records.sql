@@ -1,4 +1,4 @@
 INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT x.id, coalesce(x.cycle_id, x.id), x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data
-FROM json_to_recordset(%(records)s::json) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
+FROM jsonb_to_recordset(%(records)s::jsonb) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
 ON CONFLICT DO NOTHING

@@ -22,6 +22,7 @@ from governance.kernel.sql import Statement
 from orbit.cycles import advance, finish, lease, namespace_queue, stages
 from orbit.dispatch import attempt, claim, enqueue, receipts
 from orbit.dispatch import state as dispatch_state
+from orbit.dispatch.senders import SenderPool
 from orbit.models import CycleRun
 from orbit.outbound.client import Response
 from orbit.pipeline import initiation, registry, transformations
@@ -106,6 +107,8 @@ class Way:
     endpoint: dict[str, Any] = field(default_factory=dict)
     #: What its tiers do.
     transformer: str = "passthrough"
+    #: A sender is free for so many jobs in the write that enqueues them.
+    free: int = 16
     #: A worker has died before.
     resumed: bool = False
     #: Seconds before the first retry.
@@ -118,10 +121,24 @@ WAYS = {
     "quick": Way(
         (
             (stages.START_AND_PREPARE, 0),
-            (claim.CLAIM, 0),
             (finish.CLOSE_DELIVERIES, 0),
         ),
         ((pattern_of(lease.CLAIM), 0),),
+    ),
+    "no sender is free": Way(
+        (
+            (stages.START_AND_PREPARE, 0),
+            (claim.CLAIM, 0),
+            (finish.CLOSE_DELIVERIES, 0),
+        ),
+        free=0,
+    ),
+    "one sender is free": Way(
+        (
+            (stages.START_AND_PREPARE, 0),
+            (claim.CLAIM, 0),
+        ),
+        free=1,
     ),
     "asking tiers": Way(
         (
@@ -134,7 +151,7 @@ WAYS = {
     ),
     "a tier again": Way(((stages.START_TIERS, 0), (lease.GIVE_BACK, 0)), transformer="flaky"),
     "a delivery again": Way(
-        ((receipts.SAVE_RESULTS, 0), (claim.CLAIM, 1)),
+        ((receipts.SAVE_RESULTS, 0), (claim.CLAIM, 0)),
         ((commit_of(receipts.SAVE_RESULTS), 0),),
         answers=(http("500 No"), OK),
         requests=4,
@@ -153,10 +170,15 @@ WAYS = {
         endpoint={"max_concurrency": 2},
     ),
     "held if unknown": Way(
+        ((stages.START_AND_PREPARE, 0),),
+        endpoint={"on_unknown": "hold"},
+    ),
+    "claimed and held if unknown": Way(
         ((claim.CLAIM, 0),),
         # After the claim has committed, and before a request leaves.
         ((pattern_of(dispatch_state.READ_SNAPSHOT), 0),),
         endpoint={"on_unknown": "hold"},
+        free=0,
     ),
     "resumed": Way(
         ((advance.COUNT_RESUME, 0), (receipts.SAVE_RESULTS, 0)),
@@ -190,6 +212,10 @@ def transformers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
     way = WAYS[request.param]
+    take_free = SenderPool.take_free
+    monkeypatch.setattr(
+        SenderPool, "take_free", lambda pool, most: take_free(pool, min(most, way.free))
+    )
     if way.status == "failed":
 
         def fail(*_: Any, **__: Any) -> None:

@@ -261,7 +261,7 @@ def test_a_claim_whose_connection_is_cut_loses_no_pending_answer(
 
     def cut(*args: Any, **kwargs: Any) -> Any:
         calls.append(args)
-        if len(calls) == 2:
+        if len(calls) == 1:  # beside the first wave
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return real(*args, **kwargs)
@@ -274,7 +274,7 @@ def test_a_claim_whose_connection_is_cut_loses_no_pending_answer(
         configure_profiles(r1={"namespace": "a", "distribution_targets": ["first", "second"]})
         monkeypatch.setattr(claim, "claim_unlimited", cut)
         assert run_cycle(start_cycle()).status == "success"
-    assert (len(calls) > 2, len(first.requests), len(second.requests)) == (True, 3, 6)
+    assert (len(calls) > 1, len(first.requests), len(second.requests)) == (True, 3, 6)
 
 
 def test_a_claim_that_finds_the_cycle_cancelled_loses_no_pending_answer(
@@ -284,7 +284,7 @@ def test_a_claim_that_finds_the_cycle_cancelled_loses_no_pending_answer(
 
     def cancelled(*args: Any, **kwargs: Any) -> Any:
         calls.append(args)
-        if len(calls) == 2:
+        if len(calls) == 1:  # beside the first wave
             cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
         return real(*args, **kwargs)
 
@@ -294,7 +294,7 @@ def test_a_claim_that_finds_the_cycle_cancelled_loses_no_pending_answer(
         cycle_id = start_cycle()
         monkeypatch.setattr(claim, "claim_unlimited", cancelled)
         run_due(seconds=1)
-    assert len(calls) == 2
+    assert len(calls) == 1
     assert rows(
         "SELECT status, count(*) FROM orbit_dispatchjob WHERE endpoint_key = 'first' GROUP BY 1"
     ) == [("delivered", 3)]

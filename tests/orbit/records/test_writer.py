@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -18,6 +19,7 @@ from django.db import DataError, connection
 from governance.kernel import sql
 from orbit.cycles import finish, lease, stages
 from orbit.cycles.progress import CycleProgress
+from orbit.dispatch.claim import ClaimedJob
 from orbit.models import CycleRun
 from orbit.records import fence, writer
 from orbit.records.fence import ClaimedCycle, Collided, Fenced
@@ -71,7 +73,7 @@ def claim(settings: Any, number: int) -> list[ClaimedCycle]:
 
 def prepare(cycle: ClaimedCycle) -> None:
     """Run a new cycle up to its jobs."""
-    stages.prepare_in_one_write(CycleProgress(cycle), dispatch.state())
+    stages.prepare_in_one_write(CycleProgress(cycle), dispatch.state(), worker=None)
 
 
 @contextmanager
@@ -117,8 +119,37 @@ def test_payloads_stay_with_their_cycles(settings: Any, monkeypatch: pytest.Monk
     with together(cycles) as ends:
         for end in ends:
             end.result()
-    stored = rows("SELECT cycle_id, convert_from(output, 'UTF8') FROM orbit_transformation")
+    stored = rows(
+        "SELECT b.cycle_id, convert_from(i.payload, 'UTF8') FROM orbit_normalizationitem i"
+        " JOIN orbit_normalizationbatch b ON b.id = i.batch_id"
+    )
     assert Counter(stored) == {(cycle.id, f'{{"of":"{cycle.id}"}}'): 3 for cycle in cycles}
+
+
+def test_each_cycle_of_a_batch_begins_its_own_deliveries(
+    settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
+    dispatch.forget_caches()
+    cycles = claim(settings, 4)
+    for cycle in cycles:
+        cycle.input = f'{{"of":"{cycle.id}"}}'.encode()
+
+    def begin(cycle: ClaimedCycle) -> list[ClaimedJob]:
+        return stages.prepare_in_one_write(CycleProgress(cycle), dispatch.state(), worker="w")
+
+    with together(cycles, begin) as ends:
+        begun = [end.result() for end in ends]
+    assert batches == [4]
+    for cycle, jobs in zip(cycles, begun, strict=True):
+        assert [(job.cycle_id, job.body) for job in jobs] == [(cycle.id, cycle.input)] * 3
+        receipts = rows(
+            "SELECT r.id, r.job_id, r.fencing_token FROM orbit_deliveryreceipt r"
+            " JOIN orbit_dispatchjob j ON j.id = r.job_id"
+            " WHERE j.cycle_id = %s AND r.status = 'sending' AND j.status = 'sending'",
+            cycle.id,
+        )
+        assert set(receipts) == {(job.receipt_id, job.job_id, cycle.token) for job in jobs}
 
 
 def test_one_cycle_alone_does_not_wait(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,8 +364,14 @@ run_due(seconds=10)
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("passes", [0, 1, 3])
-@pytest.mark.parametrize("point", ["before batch", "after batch", "before alone", "after alone"])
+@pytest.mark.parametrize(
+    ("point", "passes"),
+    [
+        # There are two batches: all starts, with the first wave of deliveries, and all ends.
+        *product(("before batch", "after batch"), (0, 1)),
+        *product(("before alone", "after alone"), (0, 1, 3)),
+    ],
+)
 def test_a_worker_that_is_killed_inside_its_writer_loses_and_doubles_nothing(
     settings: Any, server: Server, committed: str, point: str, passes: int
 ) -> None:
