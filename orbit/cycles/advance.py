@@ -25,7 +25,7 @@ from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch import attempt, claim, dead_letters, loop, receipts
-from orbit.dispatch.attempt import SendersHung
+from orbit.dispatch.in_flight import SendersHung
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.state import DispatchState
 from orbit.records import execution, fence

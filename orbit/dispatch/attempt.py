@@ -4,8 +4,8 @@ The way of a retry:
 
 1. ``first_wave`` inserts the job as ``sending``, or ``claim`` moves it there; with its receipt, in
    one commit.
-2. A sender makes the request (``_send``). ``InFlight.collect`` takes its answer, and ``outcome``
-   decides what becomes of the job.
+2. ``in_flight`` sends the request and takes its answer; ``resolve`` and ``outcome`` decide what
+   becomes of the job.
 3. ``receipts`` writes that: the job is ``pending`` again and due at ``next_attempt_at``.
 4. ``loop`` sleeps through a short wait, or returns it. ``cycles.advance`` then gives the cycle back
    with that time in ``next_due_at``; a worker claims it, and ``loop`` claims the job again.
@@ -15,25 +15,17 @@ unknown (``abandon``) and sends again under the same key, so a receiver that ign
 may act twice.
 """
 
-import functools
-import math
-import queue
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
 
-from governance.kernel import request_context
-from orbit import interrupts
 from orbit.dispatch import outcome
 from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.endpoints import Delivery, Endpoint, build_request
 from orbit.dispatch.limits import EndpointObservation
 from orbit.dispatch.outcome import AnswerKind, Inquiry, JobTransition, RetryPolicy
-from orbit.dispatch.senders import SenderPool
-from orbit.interrupts import Slot
 from orbit.outbound import client
 from orbit.outbound.client import Response
 from orbit.records.execution import clean
@@ -41,18 +33,10 @@ from orbit.records.fence import ClaimedCycle
 from orbit.states import Attempt, Job
 from orbit.tracing import report, spans
 
-# How long a slot may take to write the answers, after the longest total time-out of its requests.
-GRACE_SECONDS = 10
-# An answer waits this long for the next one: no longer than the commit takes that it may save.
-GATHER_SECONDS = 0.005
 # Errors that say nothing about the endpoint: Orbit refused, or could not build the request.
 _OWN_FAULTS = {"refused", "unexpected"}
 # With a Retry-After these ask all clients to wait (RFC 6585, section 4; RFC 9110, section 15.6.4).
 _ASKS_TO_WAIT = {429, 503}
-
-
-class SendersHung(RuntimeError):
-    """Senders missed their deadline and the grace after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,95 +67,18 @@ class AttemptResult:
         return self.job.receipt_id is not None and self.status in {Attempt.FAILED, Attempt.UNKNOWN}
 
 
-_Reply = tuple[ClaimedJob, Response | None, InquiryReply | None]
+# --- Prepare ------------------------------------------------------------------------------
 
 
-class InFlight:
-    """The requests of one cycle that are in flight."""
-
-    def __init__(self, cycle: ClaimedCycle) -> None:
-        self.count = 0
-        self._cycle = cycle
-        self._replies: queue.SimpleQueue[_Reply] = queue.SimpleQueue()
-        self._longest = self._silent = 0.0
-
-    def send(self, jobs: Sequence[ClaimedJob], senders: SenderPool) -> None:
-        """Send ``jobs``; the caller has taken a sender for each."""
-        longest = max((_longest_seconds(job) for job in jobs), default=0.0)
-        self._longest = max(self._longest, longest) if self.count else longest
-        self._silent = 0.0
-        interrupts.act(self._longest + GRACE_SECONDS)
-        self.count += len(jobs)
-        slot = interrupts.slot()
-        for job in jobs:
-            senders.submit(functools.partial(_send, self._cycle, job, self._replies, senders, slot))
-
-    def collect(self, patience: float) -> list[AttemptResult]:
-        """Return attempts that ended; [] after ``patience`` seconds. Raises SendersHung."""
-        # Replies that come close together are returned together, so that they share a commit.
-        replies: list[_Reply] = []
-        while len(replies) < self.count:
-            try:
-                replies.append(self._replies.get(timeout=GATHER_SECONDS if replies else patience))
-            except queue.Empty:
-                break
-        self.count -= len(replies)
-        # Counted in waits, not by a clock: a process that was suspended finds its senders late, not
-        # hung.
-        self._silent = 0.0 if replies else self._silent + patience
-        if self._silent > math.ceil(self._longest + GRACE_SECONDS):
-            raise SendersHung(f"{self.count} deliveries of cycle {self._cycle.id}")
-        return [resolve(*reply) for reply in replies]
-
-
-def _longest_seconds(job: ClaimedJob) -> float:
-    if job.endpoint is None:
-        return 0.0
-    # An inquiry has the same time as the request.
-    return job.endpoint.total_timeout * (2 if _needs_inquiry(job) else 1)
-
-
-def _needs_inquiry(job: ClaimedJob) -> bool:
+def needs_inquiry(job: ClaimedJob) -> bool:
+    """Return whether to ask the receiver before sending again."""
     return (
         job.may_have_arrived and job.endpoint is not None and job.endpoint.inquiry_url is not None
     )
 
 
-# --- Prepare and send, in a sender's thread --------------------------------------------------
-
-
-def _send(
-    cycle: ClaimedCycle,
-    job: ClaimedJob,
-    replies: "queue.SimpleQueue[_Reply]",
-    senders: SenderPool,
-    slot: Slot,
-) -> None:
-    answer: Response | None = None
-    reply: InquiryReply | None = None
-    try:
-        if job.endpoint is not None and not interrupts.process.drained and slot.open:
-            if _needs_inquiry(job):
-                reply = inquire(job.endpoint, job.delivery_id)
-            may_send = reply is None or after_inquiry(job, reply.inquiry) is None
-            # After the lease another worker may have sent it. With a closed or unread gate nothing
-            # may leave. Checked again here because the inquiry took time.
-            if may_send and slot.holds and slot.open:
-                with request_context.about(cycle.id, job.delivery_id):
-                    answer = _request(cycle, job, job.endpoint)
-    except Exception as exc:
-        # A request that can't even be built is a failed attempt; the slot must not hang for it.
-        error = f"{type(exc).__name__}: {exc}"
-        answer = Response(None, "unexpected", error, b"", None, 0.0, False, None)
-    finally:
-        # Whatever happened: else the slot waits for this reply, and the sender is lost.
-        replies.put((job, answer, reply))
-        seconds = answer.latency_ms / 1000 if answer is not None else None
-        answered = answer is not None and answer.status is not None
-        senders.end(job.state_id, seconds, answered=answered)
-
-
-def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Response:
+def request_of(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> client.Request:
+    """Return the request of this attempt. Raises ValueError for an unusable secret."""
     delivery = Delivery(
         delivery_id=str(job.delivery_id),
         content_type=job.content_type,
@@ -184,8 +91,7 @@ def _request(cycle: ClaimedCycle, job: ClaimedJob, endpoint: Endpoint) -> Respon
             cycle.id, cycle.traceparent, spans.delivery_key(job.job_id, job.attempt)
         ),
     )
-    request = build_request(endpoint, delivery, job.body)
-    return client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
+    return build_request(endpoint, delivery, job.body)
 
 
 def inquire(endpoint: Endpoint, delivery_id: UUID) -> InquiryReply:

@@ -16,8 +16,9 @@ from django.db import connection
 
 from orbit import interrupts
 from orbit.dispatch import attempt, claim, receipts
-from orbit.dispatch.attempt import AttemptResult, InFlight
+from orbit.dispatch.attempt import AttemptResult
 from orbit.dispatch.claim import ClaimedJob, ClaimResult
+from orbit.dispatch.in_flight import InFlight
 from orbit.dispatch.job_progress import JobProgress
 from orbit.dispatch.state import DispatchState
 from orbit.records import fence
@@ -68,7 +69,8 @@ def run(
     ``begun``: of ``first_wave``, each with its sender. Raises Fenced, SendersHung, and Interrupted
     before a wave.
     """
-    return _Loop(cycle, progress, state, worker, InFlight(cycle)).run(begun)
+    with InFlight(cycle, state.senders) as in_flight:
+        return _Loop(cycle, progress, state, worker, in_flight).run(begun)
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ class _Loop:
 
     def _send(self, jobs: Sequence[ClaimedJob]) -> None:
         self.progress.in_flight.update(job.job_id for job in jobs)
-        self.in_flight.send(jobs, self.state.senders)
+        self.in_flight.send(jobs)
 
     def _claim(self, count: int) -> ClaimResult:
         """Claim jobs for ``count`` senders; give unused ones back."""

@@ -120,17 +120,23 @@ class SenderPool:
         self, endpoint: UUID | None, seconds: float | None = None, *, answered: bool = True
     ) -> None:
         """Give back a sender. ``seconds``: of its request, None without one."""
+        self.end_all([(endpoint, seconds, answered)])
+
+    def end_all(self, ended: Iterable[tuple[UUID | None, float | None, bool]]) -> None:
+        """Give back senders; for each its endpoint, seconds, and whether it was answered."""
+        now = time.monotonic()
         with self._lock:
-            self._free += 1
-            self._in_flight[endpoint] -= 1
-            if not self._in_flight[endpoint]:
-                del self._in_flight[endpoint]
-                del self._since[endpoint]
-            quick = seconds is not None and seconds < HEALTHY_SECONDS
-            if quick or (seconds is not None and answered):
-                self._answered[endpoint] = time.monotonic()
-            if quick:
-                self._quick[endpoint] = time.monotonic()
+            for endpoint, seconds, answered in ended:
+                self._free += 1
+                self._in_flight[endpoint] -= 1
+                if not self._in_flight[endpoint]:
+                    del self._in_flight[endpoint]
+                    del self._since[endpoint]
+                quick = seconds is not None and seconds < HEALTHY_SECONDS
+                if quick or (seconds is not None and answered):
+                    self._answered[endpoint] = now
+                if quick:
+                    self._quick[endpoint] = now
             self._wake()
 
     def _wake(self) -> None:

@@ -14,6 +14,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -71,9 +72,9 @@ class Clock:
 class _Source(io.RawIOBase):
     """The bytes of a response; the clock bounds each read."""
 
-    def __init__(self, sock: socket.socket, clock: Clock) -> None:
-        self._sock, self.clock = sock, clock
-        self._raw = sock.makefile("rb", buffering=0)  # keeps the socket open
+    def __init__(self, wire: "_Wire") -> None:
+        self._wire, self.clock = wire, wire.clock
+        self._raw = wire.sock.makefile("rb", buffering=0)  # keeps the socket open
         self.in_head = True
         self.ended = False
 
@@ -83,9 +84,16 @@ class _Source(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.ended:
             return 0
+        if self._wire.data:
+            piece = self._wire.data[: len(buffer)]
+            self._wire.data = self._wire.data[len(piece) :]
+            buffer[: len(piece)] = piece
+            return len(piece)
         try:
-            self._sock.settimeout(self.clock.left(self.clock.read))
-            return self._sock.recv_into(buffer)
+            if self._wire.failure is not None:
+                raise self._wire.failure
+            self._wire.sock.settimeout(self.clock.left(self.clock.read))
+            return self._wire.sock.recv_into(buffer)
         except OSError as error:
             if self.in_head:
                 raise
@@ -126,14 +134,18 @@ class _Reader(io.BufferedReader):
             super().close()
 
 
-class _Socket:
+@dataclass(slots=True)
+class _Wire:
     """Gives ``http.client`` our reader when it calls ``makefile``."""
 
-    def __init__(self, sock: socket.socket, clock: Clock) -> None:
-        self._sock, self._clock = sock, clock
+    sock: socket.socket
+    clock: Clock
+    # What was read of the response already, and the error behind it.
+    data: bytes = b""
+    failure: OSError | None = None
 
     def makefile(self, mode: str) -> _Reader:
-        return _Reader(_Source(self._sock, self._clock))
+        return _Reader(_Source(self))
 
 
 class _Response(http.client.HTTPResponse):
@@ -147,7 +159,7 @@ class _Response(http.client.HTTPResponse):
         clock: Clock,
     ) -> None:
         # It only calls makefile.
-        super().__init__(_Socket(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]
+        super().__init__(_Wire(sock, clock), debuglevel, method, url)  # type: ignore[arg-type]
 
     def begin(self) -> None:
         reader = self.fp
@@ -266,6 +278,23 @@ class PlainConnection(HTTPConnection):
         self.response_class = functools.partial(_Response, clock=self.clock)  # type: ignore[assignment]
         # Not urllib3's own: that parses the head once more, to log its defects.
         original = http.client.HTTPConnection.getresponse(self)
+        return self._final(original, self._method)  # type: ignore[attr-defined]  # http.client's
+
+    def answer(self, method: str, data: bytes, failure: OSError | None) -> HTTPResponse:
+        """Return the response that begins with ``data``, then ``failure``; as ``getresponse``."""
+        original = _Response(self.sock, method=method, clock=self.clock)
+        original.fp.close()
+        original.fp = _Wire(self.sock, self.clock, data, failure).makefile("rb")
+        try:
+            original.begin()
+        except BaseException:
+            original.close()
+            raise
+        if original.will_close:
+            self.close()  # the response keeps the socket until it is read
+        return self._final(original, method)
+
+    def _final(self, original: http.client.HTTPResponse, method: str | None) -> HTTPResponse:
         response = HTTPResponse(
             original,
             HTTPHeaderDict(original.msg.items()),
@@ -275,15 +304,14 @@ class PlainConnection(HTTPConnection):
             preload_content=False,
             decode_content=False,
             original_response=original,
-            request_method=self._method,  # type: ignore[attr-defined]  # http.client's
+            request_method=method,
         )
+        if 200 <= response.status <= 599:
+            return response
+        self.close()
         if response.status == _SWITCHING:
-            self.close()
             raise BadResponse("the receiver switched protocols (101), which Orbit doesn't ask for")
-        if not 200 <= response.status <= 599:
-            self.close()
-            raise BadResponse(f"the response's status {response.status} can't be a final one")
-        return response
+        raise BadResponse(f"the response's status {response.status} can't be a final one")
 
 
 class SecureConnection(PlainConnection, HTTPSConnection):
@@ -322,6 +350,14 @@ class Pool:
 
     def take(self, clock: Clock) -> PlainConnection:
         """Return a fresh and silent connection, or a new one."""
+        connection = self.live(clock)
+        if connection is not None:
+            return connection
+        kind = SecureConnection if self._secure else PlainConnection
+        return kind(self._host, self._port, allowed=self._allowed, clock=clock, **self._options)
+
+    def live(self, clock: Clock) -> PlainConnection | None:
+        """Return a fresh and silent connection, if there is one."""
         self.used_at = time.monotonic()
         while self._idle:
             try:
@@ -333,8 +369,7 @@ class Pool:
                 connection.clock = clock
                 return connection
             discard(connection)
-        kind = SecureConnection if self._secure else PlainConnection
-        return kind(self._host, self._port, allowed=self._allowed, clock=clock, **self._options)
+        return None
 
     def give_back(self, connection: PlainConnection) -> None:
         """Keep a connection whose response was read to its end."""

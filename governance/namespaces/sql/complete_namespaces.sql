@@ -2,7 +2,11 @@
 INSERT INTO governance_governancesetting (namespace_id)
 SELECT n.id
 FROM governance_namespace n
-WHERE NOT EXISTS (
+WHERE (   -- settings belong to one namespace each: if there are as many, look no further
+    (SELECT count(*) FROM governance_namespace)
+    > (SELECT count(*) FROM governance_governancesetting)
+)
+  AND NOT EXISTS (
     SELECT 1
     FROM governance_governancesetting s
     WHERE s.namespace_id = n.id

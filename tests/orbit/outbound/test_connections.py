@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orbit.outbound import client, connections
+from orbit.outbound import client, connections, transport
 from tests.support.polling import until
 from tests.support.receiver import Receiver
 
@@ -112,27 +112,27 @@ def test_no_descriptor_is_left_behind_by_failures() -> None:
 def test_connections_to_hosts_that_are_no_longer_used_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "SWEEP_USES", 1)
+    monkeypatch.setattr(transport, "SWEEP_USES", 1)
     with Receiver() as old, Receiver() as new:
         assert post(old.url, "127.0.0.1").status == 200
-        monkeypatch.setattr(client, "IDLE_SECONDS", 1)
+        monkeypatch.setattr(transport, "IDLE_SECONDS", 1)
         time.sleep(1.2)
         assert post(new.url, "127.0.0.1").status == 200
-        assert client.adapter.idle == {("http", "127.0.0.1", new.port, ("127.0.0.1",), None): 1}
+        assert transport.adapter.idle == {("http", "127.0.0.1", new.port, ("127.0.0.1",), None): 1}
         assert old.hung_up(60)
 
 
 def test_idle_connections_to_many_hosts_stay_below_a_bound_and_the_latest_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "SWEEP_USES", 1)
-    monkeypatch.setattr(client, "IDLE_IN_ALL", 3)
-    client.adapter.close()
+    monkeypatch.setattr(transport, "SWEEP_USES", 1)
+    monkeypatch.setattr(transport, "IDLE_IN_ALL", 3)
+    transport.adapter.close()
     with ExitStack() as stack:
         receivers = [stack.enter_context(Receiver()) for _ in range(6)]
         for receiver in receivers:
             assert post(receiver.url, "127.0.0.1").status == 200
-        assert sum(client.adapter.idle.values()) <= 4
+        assert sum(transport.adapter.idle.values()) <= 4
         assert post(receivers[-1].url, "127.0.0.1").status == 200
         assert receivers[-1].connections == 1
         assert receivers[0].hung_up(60)
