@@ -22,7 +22,10 @@ _START: dict[str, sql.Fragment] = {
 }
 START_TIERS = sql.load(__name__, "start_tiers", **_START, **fence.FRAGMENTS)
 START_AND_PREPARE = sql.load(
-    __name__, "start_and_prepare", **_START, **finish.PREPARE, **finish.END, **fence.FRAGMENTS
+    __name__, "start_and_prepare", **_START, **finish.PREPARE, **fence.FRAGMENTS
+)
+START_AND_END = sql.load(
+    __name__, "start_and_end", **_START, **finish.PREPARE, **finish.END, **fence.FRAGMENTS
 )
 
 
@@ -69,9 +72,9 @@ def prepare_in_one_write(
     if not state.tiers_ended:
         state.initiation_id = initiation.id_of(fence.commit(write))
         return []
-    write.sql = START_AND_PREPARE.text
     transformations.share_input(write)
     add_deliveries_to(write, state, dispatch)
+    write.sql = (START_AND_PREPARE if state.jobs.open else START_AND_END).text
     rows, begun = first_wave.commit(write, senders=dispatch.senders, worker=worker)
     state.initiation_id = initiation.id_of(rows)
     return begun
@@ -81,7 +84,6 @@ def add_deliveries_to(
     write: fence.FencedWrite, state: CycleProgress, dispatch: DispatchState
 ) -> None:
     """Add normalization and enqueueing; without any delivery end the cycle."""
-    write.rows.update({"finishes": [], "ledger": []})
     sources = [
         Source(result.transformation_id, result.payload)
         for result in state.sources()
@@ -92,6 +94,7 @@ def add_deliveries_to(
     for job in enqueue.add_to(write, items, fingerprint=dispatch.fingerprints.get):
         state.jobs.open[job] = 0.0
     state.jobs.begin()
+    write.rows.update({"finishes": [], "ledger": []})
     if not state.jobs.open:
         finish.add_to(write, state)
     state.checkpoints.add(Checkpoint.NORMALIZATION_COMPLETE)

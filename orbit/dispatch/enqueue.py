@@ -4,7 +4,6 @@ Each job has a sealed snapshot of its endpoint: later changes of the configurati
 All its attempts have one delivery id, and a requeue copies it.
 """
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -162,7 +161,8 @@ def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
 def _add_job(
     write: fence.FencedWrite, item: UUID, endpoint: Endpoint, fingerprint: str, max_retries: int
 ) -> UUID:
-    job_id, delivery_id = uuid7(), uuid.uuid4()
+    # Both in order of time: random ones would touch another page of their index each time.
+    job_id, delivery_id = uuid7(), uuid7()
     about = {
         "item_id": str(item),
         "endpoint_key": endpoint.key,

@@ -5,7 +5,6 @@ delivery id; a unique index allows one copy of a job.
 """
 
 import json
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import routing, sql
-from governance.kernel.identifiers import uuid7_text
+from governance.kernel.identifiers import uuid7, uuid7_text
 from orbit.cycles.progress import ReusedCounts
 from orbit.cycles.rerun.history import (
     DeadLetterRef,
@@ -192,7 +191,7 @@ def _job(delivery: PlannedDelivery, snapshots: Mapping[str, UUID]) -> dict[str, 
         "item_id": str(delivery.item_id),
         "endpoint_key": delivery.endpoint_key,
         "snapshot_id": str(snapshot),
-        "delivery_id": str(previous.delivery_id if previous else uuid.uuid4()),
+        "delivery_id": str(previous.delivery_id if previous else uuid7()),
         "copy_of": str(previous.job_id) if previous else None,
         "letter_id": str(letter.id) if letter else None,
     }

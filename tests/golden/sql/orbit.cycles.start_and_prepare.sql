@@ -64,46 +64,7 @@ FROM enqueued x
 WHERE x.receipt_id IS NOT NULL), receipts AS (INSERT INTO orbit_deliveryreceipt (id, job_id, attempt, status, worker, fencing_token, started_at, body_sha256)
 SELECT x.receipt_id, x.id, 1, 'sending', %(worker)s, x.token, clock_timestamp(), x.sha256
 FROM enqueued x
-WHERE x.receipt_id IS NOT NULL), finishes AS (UPDATE orbit_cyclerun c
-SET status = coalesce(x.status, c.status), stages = coalesce(x.stages, c.stages), reason = coalesce(x.reason, c.reason), finished_at = coalesce(c.finished_at, clock_timestamp()), lease_owner = NULL, lease_expires_at = NULL, next_due_at = CASE WHEN c.requeues = x.requeues THEN clock_timestamp() + x.wait * interval '1 second' ELSE clock_timestamp() END
-FROM jsonb_to_recordset(%(finishes)s::jsonb) AS x(cycle_id uuid, status text, stages jsonb, reason text, requeues int, wait float8)
-JOIN locked ON locked.id = x.cycle_id
-WHERE c.id = locked.id
-RETURNING c.namespace, x.status IS NOT NULL
-AND locked.status IN ('pending', 'running') AS ended), promotes AS (UPDATE orbit_cyclerun c
-SET status = 'pending', next_due_at = clock_timestamp()
-FROM finishes
-JOIN LATERAL (SELECT q.id
-FROM orbit_cyclerun q
-WHERE q.namespace = finishes.namespace
-AND q.status = 'queued'
-AND NOT EXISTS (SELECT 1
-FROM governance_governancesetting s
-JOIN governance_namespace n ON n.id = s.namespace_id
-WHERE n.name = finishes.namespace
-AND s.mode <> 'running'
-AND (s.until IS NULL
-OR s.until > now()))
-AND NOT EXISTS (SELECT 1
-FROM governance_stop p
-WHERE p.namespace_id IS NULL
-AND p.kind = 'pause'
-AND p.ended_at IS NULL
-AND (p.until IS NULL
-OR p.until > now()))
-ORDER BY q.id
-LIMIT 1
-FOR NO KEY
-UPDATE OF q SKIP LOCKED) AS next ON finishes.ended
-WHERE c.id = next.id), ledger AS (INSERT INTO orbit_valueledgerentry (id, cycle_id, namespace, profile_id, run_profile_id, kind, tag, quantity, unit)
-SELECT x.id, x.cycle_id, x.namespace, x.profile_id, x.run_profile_id, x.kind, x.tag, coalesce(x.quantity, (SELECT count(*)
-FROM orbit_dispatchjob j
-WHERE j.cycle_id = x.cycle_id
-AND j.status = 'delivered'
-AND j.requeue_of_id IS NULL)), x.unit
-FROM json_to_recordset(%(ledger)s::json) AS x(id uuid, cycle_id uuid, namespace text, profile_id text, run_profile_id text, kind text, tag text, quantity numeric, unit text)
-JOIN locked ON locked.id = x.cycle_id
-ON CONFLICT (cycle_id, kind, tag, unit) DO NOTHING), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
+WHERE x.receipt_id IS NOT NULL), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
 SELECT x.cycle_id, x.stage, locked.token
 FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
 JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)

@@ -96,6 +96,34 @@ def test_a_cycle_goes_from_trigger_to_deliveries_and_everything_is_on_record(set
     ) == [("deliveries", 3), ("kit", 1)]
 
 
+def test_the_ends_of_stages_and_cycle_are_on_record_without_what_is_elsewhere(settings) -> None:
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        cycle = run_cycle(start_cycle())
+    ended = rows(
+        "SELECT stage, array_agg(key ORDER BY key)"
+        " FROM orbit_executionrecord, jsonb_object_keys(data) AS key WHERE cycle_id = %s"
+        " AND event IN ('stage_finished', 'cycle_finished') GROUP BY id, stage ORDER BY id",
+        cycle.pk,
+    )
+    assert ended == [
+        ("initiation", ["duration_ms", "ok"]),
+        ("transformations", ["duration_ms", "ok"]),  # each tier has its records
+        ("normalization", ["duration_ms", "items", "ok"]),
+        ("dispatch", ["done", "duration_ms", "name", "ok", "skipped", "total"]),
+        ("cycle", ["duration_ms", "status"]),  # the row has the stages
+    ]
+    assert [stage["ok"] for stage in cycle.stages] == [True] * 4
+
+
+def test_the_usual_start_has_no_part_that_ends_cycles() -> None:
+    """A part without rows costs time in each start."""
+    ends = ("UPDATE orbit_cyclerun", "INSERT INTO orbit_valueledgerentry")
+    assert not any(part in stages.START_AND_PREPARE.text for part in ends)
+    assert all(part in stages.START_AND_END.text for part in ends)
+
+
 def test_a_large_input_is_loaded_for_the_tiers_and_released_before_deliveries(
     settings,
 ) -> None:
