@@ -41,7 +41,9 @@ def forward(most: int = BATCH) -> int:
     0: none waits, or another process forwards. Raises NotTaken, and what the main database raises.
     """
     # An idle cluster asks each second: without a transaction, and of a plan that is kept.
-    if IS_ANY.send() == [(False,)]:
+    ((is_any, is_read_only),) = IS_ANY.send()
+    availability.require_primary(is_read_only)
+    if not is_any:
         return 0
     with transaction.atomic():
         if OWN.rows()[0][0] is not True:

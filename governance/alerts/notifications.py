@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from governance.kernel import pg_text, sql
+from governance.kernel import availability, pg_text, sql
 from governance.models import Notification
 from governance.states import NOTIFICATION
 from governance.states import Notification as State
@@ -40,7 +40,9 @@ class Claimed:
 def claim(*, without: Collection[str] = ()) -> Claimed | None:
     """Take the message that is due longest, or None; ``without`` those of some channels."""
     # A sender that is idle asks each second: a look costs less than an update.
-    if IS_DUE.send() == [(False,)]:
+    ((is_due, is_read_only),) = IS_DUE.send()
+    availability.require_primary(is_read_only)
+    if not is_due:
         return None
     row = CLAIM.one(lease=LEASE_SECONDS, without=list(without))
     if row is None:

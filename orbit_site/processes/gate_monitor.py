@@ -37,7 +37,12 @@ class GateMonitor(threading.Thread):
     def run(self) -> None:
         """Read until the end; log and retry database errors."""
         interrupts.process.watched = True
+        reconnects = interrupts.process.reconnects
         while not self._ended.is_set():
+            if reconnects != interrupts.process.reconnects:
+                # An idle one reads nothing that would show that its server was replaced.
+                reconnects = interrupts.process.reconnects
+                self._listener.close()
             try:
                 if interrupts.process.slots:
                     read_gate(self._listener.open())

@@ -1,2 +1,4 @@
--- Whether any event waits in the outbox.
-SELECT EXISTS (SELECT 1 FROM telemetry_outboxevent)
+-- Whether any event waits in the outbox, and whether this server accepts no writes.
+SELECT
+    EXISTS (SELECT 1 FROM telemetry_outboxevent),
+    pg_is_in_recovery() OR current_setting('transaction_read_only')::bool

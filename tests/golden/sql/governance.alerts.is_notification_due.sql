@@ -1,4 +1,5 @@
 SELECT EXISTS (SELECT 1
 FROM governance_notification
 WHERE status = 'pending'
-AND next_attempt_at <= statement_timestamp())
+AND next_attempt_at <= statement_timestamp()), pg_is_in_recovery()
+OR current_setting('transaction_read_only')::bool
