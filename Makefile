@@ -40,7 +40,7 @@ fuzz:
 chaos:
 	$(PREPARE) --dev && exec $(IN) -m tests.chaos $(ARGS)
 # `make bench deliveries` measures that part alone.
-PARTS := cycles latency idle audit claim telemetry advice conductor console triggers scale deliveries
+PARTS := cycles latency idle audit claim backlog telemetry advice conductor console triggers scale deliveries
 bench:
 	$(PREPARE) --dev && exec $(IN) -m benchmarks $(filter $(PARTS),$(MAKECMDGOALS)) $(ARGS)
 ifneq ($(filter bench,$(MAKECMDGOALS)),)

@@ -20,7 +20,7 @@ from governance.states import NOTIFICATION
 from governance.states import Notification as State
 
 CLAIM = sql.load(__name__, "claim_notification")
-IS_DUE = sql.load(__name__, "is_notification_due")
+IS_DUE = sql.load(__name__, "is_notification_due", is_read_only=availability.IS_READ_ONLY)
 #: Longer than any request of a channel may take.
 LEASE_SECONDS = 180.0
 _LONGEST_ERROR = 2_000
@@ -38,10 +38,14 @@ class Claimed:
 
 
 def claim(*, without: Collection[str] = ()) -> Claimed | None:
-    """Take the message that is due longest, or None; ``without`` those of some channels."""
+    """Take the message that is due longest, or None; ``without`` those of some channels.
+
+    Raises ReadOnlyServer: an old primary would answer for ever that none is due.
+    """
     # A sender that is idle asks each second: a look costs less than an update.
-    ((is_due, is_read_only),) = IS_DUE.send()
-    availability.require_primary(is_read_only)
+    ((is_read_only, is_due),) = IS_DUE.send()
+    if is_read_only:
+        raise availability.ReadOnlyServer("the server accepts no writes")
     if not is_due:
         return None
     row = CLAIM.one(lease=LEASE_SECONDS, without=list(without))

@@ -24,15 +24,6 @@ class ReadOnlyServer(psycopg.OperationalError):
     """The server accepts no writes: a standby, or a primary that was replaced."""
 
 
-def require_primary(is_read_only: bool) -> None:
-    """Raise ReadOnlyServer if a look was answered by a server that accepts no writes.
-
-    A look that only reads would go on finding nothing on a primary that was replaced.
-    """
-    if is_read_only:
-        raise ReadOnlyServer("the server accepts no writes")
-
-
 def is_away(error: BaseException | None) -> bool:
     """Tell whether the same statement may work later, or on another connection."""
     if isinstance(error, _BY_CLASS):

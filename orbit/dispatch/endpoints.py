@@ -191,9 +191,7 @@ def build_request(
         ("Cycle", delivery.cycle_id),
     )
     # Names can hold any character, headers only ASCII.
-    headers.update(
-        {f"X-Orbit-{name}": quote(value, safe="/:@ ") for name, value in context if value}
-    )
+    headers.update({f"X-Orbit-{name}": _quoted(value) for name, value in context if value})
     if delivery.traceparent:
         headers = client.with_default(headers, "traceparent", delivery.traceparent)
     if endpoint.signing_secret:
@@ -213,6 +211,11 @@ def build_request(
         endpoint.ca_bundle,
         secrets_of(endpoint),
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted(value: str) -> str:
+    return quote(value, safe="/:@ ")
 
 
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:

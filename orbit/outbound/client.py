@@ -160,8 +160,14 @@ def since(started: float) -> float:
 
 
 @functools.cache
-def _agent() -> str:
-    return f"Orbit/{settings.ORBIT_VERSION}"
+def _defaults() -> dict[str, str]:
+    agent = f"Orbit/{settings.ORBIT_VERSION}"
+    return {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "*/*"}
+
+
+@functools.lru_cache(maxsize=256)
+def _lower(name: str) -> str:
+    return name.lower()
 
 
 @functools.lru_cache(maxsize=256)
@@ -182,9 +188,8 @@ def target(method: str, url: str, allowed: tuple[str, ...]) -> str:
 
 def with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
     """Return ``headers`` with those that every request has; ``headers`` win in any spelling."""
-    defaults = {"User-Agent": _agent(), "Accept-Encoding": "identity", "Accept": "*/*"}
-    names = {name.lower() for name in headers}
-    missing = {name: value for name, value in defaults.items() if name.lower() not in names}
+    names = {_lower(name) for name in headers}
+    missing = {name: value for name, value in _defaults().items() if _lower(name) not in names}
     return {**missing, **headers}
 
 

@@ -20,6 +20,9 @@ from orbit.outbound.connections import IDLE_SECONDS, Clock, PlainConnection, Poo
 # The most idle connections to all hosts together, checked after every SWEEP_USES requests.
 IDLE_IN_ALL, SWEEP_USES = 256, 64
 
+#: Scheme, host, port, the operator's list, and the file of authorities.
+_Key = tuple[str, str, int | None, tuple[str, ...], str | None]
+
 
 @functools.lru_cache(maxsize=256)
 def checked(url: str, allowed: tuple[str, ...]) -> SplitResult:
@@ -27,12 +30,20 @@ def checked(url: str, allowed: tuple[str, ...]) -> SplitResult:
     return addresses.check_url(url, allowed)
 
 
+@functools.lru_cache(maxsize=256)
+def _key(url: str, allowed: tuple[str, ...], ca_bundle: str | None) -> _Key:
+    """Return what a pool's connections have in common. Raises Refused."""
+    parts = checked(url, allowed)
+    # The rules are part of it: a connection made under wider rules is not reused.
+    return parts.scheme, parts.hostname or "", parts.port, allowed, ca_bundle
+
+
 class Adapter(BaseAdapter):
     """A transport for prepared requests: one attempt, to checked addresses."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._pools: OrderedDict[tuple[Any, ...], Pool] = OrderedDict()
+        self._pools: OrderedDict[_Key, Pool] = OrderedDict()
         self._lock = threading.Lock()
         self._uses = 0
 
@@ -80,7 +91,7 @@ class Adapter(BaseAdapter):
         return response
 
     @property
-    def idle(self) -> dict[tuple[Any, ...], int]:
+    def idle(self) -> dict[_Key, int]:
         """The number of idle connections by scheme, host, port, rules and authorities."""
         with self._lock:
             return {key: len(pool) for key, pool in self._pools.items()}
@@ -94,16 +105,15 @@ class Adapter(BaseAdapter):
 
     def pool(self, url: str, allowed: tuple[str, ...], ca_bundle: str | None) -> Pool:
         """Return the connections for a url. Raises Refused, and OSError as ``tls`` does."""
-        parts = checked(url, allowed)
-        # The rules are part of the key: a connection made under wider rules is not reused.
-        key = (parts.scheme, parts.hostname, parts.port, allowed, ca_bundle)
+        key = _key(url, allowed, ca_bundle)
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
+                scheme, host, port, *_ = key
                 pool = Pool(
-                    secure=parts.scheme == "https",
-                    host=parts.hostname or "",
-                    port=parts.port,
+                    secure=scheme == "https",
+                    host=host,
+                    port=port,
                     allowed=allowed,
                     ca_bundle=ca_bundle,
                 )

@@ -19,6 +19,8 @@ from orbit_site.processes.listener import Listener
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.25
+#: An idle process asks this often whether its server is still the primary.
+IDLE_PROOF_SECONDS = 5.0
 
 
 class GateMonitor(threading.Thread):
@@ -33,19 +35,18 @@ class GateMonitor(threading.Thread):
         self._listener = Listener(gate.CHANNEL)
         self._log = ThrottledLog(log.warning)
         self._ended = threading.Event()
+        self._prove_at = 0.0
 
     def run(self) -> None:
         """Read until the end; log and retry database errors."""
         interrupts.process.watched = True
-        reconnects = interrupts.process.reconnects
         while not self._ended.is_set():
-            if reconnects != interrupts.process.reconnects:
-                # An idle one reads nothing that would show that its server was replaced.
-                reconnects = interrupts.process.reconnects
-                self._listener.close()
             try:
                 if interrupts.process.slots:
                     read_gate(self._listener.open())
+                elif time.monotonic() >= self._prove_at:
+                    self._listener.open()
+                    self._prove_at = time.monotonic() + IDLE_PROOF_SECONDS
                 self._listener.wait(INTERVAL_SECONDS, proved=False)
             except psycopg.Error as error:
                 self._log.report("The gate can't be read", error)

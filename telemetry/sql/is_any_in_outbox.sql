@@ -1,4 +1,2 @@
--- Whether any event waits in the outbox, and whether this server accepts no writes.
-SELECT
-    EXISTS (SELECT 1 FROM telemetry_outboxevent),
-    pg_is_in_recovery() OR current_setting('transaction_read_only')::bool
+-- Whether the server accepts no writes, and whether any event waits in the outbox.
+SELECT ({{is_read_only}}), EXISTS (SELECT 1 FROM telemetry_outboxevent)

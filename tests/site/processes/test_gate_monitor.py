@@ -139,7 +139,7 @@ def test_without_busy_slots_it_queries_nothing(process: WorkerState) -> None:
     gate_monitor.read_gate(None)  # type: ignore[arg-type]
 
 
-def test_an_idle_process_asks_nothing_and_a_busy_one_at_once(process: WorkerState) -> None:
+def test_an_idle_process_asks_little_and_a_busy_one_at_once(process: WorkerState) -> None:
     last = (
         "SELECT query FROM pg_stat_activity "
         "WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
