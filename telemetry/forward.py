@@ -21,7 +21,7 @@ BATCH = 4000
 #: Refused events are kept for so long.
 REFUSED_DAYS = 90
 
-IS_ANY = sql.load(__name__, "is_any_in_outbox")
+IS_ANY = sql.load(__name__, "is_any_in_outbox", is_read_only=availability.IS_READ_ONLY)
 OWN = sql.load(__name__, "own_outbox")
 OLDEST = sql.load(__name__, "oldest_outbox_events")
 CLOSE = sql.load(__name__, "close_outbox_events")
@@ -41,7 +41,11 @@ def forward(most: int = BATCH) -> int:
     0: none waits, or another process forwards. Raises NotTaken, and what the main database raises.
     """
     # An idle cluster asks each second: without a transaction, and of a plan that is kept.
-    if IS_ANY.send() == [(False,)]:
+    ((is_read_only, is_any),) = IS_ANY.send()
+    if is_read_only:
+        # An old primary would answer for ever that none waits.
+        raise availability.ReadOnlyServer("the server accepts no writes")
+    if not is_any:
         return 0
     with transaction.atomic():
         if OWN.rows()[0][0] is not True:

@@ -121,7 +121,9 @@ def send(
         if database.queries_logged:  # as Django's cursors do
             text = psycopg.ClientCursor(database.connection).mogrify(text, parameters)
             database.queries_log.append({"sql": text, "time": ""})
-        return cursor.fetchall() if cursor.description else []
+        # Not ``description``, which describes each column anew.
+        result = cursor.pgresult
+        return cursor.fetchall() if result is not None and result.nfields else []
 
 
 def load(module: str, name: str, **fragments: "Fragment | str | int | float") -> Statement:

@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 # After this time, claim only beside a busy slot: one slow endpoint must not idle the others.
 CLAIMING_SECONDS = 10.0
 BEAT_SECONDS = 0.5
+# While more cycles are due than there are slots, slots that become free within this time share a
+# claim.
+GATHER_SECONDS = 0.005
 # A task that no other worker took within this time waits for this one.
 OTHERS_SECONDS = 1.0
 # An idle slot looks this often whether its connection is still good for anything.
@@ -121,6 +124,8 @@ class _Runner:
     beat: float = field(default_factory=time.monotonic)
     collapsed: float = field(default_factory=time.monotonic)
     number: int = 0
+    #: The last claim took as many as it might.
+    is_backlog: bool = False
     hung: bool = False
 
     def run(self, ends: float) -> datetime | None:
@@ -171,6 +176,7 @@ class _Runner:
             self.worker.claim_unknown = True
             self.due = clock.now() + timedelta(seconds=1)
             return False
+        self.is_backlog = len(cycles) == free
         for cycle in cycles:
             self._start(cycle, claimed_at)
         return bool(cycles) or bool(self.running)
@@ -222,12 +228,14 @@ class _Runner:
 
     def _wait(self) -> None:
         # At most a beat, because leases have to be renewed.
+        finished: list[tuple[int, float | None]] = []
         try:
-            finished = [self.done.get(timeout=BEAT_SECONDS)]
+            finished.append(self.done.get(timeout=BEAT_SECONDS))
+            until = time.monotonic() + (GATHER_SECONDS if self.is_backlog else 0.0)
+            while len(finished) < len(self.running):
+                finished.append(self.done.get(timeout=max(0.0, until - time.monotonic())))
         except queues.Empty:
-            return
-        while not self.done.empty():
-            finished.append(self.done.get())
+            pass
         for number, wait in finished:
             self.running.pop(number, None)
             if wait is not None:

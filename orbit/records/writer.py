@@ -31,6 +31,8 @@ MOST, MOST_BYTES = 64, 4 * 1024 * 1024
 LARGE = 512 * 1024
 #: While other slots run, a write waits this long for theirs. A commit takes about as long.
 GATHER_SECONDS = 0.01
+#: An idle writer looks this often whether its connection is still good for anything.
+IDLE_SECONDS = 5.0
 #: A batch that waits longer for a lock is given up: one locked row must not hold up all cycles. It
 #: is shorter than PostgreSQL's ``deadlock_timeout``, so batches don't end in deadlocks either.
 LOCK_TIMEOUT = "200ms"
@@ -116,20 +118,23 @@ class Writer:
             self._sleeps = False
             self._awake.release()
 
-    def _sleep(self, seconds: float | None) -> None:
-        """Wait for a write; with ``seconds`` for those of all busy slots, at most so long."""
+    def _sleep(self, seconds: float, *, gathers: bool = False) -> bool:
+        """Wait for a write, or gather those of all busy slots; return False after ``seconds``."""
         with self._lock:
-            self._sleeps, self._gathers = True, seconds is not None
+            self._sleeps, self._gathers = True, gathers
             self._wake()
-        if not self._awake.acquire(timeout=seconds):
-            with self._lock:
-                is_late, self._sleeps = self._sleeps, False
-            if not is_late:  # woken after the time, before the lock
-                self._awake.acquire()
+        if self._awake.acquire(timeout=seconds):
+            return True
+        with self._lock:
+            is_late, self._sleeps = self._sleeps, False
+        if not is_late:
+            self._awake.acquire()  # woken after the time, before the lock
+        return not is_late
 
     def _take(self) -> list[_Waiting]:
-        self._sleep(None)
-        self._sleep(GATHER_SECONDS)
+        while not self._sleep(IDLE_SECONDS):
+            self._leave_old_server()
+        self._sleep(GATHER_SECONDS, gathers=True)
         with self._lock:
             taken, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
         return taken
@@ -167,11 +172,14 @@ class Writer:
         for waiting in batch:
             waiting.rows = by_cycle[waiting.write.cycle.id]
 
-    def _connect(self) -> None:
+    def _leave_old_server(self) -> None:
         if self._reconnected != self._reconnects():
             # The server may be silent, or no longer the primary.
             self._reconnected = self._reconnects()
             connection.close()
+
+    def _connect(self) -> None:
+        self._leave_old_server()
         connection.ensure_connection()
         if connection.connection is not self._session:
             with connection.cursor() as cursor:

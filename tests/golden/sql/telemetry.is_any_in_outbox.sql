@@ -1,2 +1,3 @@
-SELECT EXISTS (SELECT 1
+SELECT (SELECT pg_is_in_recovery()
+OR current_setting('transaction_read_only')::bool), EXISTS (SELECT 1
 FROM telemetry_outboxevent)

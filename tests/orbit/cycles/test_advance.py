@@ -10,6 +10,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from governance.access.actors import SYSTEM
+from governance.kernel import sql
 from orbit import interrupts, tasks
 from orbit.cycles import advance, cancel, finish, lease, runner, stages
 from orbit.cycles.progress import CycleProgress
@@ -467,19 +468,20 @@ def test_a_connection_cut_in_mid_cycle_costs_nothing(
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles()
         cycle_id = start_cycle()
-        run, cut = fence.run, []
+        send, cut = sql.send, []
 
-        def run_and_cut(sql: str, parameters: dict) -> list:
-            written = run(sql, parameters)
-            if len(cut) < 6 and threading.current_thread().name.startswith("slot"):
-                cut.append(sql[:40])
+        def send_and_cut(text: str, parameters: dict, **options: str) -> list:
+            written = send(text, parameters, **options)
+            thread = threading.current_thread().name
+            if len(cut) < 6 and thread.startswith(("slot", "writer")):
+                cut.append(text[:40])
                 connection.close()
                 raise OperationalError(
                     "server closed the connection: the answer to the commit is lost"
                 )
             return written
 
-        monkeypatch.setattr(fence, "run", run_and_cut)
+        monkeypatch.setattr(sql, "send", send_and_cut)
         assert run_cycle(cycle_id).status == "success"
     assert len(cut) >= 5
     assert (

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from governance.access.actors import SYSTEM
 from orbit.cycles import advance, cancel, lease, progress
-from orbit.dispatch import attempt, dead_letters
+from orbit.dispatch import dead_letters, in_flight
 from orbit.models import CycleRun
 from orbit.records import fence
 from orbit_site.processes.supervisor import BY_INDEX
@@ -154,8 +154,9 @@ def test_a_slot_that_hangs_in_sending_does_not_end_its_cycle(
         cycle_id = start_cycle()
         (claimed_cycle,) = lease.claim(1)
         with monkeypatch.context() as patch:
-            patch.setattr(attempt, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
-            patch.setattr(attempt.client, "send", lambda *_, **__: release.wait(60) and None)
+            patch.setattr(in_flight, "GRACE_SECONDS", -18.5)  # of the endpoint's total of 20
+            patch.setattr(in_flight, "_begin", lambda *_: None)  # a sender has the request
+            patch.setattr(in_flight.client, "send", lambda *_, **__: release.wait(60) and None)
             assert advance.run(claimed_cycle, dispatch=dispatch.state(), worker="w") is None
         release.set()
         assert CycleRun.objects.get(pk=cycle_id).status == "running"

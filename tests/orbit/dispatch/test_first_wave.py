@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from governance.namespaces import halts
 from orbit import interrupts
 from orbit.cycles import lease, stages
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import claim, endpoints, enqueue, first_wave
+from orbit.dispatch import claim, endpoints, enqueue, first_wave, loop
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.senders import SENDERS
 from orbit.interrupts import Slot, WorkerState
@@ -39,8 +39,10 @@ RECEIPTS = "SELECT status, attempt, count(*) FROM orbit_deliveryreceipt GROUP BY
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
-    """Have new senders and caches."""
+def fresh() -> Iterator[None]:
+    """Have new senders and caches; leave new ones, because some tests keep senders."""
+    dispatch.forget_caches()
+    yield
     dispatch.forget_caches()
 
 
@@ -339,6 +341,18 @@ def test_a_write_without_an_answer_keeps_no_sender_and_is_adopted(
         assert (free_senders(), len(cycle.begun)) == (SENDERS, 3)
         result = claim.adopt(cycle, limit=16, endpoints=dispatch.state().endpoints)
         assert (len(result.jobs), cycle.begun) == (3, [])
+
+
+def test_a_worker_without_a_free_file_descriptor_loses_no_sender(
+    cycle: ClaimedCycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(loop, "InFlight", full)
+    with pytest.raises(OSError, match="Too many"):
+        stages.run(CycleProgress(cycle), dispatch=dispatch.state(), worker="w")
+    assert free_senders() == SENDERS
 
 
 def test_a_write_that_finds_no_snapshot_is_made_again_with_its_deliveries_begun(

@@ -20,6 +20,7 @@ from governance.kernel import sql
 from orbit.cycles import finish, lease, stages
 from orbit.cycles.progress import CycleProgress
 from orbit.dispatch.claim import ClaimedJob
+from orbit.dispatch.state import DispatchState
 from orbit.models import CycleRun
 from orbit.records import fence, writer
 from orbit.records.fence import ClaimedCycle, Collided, Fenced
@@ -130,13 +131,13 @@ def test_each_cycle_of_a_batch_begins_its_own_deliveries(
     settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
-    dispatch.forget_caches()
+    state = DispatchState()
     cycles = claim(settings, 4)
     for cycle in cycles:
         cycle.input = f'{{"of":"{cycle.id}"}}'.encode()
 
     def begin(cycle: ClaimedCycle) -> list[ClaimedJob]:
-        return stages.prepare_in_one_write(CycleProgress(cycle), dispatch.state(), worker="w")
+        return stages.prepare_in_one_write(CycleProgress(cycle), state, worker="w")
 
     with together(cycles, begin) as ends:
         begun = [end.result() for end in ends]

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from governance.access.actors import SYSTEM
+from governance.kernel import availability
 from governance.models import GovernanceSetting
 from governance.namespaces import gate, halts, pauses, registry
 from orbit import interrupts
@@ -150,3 +151,10 @@ def test_an_idle_process_asks_little_and_a_busy_one_at_once(process: WorkerState
     time.sleep(interrupts.FRESH_SECONDS)
     assert busy.open
     assert not rows(last)
+
+
+def test_an_idle_process_leaves_a_server_that_is_no_longer_the_primary(
+    process: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(availability, "IS_READ_ONLY", "SELECT true")
+    until(lambda: process.reconnects, "it stays")
