@@ -1,7 +1,7 @@
 """May work go on? Asked between stages and tiers, and before every delivery.
 
-The worker's gate monitor reads the gates four times a second. With an answer older than
-``FRESH_SECONDS`` nothing leaves the process.
+While a slot is busy, the gate monitor reads the gates four times a second. With an answer older
+than ``FRESH_SECONDS`` nothing leaves the process.
 """
 
 import math
