@@ -98,7 +98,7 @@ def add_to(write: fence.FencedWrite, state: CycleProgress, wait: float | None = 
         write.records.append(
             Record("dispatch", "stage_deadline", message, "warning", {"open": len(jobs.open)})
         )
-    _record_end(write, state, jobs, results[-1], status)
+    _record_end(write, state, jobs, results[-1], status, stages)
 
 
 def _record_end(
@@ -107,6 +107,7 @@ def _record_end(
     jobs: JobProgress,
     dispatch: progress.StageResult,
     status: Cycle,
+    stages: list[dict[str, Any]],
 ) -> None:
     now = time.monotonic()
     duration, dispatch_ms = (now - state.began) * 1000, (now - jobs.began) * 1000
@@ -130,8 +131,7 @@ def _record_end(
             "cycle_finished",
             status,
             level,
-            # how each stage ended is on record before, and in the cycle's row
-            {"status": status, "duration_ms": round(duration, 3)},
+            {"status": status, "stages": stages, "duration_ms": round(duration, 3)},
         ),
     ]
     write.events += [

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from governance.kernel import backoff, sql
@@ -54,6 +55,17 @@ class TierResult:
     wait: float = 0.0  # seconds until the next attempt
     sha256: str = ""
     reused: bool = False  # a re-run has it from an earlier cycle
+
+    def summary(self) -> dict[str, Any]:
+        """Return it for the execution record and the cycle's page."""
+        return {
+            "tier": self.tier,
+            "ok": self.ok,
+            "transformation_id": str(self.transformation_id),
+            "payload_sha256": self.sha256 or None,
+            "attempts": self.attempts,
+            "error": self.error,
+        }
 
 
 @dataclass(slots=True)
@@ -316,12 +328,12 @@ def _finish_if_ended(stage: _Stage) -> None:
     if any(result.ok is None for result in stage.results.values()):
         return
     stage.finished = True
-    failed = [f"tier {tier}" for tier in TIERS if not stage.results[tier].ok]
+    results = [stage.results[tier].summary() for tier in TIERS]
+    failed = [f"tier {result['tier']}" for result in results if not result["ok"]]
     duration = (time.monotonic() - stage.began) * 1000
-    message = f"{len(failed)} of {len(TIERS)} failed: {', '.join(failed)}" if failed else ""
+    message = f"{len(failed)} of {len(results)} failed: {', '.join(failed)}" if failed else ""
     level = "warning" if failed else "info"
-    # What became of each tier is on record, and in its row.
-    data = {"ok": not failed, "duration_ms": round(duration, 3)}
+    data = {"ok": not failed, "tiers": results, "duration_ms": round(duration, 3)}
     stage.write.records.append(Record(STAGE, "stage_finished", message, level, data))
     stage.write.events.append(
         Event(Name.STAGE_FINISHED, stage=STAGE, duration_ms=duration, metadata={"ok": not failed})
