@@ -141,12 +141,18 @@ class Writer:
 
     def _serve(self) -> None:
         while True:
-            for batch in batches(self._take()):
-                try:
-                    self._commit(batch)
-                finally:
-                    for waiting in batch:
-                        waiting.done.release()
+            try:
+                self._commit_all(self._take())
+            except Exception:  # without this thread all slots would wait for ever
+                logger.exception("the writer goes on after an error")
+
+    def _commit_all(self, taken: Sequence[_Waiting]) -> None:
+        try:
+            for batch in batches(taken):
+                self._commit(batch)
+                _wake_slots(batch)
+        finally:
+            _wake_slots(taken)
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         """Commit ``batch``, and give each of it its rows or its error."""
@@ -157,18 +163,17 @@ class Writer:
             # Nothing was sent. Alone, each finds its own error.
             logger.warning("a batch could not be sent", exc_info=True)
             return
+        by_cycle: defaultdict[UUID, Rows] = defaultdict(list)
         try:
-            rows = sql.send(batch[0].write.sql, parameters)
+            for row in sql.send(batch[0].write.sql, parameters):
+                by_cycle[row[0]].append(row)
         except Exception as exc:
-            if availability.sqlstate(exc) and not availability.is_lost(exc):
-                return  # the server refused it as a whole
-            connection.close()
+            if _is_refused(exc):
+                return
             for waiting in batch:
                 waiting.error = exc
+            connection.close()
             return
-        by_cycle: defaultdict[UUID, Rows] = defaultdict(list)
-        for row in rows:
-            by_cycle[row[0]].append(row)
         for waiting in batch:
             waiting.rows = by_cycle[waiting.write.cycle.id]
 
@@ -185,6 +190,21 @@ class Writer:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
             self._session = connection.connection
+
+
+def _wake_slots(batch: Sequence[_Waiting]) -> None:
+    for waiting in batch:
+        # A slot that has gone on may have it locked again, and needs it no more.
+        if waiting.done.locked():
+            waiting.done.release()
+
+
+def _is_refused(error: Exception) -> bool:
+    """Tell whether the server refused a statement as a whole: nothing of it was written."""
+    # A server that can't write its log any more names the disk, and ends: after its recovery the
+    # commit may be there.
+    is_open = connection.connection is not None and not connection.connection.closed
+    return is_open and bool(availability.sqlstate(error)) and not availability.is_lost(error)
 
 
 def batches(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
