@@ -78,6 +78,11 @@ class _Source(io.RawIOBase):
         self.in_head = True
         self.ended = False
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes are left that were read before."""
+        return bool(self._wire.data)
+
     def readable(self) -> bool:
         return True
 
@@ -130,7 +135,7 @@ class _Reader(io.BufferedReader):
         if not self.closed:
             self.source.ended = True
             # Surplus bytes would be read by the next request.
-            self.source.clock.surplus = bool(self.peek(1))
+            self.source.clock.surplus = bool(self.peek(1) or self.source.has_unread)
             super().close()
 
 
