@@ -132,7 +132,7 @@ class Exchange:
             return client.failed(error, clock, self._started)
 
     def _take_what_is_there(self) -> None:
-        """Read what arrived while nobody looked: it counts, also after the deadline."""
+        """Read what arrived unseen: it counts, also after the deadline."""
         try:
             while len(self._data) <= client.LIMIT and self._failure is None:
                 piece = self._connection.sock.recv(LONGEST_ANSWER)
