@@ -43,8 +43,8 @@ class SenderPool:
         self._used: dict[UUID | None, float] = {}
         self._answered: dict[UUID | None, float] = {}
         self._quick: dict[UUID | None, float] = {}
-        # Their tasks, and the threads for them. Most requests need none, so a thread starts with the
-        # task that finds none free.
+        # The tasks of senders, and threads for them. Most requests need none, so a thread starts
+        # with the task that finds none free.
         self._running = self._threads = 0
         self._start()
 
