@@ -91,10 +91,10 @@ class Capacity:
 def connections_of_cluster(workers: int, concurrency: int) -> int:
     """Return the connections of a cluster.
 
-    A worker has its slots, main thread, listener and gate monitor; the maintenance process its main
-    thread, its listener and three threads.
+    A worker has its slots, writer, main thread, listener and gate monitor; the maintenance process
+    its main thread, its listener and three threads.
     """
-    return workers * (concurrency + 3) + 5
+    return workers * (concurrency + 4) + 5
 
 
 def disk_kib(costs: Costs, installation: Installation) -> float:

@@ -72,8 +72,8 @@ def prepare_in_one_write(
     if not state.tiers_ended:
         state.initiation_id = initiation.id_of(fence.commit(write))
         return []
-    transformations.share_input(write)
     add_deliveries_to(write, state, dispatch)
+    transformations.share_input(write)
     write.sql = (START_AND_PREPARE if state.jobs.open else START_AND_END).text
     rows, begun = first_wave.commit(write, senders=dispatch.senders, worker=worker)
     state.initiation_id = initiation.id_of(rows)

@@ -5,6 +5,7 @@ once. Senders do what may take long: a new connection, an inquiry, an unusual an
 """
 
 import collections
+import contextlib
 import functools
 import math
 import os
@@ -39,6 +40,8 @@ from orbit.records.fence import ClaimedCycle
 GRACE_SECONDS = 10
 # An answer waits this long for the next one: no longer than the commit takes that it may save.
 GATHER_SECONDS = 0.005
+# Without a descriptor that tells of replies, a slot looks for them this often.
+LOOK_SECONDS = 0.02
 
 _Reply = tuple[ClaimedJob, Response | None, InquiryReply | None]
 _Outcome = tuple[Response | None, InquiryReply | None]
@@ -59,7 +62,8 @@ class InFlight:
         # Monotonic: no exchange is overdue before.
         self._due = math.inf
         self._replies = _Replies()
-        self._sockets.register(self._replies, select.POLLIN)
+        if self._replies.are_told:
+            self._sockets.register(self._replies, select.POLLIN)
         self._longest = self._silent = 0.0
 
     def __enter__(self) -> Self:
@@ -117,6 +121,8 @@ class InFlight:
         ends = time.monotonic() + seconds
         while True:
             left = min(ends, self._due) - time.monotonic()
+            if not self._replies.are_told:
+                left = min(left, LOOK_SECONDS)
             ready = self._sockets.poll(max(0, math.ceil(left * 1000)))
             replies = [reply for fd, _ in ready if (reply := self._read(fd))]
             self._senders.end_all((job.state_id, *_heard(answer)) for job, answer, _ in replies)
@@ -166,13 +172,22 @@ class _Replies:
 
     def __init__(self) -> None:
         self._replies: collections.deque[_Reply] = collections.deque()
-        self._reader, self._writer = os.pipe()
+        self._reader = self._writer = -1
         self._is_told = False
+        # A cycle must not fail because too many files are open.
+        with contextlib.suppress(OSError):
+            self._reader, self._writer = os.pipe()
 
     def __del__(self) -> None:
         # The slot may be gone before a sender that hangs: the last one closes it.
-        os.close(self._reader)
-        os.close(self._writer)
+        if self.are_told:
+            os.close(self._reader)
+            os.close(self._writer)
+
+    @property
+    def are_told(self) -> bool:
+        """Whether there is a descriptor to poll."""
+        return self._reader >= 0
 
     def fileno(self) -> int:
         """Return the descriptor to poll."""
@@ -181,7 +196,7 @@ class _Replies:
     def put(self, reply: _Reply) -> None:
         """Add a reply. Wake the slot once for all that it hasn't heard of."""
         self._replies.append(reply)
-        if not self._is_told:
+        if self.are_told and not self._is_told:
             self._is_told = True
             os.write(self._writer, b".")
 

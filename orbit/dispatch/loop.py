@@ -69,12 +69,7 @@ def run(
     ``begun``: of ``first_wave``, each with its sender. Raises Fenced, SendersHung, and Interrupted
     before a wave.
     """
-    try:
-        requests = InFlight(cycle, state.senders)
-    except OSError:  # too many open files: the receipts stay, as after a crash
-        state.senders.end_all((job.state_id, None, False) for job in begun)
-        raise
-    with requests as in_flight:
+    with InFlight(cycle, state.senders) as in_flight:
         return _Loop(cycle, progress, state, worker, in_flight).run(begun)
 
 

@@ -73,7 +73,7 @@ class _Source(io.RawIOBase):
     """The bytes of a response; the clock bounds each read."""
 
     def __init__(self, wire: "_Wire") -> None:
-        self._wire, self.clock = wire, wire.clock
+        self.wire, self.clock = wire, wire.clock
         self._raw = wire.sock.makefile("rb", buffering=0)  # keeps the socket open
         self.in_head = True
         self.ended = False
@@ -84,16 +84,16 @@ class _Source(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.ended:
             return 0
-        if self._wire.data:
-            piece = self._wire.data[: len(buffer)]
-            self._wire.data = self._wire.data[len(piece) :]
+        if self.wire.data:
+            piece = self.wire.data[: len(buffer)]
+            self.wire.data = self.wire.data[len(piece) :]
             buffer[: len(piece)] = piece
             return len(piece)
         try:
-            if self._wire.failure is not None:
-                raise self._wire.failure
-            self._wire.sock.settimeout(self.clock.left(self.clock.read))
-            return self._wire.sock.recv_into(buffer)
+            if self.wire.failure is not None:
+                raise self.wire.failure
+            self.wire.sock.settimeout(self.clock.left(self.clock.read))
+            return self.wire.sock.recv_into(buffer)
         except OSError as error:
             if self.in_head:
                 raise
@@ -130,7 +130,7 @@ class _Reader(io.BufferedReader):
         if not self.closed:
             self.source.ended = True
             # Surplus bytes would be read by the next request.
-            self.source.clock.surplus = bool(self.peek(1))
+            self.source.clock.surplus = bool(self.peek(1) or self.source.wire.data)
             super().close()
 
 

@@ -47,6 +47,8 @@ class Exchange:
         self._clock, self._unsent = clock, unsent
         self._started = self._heard_at = time.monotonic()
         self._data = b""
+        #: Milliseconds until the head was there.
+        self._latency: float | None = None
         self._failure: OSError | None = None
         #: What ``read`` has no answer for: call ``finish``.
         self.is_unusual = False
@@ -92,6 +94,8 @@ class Exchange:
         if head is None:
             self.is_unusual = not _may_become_ordinary(self._data)
             return None
+        if self._latency is None:
+            self._latency = client.since(self._started)
         status, headers = int(head[1]), _headers(head[2])
         length = _length(status, headers)
         if headers is None or length is None:
@@ -102,28 +106,43 @@ class Exchange:
         return self._end(status, headers, head.end(), length)
 
     def _end(self, status: int, headers: Mapping[str, str], start: int, length: int) -> Response:
-        latency = client.since(self._started)
         # More bytes than the answer has would be read by the next request.
         if len(self._data) == start + length and not _pending(self._connection):
             self._pool.give_back(self._connection)
         else:
             discard(self._connection)
         body = self._data[start : start + length]
-        return client.response_of(status, headers, body, request=self._request, latency=latency)
+        return client.response_of(
+            status, headers, body, request=self._request, latency=self._latency or 0.0
+        )
 
     def finish(self) -> Response:
         """Do what is left as ``client.send`` does, in the same time; never raises."""
         connection, clock = self._connection, self._clock
         if time.monotonic() >= self.due:
             clock.read = _NO_TIME
+            self._take_what_is_there()
         try:
             raw = connection.answer(self._request.method, self._data, self._write_rest())
-            latency = client.since(self._started)
+            latency = self._latency or client.since(self._started)
             lease = transport.Lease(self._pool, connection, usable=not self._unsent)
             return client.received(raw, lease, self._request, clock, latency=latency)
         except Exception as error:  # the caller records an outcome, whatever happened
             discard(connection)
             return client.failed(error, clock, self._started)
+
+    def _take_what_is_there(self) -> None:
+        """Read what arrived unseen: it counts, also after the deadline."""
+        try:
+            while len(self._data) <= client.LIMIT and self._failure is None:
+                piece = self._connection.sock.recv(LONGEST_ANSWER)
+                if not piece:
+                    break
+                self._data += piece
+        except _BLOCKED:
+            return
+        except OSError as error:
+            self._failure = error
 
     def _write_rest(self) -> OSError | None:
         """Write what is unsent. Return the error that reading met before. Raises OSError."""
@@ -135,7 +154,7 @@ class Exchange:
             self._connection.send(self._unsent)
             self._unsent = b""
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
-            if self._connection.is_connected:  # nothing to read
+            if not self._data and self._connection.is_connected:  # nothing to read
                 raise
         return None
 

@@ -143,11 +143,16 @@ def add_to(write: fence.FencedWrite, results: dict[int, TierResult]) -> dict[int
 def share_input(write: fence.FencedWrite) -> None:
     """Leave out the outputs of ``write`` that are the cycle's input: its row has the bytes.
 
-    For a write that makes their items too: a worker of an earlier release, which doesn't know such
-    outputs, reads none of them.
+    Call it once ``write`` has its items. An output without one stays: a re-run reads it, and a
+    worker of an earlier release, which knows no shared outputs, may do so.
     """
+    with_items = {row["transformation_id"] for row in write.rows["items"]}
     for row in write.rows["tiers"]:
-        if row["blob"] is not None and write.blobs[row["blob"] - 1] == write.cycle.input:
+        if (
+            row["id"] in with_items
+            and row["blob"] is not None
+            and write.blobs[row["blob"] - 1] == write.cycle.input
+        ):
             row["blob"], row["is_input"] = None, True
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from governance.kernel import sql
+from governance.kernel import availability, sql
 from orbit import queue
 from orbit.cycles import maintenance
 from orbit.records.fence import ALONE_FROM
@@ -10,11 +10,13 @@ from orbit.records.fence import ALONE_FROM
 #: After so long the tasks run whatever a look says.
 CERTAIN_SECONDS = 10.0
 
-LOOK = sql.load(__name__, "waiting_work", alone_from=ALONE_FROM)
+LOOK = sql.load(
+    __name__, "waiting_work", alone_from=ALONE_FROM, is_read_only=availability.IS_READ_ONLY
+)
 
 
 class Waiting(StrEnum):
-    """Kinds of work, in the order of the statement's columns."""
+    """Kinds of work, in the order of the statement's columns after the first."""
 
     SCHEDULES = "schedules"
     TICKS = "ticks"
@@ -41,7 +43,10 @@ class WaitingWork:
         self._certain_at = float("-inf")
 
     def has(self, kind: Waiting) -> bool:
-        """Tell whether there may be work of ``kind``."""
+        """Tell whether there may be work of ``kind``.
+
+        Raises ReadOnlyServer: an old primary would answer for ever that there is none.
+        """
         if self._kinds is None:
             self._kinds = self._look()
         return kind in self._kinds
@@ -50,5 +55,7 @@ class WaitingWork:
         if self._now >= self._certain_at:
             self._certain_at = self._now + CERTAIN_SECONDS
             return frozenset(Waiting)
-        (row,) = LOOK.send(tick=queue.TICK, late=maintenance.FORGOTTEN_AFTER)
+        ((is_read_only, *row),) = LOOK.send(tick=queue.TICK, late=maintenance.FORGOTTEN_AFTER)
+        if is_read_only:
+            raise availability.ReadOnlyServer("the server accepts no writes")
         return frozenset(kind for kind, waits in zip(Waiting, row, strict=True) if waits)

@@ -58,17 +58,17 @@ def test_a_slow_log_holds() -> None:
 
 
 def test_connections_are_those_of_the_web_servers_and_of_the_clusters_that_are_needed() -> None:
-    assert capacity.connections_of_cluster(2, 8) == 27
+    assert capacity.connections_of_cluster(2, 8) == 29
     answer = capacity.compute(COSTS, replace(SERVER, cores=1), ORBIT)
     assert answer.per_second == 100  # a worker: 0.8 of a core / 4 ms = 200 a second
     assert (answer.worker_processes, answer.clusters) == (1, 1)
-    assert answer.connections == 1 * 2 * 17 + 27
+    assert answer.connections == 1 * 2 * 17 + 29
     assert capacity.compute(COSTS, SERVER, ORBIT).worker_processes == 5
 
 
 def test_few_connections_hold_by_the_whole_clusters_that_fit() -> None:
-    answer = capacity.compute(COSTS, replace(SERVER, max_connections=34 + 27 + 26), ORBIT)
-    assert (answer.limit, answer.clusters, answer.connections) == ("connections", 1, 61)
+    answer = capacity.compute(COSTS, replace(SERVER, max_connections=34 + 29 + 28), ORBIT)
+    assert (answer.limit, answer.clusters, answer.connections) == ("connections", 1, 63)
     assert answer.per_second == pytest.approx(400)
 
 

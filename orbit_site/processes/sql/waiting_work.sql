@@ -1,7 +1,9 @@
--- Whether there is anything for the tasks that maintenance runs each second: a few probes of indexes.
--- Each is true whenever its tasks would do something, and may be true when they would not.
+-- Whether the server accepts no writes, and whether there is anything for the tasks that maintenance
+-- runs each second: a few probes of indexes. Each is true whenever its tasks would do something, and
+-- may be true when they would not.
 -- params: tick text, late float8
 SELECT
+    ({{is_read_only}}),
     EXISTS (
         SELECT 1
         FROM django_q_schedule

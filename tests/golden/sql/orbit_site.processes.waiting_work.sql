@@ -1,4 +1,5 @@
-SELECT EXISTS (SELECT 1
+SELECT (SELECT pg_is_in_recovery()
+OR current_setting('transaction_read_only')::bool), EXISTS (SELECT 1
 FROM django_q_schedule
 WHERE func = %(tick)s
 AND repeats <> 0

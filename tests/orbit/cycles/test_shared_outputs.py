@@ -10,6 +10,8 @@ from orbit.cycles import excerpts
 from orbit.cycles.progress import READ_OUTPUTS
 from orbit.cycles.rerun import single
 from orbit.models import CycleRun, Transformation
+from orbit.pipeline import registry
+from orbit.pipeline.contract import Payload
 from orbit.states import Trigger
 from tests.support.pipeline import (
     configure_endpoints,
@@ -34,6 +36,19 @@ def run(settings: Any, **tiers: Any) -> CycleRun:
         configure_endpoints(settings, default_endpoint=receiver.url)
         configure_profiles(tiers=tiers)
         return run_cycle(start_cycle(body=BODY))
+
+
+class _RefusesOne:
+    """A processor that fails once."""
+
+    def __init__(self) -> None:
+        self.payloads: list[Payload] = []
+
+    def run(self, payload: Payload) -> Payload:
+        self.payloads.append(payload)
+        if len(self.payloads) == 1:
+            raise ValueError("not this one")
+        return payload
 
 
 def outputs(cycle_id: UUID) -> list[tuple[int, bytes]]:
@@ -71,6 +86,20 @@ def test_a_rerun_reads_it_from_the_input_of_the_cycle_that_made_it(settings: Any
     # The reused tier says whose input it is.
     rows("UPDATE orbit_cyclerun SET input = 'other' WHERE id = %s RETURNING 1", new)
     assert outputs(new) == [(1, BODY), (2, BODY), (3, BODY)]
+
+
+def test_an_output_without_an_item_is_stored_whole(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A re-run makes its item; a worker of an earlier release reads nothing but this column."""
+    processor = _RefusesOne()
+    monkeypatch.setattr(registry, "processor", lambda name: processor)
+    cycle = run(settings)
+    assert rows(_OUTPUTS, cycle.input_sha256, cycle.pk) == [
+        (1, BODY.decode(), False, True),
+        (2, None, True, True),
+        (3, None, True, True),
+    ]
 
 
 def test_an_output_that_is_saved_before_its_item_is_stored_whole(settings: Any) -> None:

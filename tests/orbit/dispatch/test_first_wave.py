@@ -15,7 +15,7 @@ from governance.namespaces import halts
 from orbit import interrupts
 from orbit.cycles import lease, stages
 from orbit.cycles.progress import CycleProgress
-from orbit.dispatch import claim, endpoints, enqueue, first_wave, loop
+from orbit.dispatch import claim, endpoints, enqueue, first_wave
 from orbit.dispatch.loop import Finished
 from orbit.dispatch.senders import SENDERS
 from orbit.interrupts import Slot, WorkerState
@@ -343,15 +343,18 @@ def test_a_write_without_an_answer_keeps_no_sender_and_is_adopted(
         assert (len(result.jobs), cycle.begun) == (3, [])
 
 
-def test_a_worker_without_a_free_file_descriptor_loses_no_sender(
-    cycle: ClaimedCycle, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_without_a_free_file_descriptor_still_delivers(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(loop, "InFlight", full)
-    with pytest.raises(OSError, match="Too many"):
-        stages.run(CycleProgress(cycle), dispatch=dispatch.state(), worker="w")
+    monkeypatch.setattr("orbit.dispatch.in_flight.os.pipe", full)
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        configure_profiles()
+        assert run_cycle(start_cycle()).status == "success"
+        assert len(receiver.requests) == 3
     assert free_senders() == SENDERS
 
 

@@ -210,6 +210,47 @@ def test_the_read_time_out_counts_from_the_last_byte() -> None:
         assert (received.status, received.error_class) == (None, "timeout")
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_reused"),
+    [
+        (OK, True),
+        (UNUSUAL["hints before a 200"], True),
+        (UNUSUAL["chunked"], True),
+        (http("200 OK", b"x" * 40_000), True),
+        (UNUSUAL["surplus"], False),
+        (then(OK, close), False),
+    ],
+)
+def test_an_answer_that_came_in_time_counts_however_late_it_is_read(
+    answer: Answer, is_reused: bool
+) -> None:
+    """The process was suspended, or its slot waited for the database."""
+    with Receiver(OK, answer, OK) as receiver:
+        warm(receiver.url)
+        begun = exchange.begin(request(receiver.url, total=0.3), allowed=LOCAL)
+        assert begun is not None
+        time.sleep(0.5)
+        received = begun.finish()
+        assert (received.status, received.error_class) == (200, None)
+        assert "cut off" not in received.error
+        warm(receiver.url)
+        assert receiver.connections == (1 if is_reused else 2)
+
+
+def test_the_latency_is_that_of_the_head() -> None:
+    slow = then(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", lambda sock: time.sleep(0.5), b"ok"
+    )
+    cut = then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", silent)
+    with Receiver(OK, slow, cut) as receiver:
+        warm(receiver.url)
+        whole, is_ordinary = exchanged(request(receiver.url))
+        assert (is_ordinary, whole.body) == (True, b"ok")
+        late, _ = exchanged(request(receiver.url, total=0.5))
+        assert "timeout" in late.error
+        assert max(whole.latency_ms, late.latency_ms) < 400
+
+
 def test_what_the_socket_does_not_take_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "LONGEST_REQUEST", 30_000_000)
     body = b"x" * 20_000_000
@@ -267,3 +308,21 @@ def test_a_live_tls_connection_is_used_and_its_surplus_noticed(
         assert exchange.begin(sent, allowed=LOCAL) is None
         assert client.send(sent, allowed=LOCAL).body == b"ok"
         assert receiver.connections == 2
+
+
+def test_an_answer_in_several_tls_records_counts_however_late_it_is_read(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    answer = then(b"HTTP/1.1 103 Early Hints\r\n\r\n", lambda sock: time.sleep(0.05), OK)
+    with Receiver(OK, answer, OK, tls=authority.server("localhost")) as receiver:
+        sent = replace(
+            request(f"https://localhost:{receiver.port}/"), ca_bundle=str(authority.bundle)
+        )
+        assert client.send(sent, allowed=LOCAL).status == 200
+        begun = exchange.begin(replace(sent, total_timeout=0.3), allowed=LOCAL)
+        assert begun is not None
+        time.sleep(0.5)
+        assert begun.read() is None
+        assert begun.is_unusual
+        assert begun.finish().body == b"ok"

@@ -16,7 +16,13 @@ from orbit_site.processes.postgres import Server
 from tests.support import database
 from tests.support.backups import call, create
 from tests.support.dead_letters import create_dead_letters
-from tests.support.pipeline import configure_endpoints
+from tests.support.pipeline import (
+    configure_endpoints,
+    configure_profiles,
+    rows,
+    run_cycle,
+    start_cycle,
+)
 from tests.support.polling import until
 from tests.support.project import PROJECT
 
@@ -31,6 +37,7 @@ NEW_OF_ORBIT = (
     "0017_cycles_by_trigger",
     "0018_endpoints_in_use",
     "0019_lean_initiations",
+    "0020_outputs_that_are_the_input",
 )
 
 
@@ -250,3 +257,21 @@ def test_migrations_that_were_interrupted_begin_again_with_data(
         assert owner.execute(invalid).fetchall() == []
         groups = "SELECT count(*) FROM orbit_deadletterdispatch WHERE status = 'open'"
         assert owner.execute(groups).fetchone() == (3,)
+
+
+def test_a_release_that_knows_no_shared_outputs_finds_their_bytes_after_going_back(
+    server: Server, committed: str, settings: Any
+) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9")
+    configure_profiles()
+    run_cycle(start_cycle())
+    [shared] = rows("SELECT count(*) FROM orbit_transformation WHERE output_is_input")
+    assert call(server, committed, "migrate", "orbit", "0019", "--skip-checks")[0] == 0
+    same = (
+        "SELECT count(*) FROM orbit_transformation t JOIN orbit_cyclerun c ON c.id = t.cycle_id"
+        " WHERE t.output = c.input"
+    )
+    assert rows(same) == [shared]
+    assert shared > (0,)
+    assert call(server, committed, "migrate", "orbit", "--skip-checks")[0] == 0
+    assert rows(same) == [shared]

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
 
 from governance.access.actors import SYSTEM
+from governance.kernel.availability import ReadOnlyServer
 from governance.kernel.identifiers import uuid7
 from governance.models import OperationRun
 from governance.namespaces import halts
@@ -19,8 +20,10 @@ from orbit import interrupts, queue
 from orbit.interrupts import WorkerState
 from orbit.models import CronTick, CycleRun
 from orbit_site.processes.maintenance import SECOND, Maintenance
+from orbit_site.processes.postgres import Server
 from orbit_site.processes.waiting_work import CERTAIN_SECONDS, LOOK, Waiting, WaitingWork
 from tests.support.configuration import active_cycle
+from tests.support.read_only import read_only
 
 PAST = timedelta(seconds=60)
 
@@ -92,6 +95,16 @@ def test_every_ten_seconds_the_tasks_run_whatever_a_look_says() -> None:
         waiting.begin(float(second))
         certain.append(waiting.has(Waiting.DUE_CYCLES))
     assert [second for second, is_certain in enumerate(certain) if is_certain] == [0, 10, 20]
+
+
+def test_a_look_at_a_server_that_accepts_no_writes_fails(server: Server, committed: str) -> None:
+    """An old primary would answer for ever that nothing waits."""
+    waiting = WaitingWork()
+    waiting.begin(0.0)
+    waiting.has(Waiting.TICKS)  # the first pass is certain
+    waiting.begin(1.0)
+    with read_only(server, committed), pytest.raises(ReadOnlyServer):
+        waiting.has(Waiting.TICKS)
 
 
 @pytest.fixture
