@@ -43,16 +43,23 @@ class SenderPool:
         self._used: dict[UUID | None, float] = {}
         self._answered: dict[UUID | None, float] = {}
         self._quick: dict[UUID | None, float] = {}
-        # Threads don't survive a fork, so they start here and not at import.
-        for number in range(size):
-            threading.Thread(target=self._serve, name=f"sender-{number}", daemon=True).start()
+        # Threads start with the first tasks that need them: most processes never need all.
+        self._threads = self._unfinished = 0
 
     def _serve(self) -> None:
         while True:
             self._tasks.get()()
+            with self._lock:
+                self._unfinished -= 1
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` in a taken sender. It calls ``end``, and never raises."""
+        with self._lock:
+            self._unfinished += 1
+            if self._unfinished > self._threads < self._size:
+                name = f"sender-{self._threads}"
+                threading.Thread(target=self._serve, name=name, daemon=True).start()
+                self._threads += 1
         self._tasks.put(task)
 
     def take(self, most: int, timeout: float) -> int:

@@ -112,3 +112,25 @@ def test_an_endpoint_that_was_not_used_for_a_while_takes_no_share_from_the_other
     late = time.monotonic() + 11
     monkeypatch.setattr(time, "monotonic", lambda: late)
     assert senders.full() == []
+
+
+def test_a_pool_starts_no_more_threads_than_tasks_need() -> None:
+    before = threading.active_count()
+    pool = SenderPool(4)
+    assert threading.active_count() == before
+    release, started = threading.Event(), threading.Semaphore(0)
+
+    def task() -> None:
+        started.release()
+        release.wait(30)
+
+    for _ in range(2):
+        pool.submit(task)
+    assert all(started.acquire(timeout=30) for _ in range(2))
+    assert threading.active_count() == before + 2
+    for _ in range(4):
+        pool.submit(task)
+    assert all(started.acquire(timeout=30) for _ in range(2))
+    assert threading.active_count() == before + 4
+    release.set()
+    assert all(started.acquire(timeout=30) for _ in range(2))
