@@ -53,7 +53,7 @@ class _Waiting:
 
 
 class Writer:
-    """The writer of one process, with a thread and a connection. Create it after the fork."""
+    """The writer of one process, with a thread and a connection from the first write on."""
 
     def __init__(self, reconnects: Callable[[], int]) -> None:
         #: How often the process found that its connections may lead to the wrong server.
@@ -67,7 +67,7 @@ class Writer:
         #: Whether the thread waits, and for all that are busy.
         self._sleeps = self._gathers = False
         self._awake = threading.Semaphore(0)
-        threading.Thread(target=self._serve, name="writer", daemon=True).start()
+        self._is_started = False
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -103,6 +103,9 @@ class Writer:
         waiting = _Waiting(write, size)
         waiting.done.acquire()
         with self._lock:
+            if not self._is_started:
+                threading.Thread(target=self._serve, name="writer", daemon=True).start()
+                self._is_started = True
             self._waiting.append(waiting)
             self._busy -= 1
             self._wake()
