@@ -20,6 +20,7 @@ from uuid import UUID
 from django.db import OperationalError, connection
 
 from governance.kernel import availability, sql
+from governance.kernel.throttled_log import ThrottledLog
 from orbit.records import fence
 from orbit.records.fence import FencedWrite, Rows
 
@@ -68,6 +69,7 @@ class Writer:
         self._sleeps = self._gathers = False
         self._awake = threading.Semaphore(0)
         self._is_started = False
+        self._log = ThrottledLog(logger.warning)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -103,9 +105,8 @@ class Writer:
         waiting = _Waiting(write, size)
         waiting.done.acquire()
         with self._lock:
-            if not self._is_started:
-                threading.Thread(target=self._serve, name="writer", daemon=True).start()
-                self._is_started = True
+            if not self._is_started and not self._start():
+                return None
             self._waiting.append(waiting)
             self._busy -= 1
             self._wake()
@@ -114,6 +115,16 @@ class Writer:
         if waiting.error is not None:
             raise OperationalError(*waiting.error.args) from waiting.error.__cause__
         return waiting.rows
+
+    def _start(self) -> bool:
+        """Start the thread. False: the system has none left, and the next write tries again."""
+        try:
+            threading.Thread(target=self._serve, name="writer", daemon=True).start()
+        except RuntimeError as error:
+            self._log.report("no thread for the writer, so each write runs alone", error)
+            return False
+        self._is_started = True
+        return True
 
     def _wake(self) -> None:
         """Wake the thread if it has something to do. Needs the lock."""

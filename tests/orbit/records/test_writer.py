@@ -363,6 +363,22 @@ def test_a_commit_whose_server_named_the_disk_and_ended_is_unknown(
     assert len(rows(ENQUEUED)) == 1
 
 
+def test_without_a_thread_for_the_writer_each_write_runs_alone(
+    settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cycle,), start = claim(settings, 1), threading.Thread.start
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "writer":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with together([cycle]) as (end,):
+        end.result(timeout=30)
+    assert (rows(ENQUEUED), batches) == ([(cycle.id,)], [])
+
+
 def test_a_writer_that_fails_itself_wakes_its_slots_and_goes_on(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
