@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from django.db import DataError, OperationalError, connection
 from governance.kernel import sql
 from orbit.cycles import finish, lease, stages
 from orbit.cycles.progress import CycleProgress
+from orbit.dispatch import state as dispatch_state
 from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.state import DispatchState
 from orbit.models import CycleRun
@@ -170,6 +172,27 @@ def test_a_slot_that_waits_for_a_receiver_holds_up_no_other(
         if cycle is first:
             with fence.away():
                 assert is_prepared.wait(30)
+        prepare(cycle)
+        is_prepared.set()
+
+    with together([first, second], act) as ends:
+        for end in ends:
+            end.result(timeout=60)
+
+
+def test_a_slot_that_sleeps_before_a_retry_holds_up_no_other(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
+    first, second = claim(settings, 2)
+    is_prepared, state = threading.Event(), DispatchState()
+    sleeping = SimpleNamespace(sleep=lambda seconds: is_prepared.wait(30))
+    monkeypatch.setattr(dispatch_state, "time", sleeping)
+
+    def act(cycle: ClaimedCycle) -> None:
+        if cycle is first:
+            assert state.sleep(0.5)
+            assert is_prepared.is_set()
         prepare(cycle)
         is_prepared.set()
 
