@@ -74,14 +74,15 @@ def statuses(results: list[AttemptResult]) -> list[str]:
 def test_a_wave_on_live_connections_needs_no_sender(senders: Counted) -> None:
     with Receiver() as receiver, InFlight(CYCLE, senders) as in_flight:
         assert statuses(sent(in_flight, senders, *[job(receiver)] * 3)) == ["delivered"] * 3
-        assert senders.submitted == 3
-        connections = receiver.connections
+        # A request may find the connection that the one before it has opened.
+        submitted, connections = senders.submitted, receiver.connections
+        assert 1 <= submitted <= 3
         for _ in range(5):
             assert (
                 statuses(sent(in_flight, senders, *[job(receiver)] * connections))
                 == ["delivered"] * connections
             )
-        assert (senders.submitted, receiver.connections) == (3, connections)
+        assert (senders.submitted, receiver.connections) == (submitted, connections)
     until(lambda: senders.free == 4)
 
 
