@@ -14,6 +14,7 @@ from orbit.dispatch.endpoints import Endpoint
 from orbit.dispatch.in_flight import InFlight, SendersHung
 from orbit.dispatch.senders import SenderPool
 from orbit.outbound import exchange
+from orbit.outbound.connections import PlainConnection
 from orbit.records.fence import ClaimedCycle
 from tests.support.polling import until
 from tests.support.receiver import OK, Answer, Receiver, http, silent, then
@@ -97,7 +98,21 @@ def test_answers_of_senders_and_of_live_connections_come_together(senders: Count
     until(lambda: senders.free == 4)
 
 
-@pytest.mark.parametrize("why", ["halted", "unread", "lease", "drained"])
+WHYS = ["halted", "unread", "lease", "drained"]
+
+
+def stop(slot: interrupts.Slot, why: str) -> None:
+    if why == "drained":
+        interrupts.process.drain(0)
+    elif why == "lease":
+        slot.held_until = interrupts.now()
+    elif why == "unread":
+        slot.open_until = interrupts.now()
+    else:
+        slot.saw(is_open=False, read_at=interrupts.now())
+
+
+@pytest.mark.parametrize("why", WHYS)
 def test_nothing_leaves_once_it_may_not(
     senders: Counted, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
@@ -106,16 +121,28 @@ def test_nothing_leaves_once_it_may_not(
     monkeypatch.setattr(interrupts, "process", interrupts.WorkerState())
     with Receiver() as receiver, InFlight(CYCLE, senders) as in_flight:
         sent(in_flight, senders, job(receiver))
-        if why == "drained":
-            interrupts.process.drain(0)
-        elif why == "lease":
-            slot.held_until = interrupts.now()
-        elif why == "unread":
-            slot.open_until = interrupts.now()
-        else:
-            slot.saw(is_open=False, read_at=interrupts.now())
+        stop(slot, why)
         assert statuses(sent(in_flight, senders, job(receiver))) == ["unsent"]
         assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("why", WHYS)
+def test_nothing_leaves_on_a_new_connection_that_came_too_late(
+    senders: Counted, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    slot, connect = interrupts.Slot(), PlainConnection.connect
+    monkeypatch.setattr(interrupts, "slot", lambda: slot)
+    monkeypatch.setattr(interrupts, "process", interrupts.WorkerState())
+
+    def connect_late(connection: PlainConnection) -> None:
+        connect(connection)
+        stop(slot, why)
+
+    monkeypatch.setattr(PlainConnection, "connect", connect_late)
+    with Receiver() as receiver, InFlight(CYCLE, senders) as in_flight:
+        assert statuses(sent(in_flight, senders, job(receiver))) == ["unsent"]
+        assert receiver.requests == []
+    until(lambda: senders.free == 4)
 
 
 def test_a_halt_in_the_middle_of_a_wave_stops_the_rest_of_it(
