@@ -227,7 +227,7 @@ def _begin(cycle: ClaimedCycle, job: ClaimedJob, slot: Slot) -> Exchange | None:
     except Exception:  # a sender reports it
         return None
     # Right before the bytes leave, as in ``_send``.
-    if interrupts.process.drained or not slot.holds or not slot.open:
+    if not _may_leave(slot):
         return None
     return exchange.begin(request, allowed=tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS))
 
@@ -268,10 +268,19 @@ def _send(cycle: ClaimedCycle, job: ClaimedJob, slot: Slot) -> _Outcome:
     if needs_inquiry(job):
         reply = inquire(job.endpoint, job.delivery_id)
     may_send = reply is None or after_inquiry(job, reply.inquiry) is None
-    # After the lease another worker may have sent it. With a closed or unread gate nothing may
-    # leave. Checked again here because the inquiry took time.
-    if not may_send or not slot.holds or not slot.open:
+    # Checked again because the inquiry took time.
+    if not may_send or not _may_leave(slot):
         return None, reply
     with request_context.about(cycle.id, job.delivery_id):
-        request = request_of(cycle, job, job.endpoint)
-        return client.send(request, allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS), reply
+        answer = client.send(
+            request_of(cycle, job, job.endpoint),
+            allowed=settings.ORBIT_DISPATCH_ALLOWED_HOSTS,
+            may_send=functools.partial(_may_leave, slot),
+        )
+    return (None if answer.error_class == "withheld" else answer), reply
+
+
+def _may_leave(slot: Slot) -> bool:
+    # After the lease another worker may have sent it. With a closed or unread gate nothing may
+    # leave.
+    return not interrupts.process.drained and slot.holds and slot.open

@@ -123,7 +123,8 @@ class _Loop:
             return Finished(due_in=max(0.0, self.progress.wait()))
         if self.progress.wait() > TOGETHER_SECONDS:
             return min(self.progress.wait(), self.progress.left())
-        time.sleep(max(0.0, self.progress.gather(TOGETHER_SECONDS)))
+        with fence.away():
+            time.sleep(max(0.0, self.progress.gather(TOGETHER_SECONDS)))
         return None
 
     def _is_cleared(self) -> bool:
@@ -147,9 +148,10 @@ class _Loop:
         """Claim and send a wave. None: no sender is free, or no database."""
         if not self.in_flight.count:
             interrupts.act(settings.ORBIT_LEASE_SECONDS)
-        count = self.state.senders.take(
-            max(1, self.progress.due()), timeout=0.0 if self.in_flight.count else 1.0
-        )
+        with fence.away():
+            count = self.state.senders.take(
+                max(1, self.progress.due()), timeout=0.0 if self.in_flight.count else 1.0
+            )
         if not count:
             return None
         try:

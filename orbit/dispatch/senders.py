@@ -43,17 +43,32 @@ class SenderPool:
         self._used: dict[UUID | None, float] = {}
         self._answered: dict[UUID | None, float] = {}
         self._quick: dict[UUID | None, float] = {}
-        # Threads don't survive a fork, so they start here and not at import.
-        for number in range(size):
-            threading.Thread(target=self._serve, name=f"sender-{number}", daemon=True).start()
+        # The tasks of senders, and threads for them. Most requests need none, so a thread starts
+        # with the task that finds none free.
+        self._running = self._threads = 0
+        self._start()
 
     def _serve(self) -> None:
         while True:
             self._tasks.get()()
+            with self._lock:
+                self._running -= 1
+
+    def _start(self) -> None:
+        name = f"sender-{self._threads}"
+        self._threads += 1
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     def submit(self, task: Callable[[], None]) -> None:
         """Run ``task`` in a taken sender. It calls ``end``, and never raises."""
         self._tasks.put(task)
+        with self._lock:
+            self._running += 1
+            if self._threads < min(self._running, self._size):
+                try:
+                    self._start()
+                except RuntimeError:  # the system has no thread left: the others do it later
+                    self._threads -= 1
 
     def take(self, most: int, timeout: float) -> int:
         """Take up to ``most`` senders, wait ``timeout`` seconds for one; return how many."""

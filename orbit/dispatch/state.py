@@ -15,6 +15,7 @@ from orbit.dispatch import endpoints, enqueue, limits
 from orbit.dispatch.endpoints import Endpoint
 from orbit.dispatch.senders import SenderPool
 from orbit.outbound import secrets
+from orbit.records import fence
 
 READ_SNAPSHOT = sql.load(__name__, "read_snapshot")
 _CACHED_ENDPOINTS = 256
@@ -38,7 +39,8 @@ class DispatchState:
         if not self._sleepers.acquire(blocking=False):
             return False
         try:
-            time.sleep(max(0.0, seconds))
+            with fence.away():
+                time.sleep(max(0.0, seconds))
         finally:
             self._sleepers.release()
         return True

@@ -5,7 +5,7 @@ import http.client
 import re
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import requests
@@ -53,7 +53,7 @@ class Response:
     """What became of a request. Without a response ``status`` is None."""
 
     status: int | None
-    # refused, dns, connect, tls, timeout, reset, bad_response or unexpected
+    # refused, dns, connect, tls, timeout, reset, bad_response, withheld or unexpected
     error_class: str | None
     error: str  # with a status: why the body isn't whole
     excerpt: bytes  # the body's beginning, without secrets
@@ -76,18 +76,28 @@ class Response:
 
 
 def send(
-    request: Request, *, allowed: Sequence[str], keep: int = KEEP, limit: int = LIMIT
+    request: Request,
+    *,
+    allowed: Sequence[str],
+    keep: int = KEEP,
+    limit: int = LIMIT,
+    may_send: Callable[[], bool] = lambda: True,
 ) -> Response:
     """Send ``request`` once, within ``total_timeout`` seconds; never raises.
 
-    Reads ``limit`` bytes of the body and keeps ``keep``.
+    ``may_send`` is asked right before the first byte: connecting takes time. Reads ``limit`` bytes
+    of the body and keeps ``keep``.
     """
     started = time.monotonic()
     clock = Clock(request.connect_timeout, request.read_timeout, request.total_timeout)
     try:
         prepared = _prepare(request, tuple(allowed))
         response = transport.adapter.send(
-            prepared, verify=request.ca_bundle or True, allowed=allowed, clock=clock
+            prepared,
+            verify=request.ca_bundle or True,
+            allowed=allowed,
+            clock=clock,
+            may_send=may_send,
         )
         latency = since(started)
         return received(
@@ -247,6 +257,7 @@ _MALFORMED = "the answer isn't valid HTTP"
 # For each error: its class if nothing was sent, its class if something was, and the text. The first
 # match counts.
 _OUTCOMES: list[tuple[tuple[type[Exception], ...], str, str, str]] = [
+    ((transport.Withheld,), "withheld", "withheld", "stopped before it was sent"),
     ((addresses.Refused,), "refused", "refused", "{error}"),
     ((addresses.Unresolved,), "dns", "dns", "{error}"),
     ((ConnectFailed,), "connect", "connect", "{error}"),

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -22,6 +22,10 @@ IDLE_IN_ALL, SWEEP_USES = 256, 64
 
 #: Scheme, host, port, the operator's list, and the file of authorities.
 _Key = tuple[str, str, int | None, tuple[str, ...], str | None]
+
+
+class Withheld(Exception):
+    """The request may no longer be sent."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -58,10 +62,12 @@ class Adapter(BaseAdapter):
         *,
         allowed: Sequence[str] = (),
         clock: Clock | None = None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> "_LeasedResponse":
         """Send ``request`` once; the caller reads ``raw``, then calls ``lease.finish``.
 
-        Raises addresses.Refused and Unresolved, OSError, and errors of http.client and urllib3.
+        ``may_send`` is asked right before the first byte. Raises Withheld, addresses.Refused and
+        Unresolved, OSError, and errors of http.client and urllib3.
         """
         clock = clock or Clock(timeout[0], timeout[1], sum(timeout))
         pool = self.pool(
@@ -70,6 +76,7 @@ class Adapter(BaseAdapter):
         connection = pool.take(clock)
         body = request.body.encode() if isinstance(request.body, str) else request.body
         try:
+            _connect(connection, may_send)
             broken = False
             try:
                 connection.deliver(str(request.method), request.path_url, request.headers, body)
@@ -146,6 +153,14 @@ class Lease:
             self._pool.give_back(self._connection)
         else:
             discard(self._connection)
+
+
+def _connect(connection: PlainConnection, may_send: Callable[[], bool]) -> None:
+    """Connect if necessary. Raises Withheld if nothing may be sent then."""
+    if connection.sock is None:
+        connection.connect()
+    if not may_send():
+        raise Withheld
 
 
 class _LeasedResponse(requests.Response):

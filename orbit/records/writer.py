@@ -20,6 +20,7 @@ from uuid import UUID
 from django.db import OperationalError, connection
 
 from governance.kernel import availability, sql
+from governance.kernel.throttled_log import ThrottledLog
 from orbit.records import fence
 from orbit.records.fence import FencedWrite, Rows
 
@@ -53,7 +54,7 @@ class _Waiting:
 
 
 class Writer:
-    """The writer of one process, with a thread and a connection. Create it after the fork."""
+    """The writer of one process, with a thread and a connection from the first write on."""
 
     def __init__(self, reconnects: Callable[[], int]) -> None:
         #: How often the process found that its connections may lead to the wrong server.
@@ -67,7 +68,8 @@ class Writer:
         #: Whether the thread waits, and for all that are busy.
         self._sleeps = self._gathers = False
         self._awake = threading.Semaphore(0)
-        threading.Thread(target=self._serve, name="writer", daemon=True).start()
+        self._is_started = False
+        self._log = ThrottledLog(logger.warning)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -103,6 +105,8 @@ class Writer:
         waiting = _Waiting(write, size)
         waiting.done.acquire()
         with self._lock:
+            if not self._is_started and not self._start():
+                return None
             self._waiting.append(waiting)
             self._busy -= 1
             self._wake()
@@ -111,6 +115,16 @@ class Writer:
         if waiting.error is not None:
             raise OperationalError(*waiting.error.args) from waiting.error.__cause__
         return waiting.rows
+
+    def _start(self) -> bool:
+        """Start the thread. False: the system has none left, and the next write tries again."""
+        try:
+            threading.Thread(target=self._serve, name="writer", daemon=True).start()
+        except RuntimeError as error:
+            self._log.report("no thread for the writer, so each write runs alone", error)
+            return False
+        self._is_started = True
+        return True
 
     def _wake(self) -> None:
         """Wake the thread if it has something to do. Needs the lock."""
@@ -141,12 +155,18 @@ class Writer:
 
     def _serve(self) -> None:
         while True:
-            for batch in batches(self._take()):
-                try:
-                    self._commit(batch)
-                finally:
-                    for waiting in batch:
-                        waiting.done.release()
+            try:
+                self._commit_all(self._take())
+            except Exception:  # without this thread all slots would wait for ever
+                logger.exception("the writer goes on after an error")
+
+    def _commit_all(self, taken: Sequence[_Waiting]) -> None:
+        try:
+            for batch in batches(taken):
+                self._commit(batch)
+                _wake_slots(batch)
+        finally:
+            _wake_slots(taken)
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         """Commit ``batch``, and give each of it its rows or its error."""
@@ -157,18 +177,17 @@ class Writer:
             # Nothing was sent. Alone, each finds its own error.
             logger.warning("a batch could not be sent", exc_info=True)
             return
+        by_cycle: defaultdict[UUID, Rows] = defaultdict(list)
         try:
-            rows = sql.send(batch[0].write.sql, parameters)
+            for row in sql.send(batch[0].write.sql, parameters):
+                by_cycle[row[0]].append(row)
         except Exception as exc:
-            if availability.sqlstate(exc) and not availability.is_lost(exc):
-                return  # the server refused it as a whole
-            connection.close()
+            if _is_refused(exc):
+                return
             for waiting in batch:
                 waiting.error = exc
+            connection.close()
             return
-        by_cycle: defaultdict[UUID, Rows] = defaultdict(list)
-        for row in rows:
-            by_cycle[row[0]].append(row)
         for waiting in batch:
             waiting.rows = by_cycle[waiting.write.cycle.id]
 
@@ -185,6 +204,21 @@ class Writer:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
             self._session = connection.connection
+
+
+def _wake_slots(batch: Sequence[_Waiting]) -> None:
+    for waiting in batch:
+        # A slot that has gone on may have it locked again, and needs it no more.
+        if waiting.done.locked():
+            waiting.done.release()
+
+
+def _is_refused(error: Exception) -> bool:
+    """Tell whether the server refused a statement as a whole: nothing of it was written."""
+    # A server that can't write its log any more names the disk, and ends: after its recovery the
+    # commit may be there.
+    is_open = connection.connection is not None and not connection.connection.closed
+    return is_open and bool(availability.sqlstate(error)) and not availability.is_lost(error)
 
 
 def batches(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:

@@ -94,6 +94,11 @@ class Member:
         self.children()
         processes.kill_group(self.pid, number)
 
+    def suspend(self) -> None:
+        """Suspend the whole group; return when nothing of it runs."""
+        self.children()
+        processes.suspend_group(self.pid)
+
     def code(self, seconds: float) -> int:
         """Return the exit code, waiting at most ``seconds``. Raises Late."""
         try:

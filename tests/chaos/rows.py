@@ -31,7 +31,7 @@ def doubled_late_deleted(testbed: Testbed, cycles: int = 30) -> None:
     )
     for number, name in enumerate(names):
         # Suspend the cluster, so that no worker claims the row first.
-        member.send_group(signal.SIGSTOP)
+        member.suspend()
         testbed.begin(name)
         testbed.query(ways[number % 3])
         testbed.kills += 1

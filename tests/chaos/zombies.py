@@ -17,6 +17,7 @@ from tests.chaos.gates import gate
 from tests.chaos.points import ITEMS, Caught, Way
 from tests.chaos.sink import AFTER, BEFORE
 from tests.chaos.testbed import Testbed
+from tests.support import processes
 
 # Longer than the lease.
 SUSPENDED_SECONDS = 6.0
@@ -33,7 +34,7 @@ def in_a_tier(testbed: Testbed) -> None:
         cycle = way.start()
         until(lambda: hold.came, LIMIT, "tier 1 sent no request")
         caught = way.carried(cycle)
-        os.kill(caught.worker, signal.SIGSTOP)
+        processes.suspend(caught.worker)
         hold.release()
         return caught
 
@@ -58,7 +59,7 @@ def before_sending(testbed: Testbed) -> None:
     def bring(way: Way) -> Caught:
         way.gate.lock("orbit_deliveryreceipt")
         caught = way.at_gate(way.start())
-        os.kill(caught.worker, signal.SIGSTOP)
+        processes.suspend(caught.worker)
         way.gate.open()
         return caught
 
@@ -73,7 +74,7 @@ def after_the_answer(testbed: Testbed) -> None:
         cycle = way.start()
         until(lambda: len(hold.came) == ITEMS, LIMIT, "the deliveries were not sent")
         caught = way.carried(cycle)
-        os.kill(caught.worker, signal.SIGSTOP)
+        processes.suspend(caught.worker)
         hold.release()
         return caught
 
@@ -92,7 +93,7 @@ def _run(testbed: Testbed, name: str, bring: Callable[[Way], Caught]) -> UUID:
     # The other cluster is ready, but suspended until the worker is.
     other = testbed.cluster()
     testbed.ready(other)
-    other.send_group(signal.SIGSTOP)
+    other.suspend()
     # The supervisor would kill a silent worker.
     only.send(signal.SIGSTOP)
     with ExitStack() as stack:

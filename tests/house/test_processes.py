@@ -1,6 +1,9 @@
 """The looks at processes that tests share bear a process that has ended."""
 
+import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 
@@ -10,6 +13,16 @@ from tests.support import processes
 from tests.support.polling import until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+#: Sends back what it gets, in a second thread.
+ECHO = """
+import socket, sys, threading, time
+end = socket.socket(fileno=int(sys.argv[1]))
+def echo():
+    while data := end.recv(1):
+        end.sendall(data)
+threading.Thread(target=echo, daemon=True).start()
+time.sleep(600)
+"""
 PARENT = f"import subprocess; subprocess.run({SLEEP!r})"
 
 
@@ -39,3 +52,20 @@ def test_a_process_that_is_gone_has_no_children_and_takes_every_signal() -> None
     assert (processes.children(gone.pid), processes.family(gone.pid)) == ([], [])
     processes.kill(gone.pid)
     processes.kill_group(gone.pid, signal.SIGTERM)
+
+
+def test_no_thread_of_a_suspended_process_goes_on() -> None:
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-c", ECHO, str(theirs.fileno())]
+    with ours, theirs, subprocess.Popen(command, pass_fds=[theirs.fileno()]) as echo:
+        try:
+            for _ in range(20):
+                ours.sendall(b".")
+                assert ours.recv(1) == b"."
+                processes.suspend(echo.pid)
+                ours.sendall(b".")
+                assert not select.select([ours], [], [], 0.02)[0]
+                os.kill(echo.pid, signal.SIGCONT)
+                assert ours.recv(1) == b"."
+        finally:
+            processes.kill(echo.pid)

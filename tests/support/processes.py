@@ -3,6 +3,8 @@
 import os
 import signal
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import psutil
 
@@ -56,6 +58,36 @@ def kill_group(leader: int, number: int) -> None:
     assert leader > 1
     with suppress(ProcessLookupError):
         os.killpg(leader, number)
+
+
+def suspend(pid: int) -> None:
+    """Send SIGSTOP, and wait until no thread of ``pid`` runs any more.
+
+    The signal stops one thread, and that one the others: on a busy machine they run on for so long
+    that they may write what the test wants to keep from them.
+    """
+    kill(pid, signal.SIGSTOP)
+    until(partial(_is_still, pid), f"the process {pid} doesn't stop", every=0.001)
+
+
+def suspend_group(leader: int) -> None:
+    """Suspend a process and its live descendants, which are its group."""
+    members = family(leader)
+    kill_group(leader, signal.SIGSTOP)
+    for member in members:
+        until(partial(_is_still, member.pid), f"{member} doesn't stop", every=0.001)
+
+
+def _is_still(pid: int) -> bool:
+    """Tell whether each thread of ``pid`` is stopped, or has ended."""
+    try:
+        states = [
+            stat.read_text().rpartition(")")[2].split()[0]
+            for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # a thread ended meanwhile: look again
+    return set(states) <= set("TtZX")
 
 
 def postmaster(server: Server) -> psutil.Process:

@@ -1,5 +1,6 @@
 """Slots take senders in turn, and no endpoint gets all of them while others are in use."""
 
+import functools
 import threading
 import time
 import uuid
@@ -7,6 +8,7 @@ import uuid
 import pytest
 
 from orbit.dispatch.senders import FEWEST, SENDERS, UNHEARD, SenderPool
+from tests.support.polling import until
 
 
 def test_all_senders_are_taken_and_given_back() -> None:
@@ -112,3 +114,38 @@ def test_an_endpoint_that_was_not_used_for_a_while_takes_no_share_from_the_other
     late = time.monotonic() + 11
     monkeypatch.setattr(time, "monotonic", lambda: late)
     assert senders.full() == []
+
+
+def test_a_thread_starts_with_the_task_that_finds_none_free() -> None:
+    senders, gate, done = SenderPool(3), threading.Event(), list[int]()
+    before = threading.active_count()
+
+    def task(number: int) -> None:
+        gate.wait(60)
+        done.append(number)
+
+    for number in range(5):
+        senders.submit(functools.partial(task, number))
+    assert threading.active_count() - before == 2
+    gate.set()
+    until(lambda: sorted(done) == list(range(5)))
+    senders.submit(functools.partial(task, 5))
+    until(lambda: len(done) == 6)
+    assert threading.active_count() - before == 2
+
+
+def test_without_a_thread_left_the_others_do_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    senders, gate, done = SenderPool(3), threading.Event(), list[int]()
+
+    def task(number: int) -> None:
+        gate.wait(60)
+        done.append(number)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    for number in range(3):
+        senders.submit(functools.partial(task, number))
+    gate.set()
+    until(lambda: done == [0, 1, 2])

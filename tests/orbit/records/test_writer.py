@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import DataError, connection
+from django.db import DataError, OperationalError, connection
 
 from governance.kernel import sql
 from orbit.cycles import finish, lease, stages
 from orbit.cycles.progress import CycleProgress
+from orbit.dispatch import state as dispatch_state
 from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.state import DispatchState
 from orbit.models import CycleRun
@@ -178,6 +180,27 @@ def test_a_slot_that_waits_for_a_receiver_holds_up_no_other(
             end.result(timeout=60)
 
 
+def test_a_slot_that_sleeps_before_a_retry_holds_up_no_other(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
+    first, second = claim(settings, 2)
+    is_prepared, state = threading.Event(), DispatchState()
+    sleeping = SimpleNamespace(sleep=lambda seconds: is_prepared.wait(30))
+    monkeypatch.setattr(dispatch_state, "time", sleeping)
+
+    def act(cycle: ClaimedCycle) -> None:
+        if cycle is first:
+            assert state.sleep(0.5)
+            assert is_prepared.is_set()
+        prepare(cycle)
+        is_prepared.set()
+
+    with together([first, second], act) as ends:
+        for end in ends:
+            end.result(timeout=60)
+
+
 def test_of_a_batch_of_64_each_cycle_ends_as_it_would_alone(
     settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +332,99 @@ def check_delivered_once(receiver: Receiver, number: int, *, most: int = 1) -> N
     )
     for query in doubled:
         assert rows(query) == []
+
+
+#: Refuses the first COMMIT with this checkpoint.
+REFUSE_AT_COMMIT = """
+CREATE SEQUENCE refusals;
+GRANT USAGE ON SEQUENCE refusals TO PUBLIC;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.stage = '{stage}' AND nextval('refusals') = 1 THEN
+        RAISE EXCEPTION 'refused' USING ERRCODE = '{state}';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON orbit_cyclecheckpoint
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.parametrize("stage", ["dispatch_enqueued", "cycle_finished"])
+@pytest.mark.parametrize("state", ["57014", "53100", "40P01", "57P01", "XX000", "25006", "23514"])
+def test_a_batch_that_fails_at_its_commit_is_done_once(
+    settings: Any, server: Server, committed: str, stage: str, state: str
+) -> None:
+    names = [f"r{n}" for n in range(6)]
+    configure_profiles(**{name: {"namespace": f"n-{name}"} for name in names})
+    with Receiver(OK) as receiver:
+        configure_endpoints(settings, default_endpoint=receiver.url)
+        for name in names:
+            start_cycle(name)
+        with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+            owner.execute(REFUSE_AT_COMMIT.format(stage=stage, state=state))
+        end_all()
+        check_delivered_once(receiver, 6)
+        assert rows("SELECT last_value > 1 FROM refusals") == [(True,)]
+
+
+def test_a_commit_whose_server_named_the_disk_and_ended_is_unknown(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a server may find the commit in its log when it recovers."""
+    real = sql.send
+
+    def send(text: str, parameters: Any, **more: Any) -> Any:
+        answer = real(text, parameters, **more)
+        if threading.current_thread().name == "writer":
+            connection.connection.close()
+            raise OperationalError from psycopg.errors.DiskFull()
+        return answer
+
+    monkeypatch.setattr(sql, "send", send)
+    with together(claim(settings, 1)) as (end,):
+        assert type(end.exception()) is OperationalError
+    assert len(rows(ENQUEUED)) == 1
+
+
+def test_without_a_thread_for_the_writer_each_write_runs_alone(
+    settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cycle,), start = claim(settings, 1), threading.Thread.start
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "writer":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with together([cycle]) as (end,):
+        end.result(timeout=30)
+    assert (rows(ENQUEUED), batches) == ([(cycle.id,)], [])
+
+
+def test_a_writer_that_fails_itself_wakes_its_slots_and_goes_on(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
+    real, failures = writer.batches, [MemoryError()]
+
+    def fail_once(waiting: Sequence[writer._Waiting]) -> Iterator[list[writer._Waiting]]:
+        if failures:
+            raise failures.pop()
+        return real(waiting)
+
+    monkeypatch.setattr(writer, "batches", fail_once)
+    first, second, third = claim(settings, 3)
+
+    def act(cycle: ClaimedCycle) -> None:
+        prepare(cycle)
+        if cycle is first:
+            prepare(third)
+
+    with together([first, second], act) as ends:
+        for end in ends:
+            end.result(timeout=30)
+    assert Counter(rows(ENQUEUED)) == {(cycle.id,): 1 for cycle in (first, second, third)}
 
 
 # --- SIGKILL inside the writer ----------------------------------------------------------------
