@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from django.db import DatabaseError
+
 from governance.kernel import availability, sql
 from orbit import queue
 from orbit.cycles import maintenance
@@ -55,7 +57,13 @@ class WaitingWork:
         if self._now >= self._certain_at:
             self._certain_at = self._now + CERTAIN_SECONDS
             return frozenset(Waiting)
-        ((is_read_only, *row),) = LOOK.send(tick=queue.TICK, late=maintenance.FORGOTTEN_AFTER)
+        try:
+            ((is_read_only, *row),) = LOOK.send(tick=queue.TICK, late=maintenance.FORGOTTEN_AFTER)
+        except DatabaseError as error:
+            if availability.is_lost(error):
+                raise
+            # A table is locked, for example: that concerns its own tasks, and no others.
+            return frozenset(Waiting)
         if is_read_only:
             raise availability.ReadOnlyServer("the server accepts no writes")
         return frozenset(kind for kind, waits in zip(Waiting, row, strict=True) if waits)

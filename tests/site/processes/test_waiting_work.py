@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -23,6 +24,7 @@ from orbit_site.processes.maintenance import SECOND, Maintenance
 from orbit_site.processes.postgres import Server
 from orbit_site.processes.waiting_work import CERTAIN_SECONDS, LOOK, Waiting, WaitingWork
 from tests.support.configuration import active_cycle
+from tests.support.pipeline import rows
 from tests.support.read_only import read_only
 
 PAST = timedelta(seconds=60)
@@ -145,3 +147,16 @@ def test_what_waits_is_done_at_the_next_second(
     assert not is_done()
     periodic.run_due(100.0 + CERTAIN_SECONDS / 2)
     assert is_done()
+
+
+def test_a_locked_table_holds_up_its_own_tasks_only(
+    periodic: Maintenance, server: Server, committed: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    periodic.run_due(100.0)
+    queued_cycle()
+    with psycopg.connect(server.url("orbit_owner", committed)) as other:
+        other.execute("LOCK TABLE governance_operationrun")
+        rows("SELECT set_config('lock_timeout', '100ms', false)")
+        periodic.run_due(101.0)
+    assert [line.split(":")[0] for line in caplog.messages] == ["Can't wake late operation runs"]
+    assert CycleRun.objects.get().status == "pending"
