@@ -36,6 +36,14 @@ def exchanged(sent: client.Request) -> tuple[client.Response, bool]:
     return (answer, True) if answer is not None else (begun.finish(), False)
 
 
+def pass_the_deadline(begun: exchange.Exchange) -> None:
+    """Let the answer come, and the time for it pass."""
+    poll = select.poll()
+    poll.register(begun, select.POLLIN)
+    assert poll.poll(60_000)
+    time.sleep(max(0.3, begun.due - time.monotonic()))
+
+
 def warm(url: str, **more: Any) -> None:
     """Leave a live connection."""
     assert client.send(request(url, **more), allowed=LOCAL).status == 200
@@ -229,7 +237,7 @@ def test_an_answer_that_came_in_time_counts_however_late_it_is_read(
         warm(receiver.url)
         begun = exchange.begin(request(receiver.url, total=0.3), allowed=LOCAL)
         assert begun is not None
-        time.sleep(0.5)
+        pass_the_deadline(begun)
         received = begun.finish()
         assert (received.status, received.error_class) == (200, None)
         assert "cut off" not in received.error
@@ -238,17 +246,15 @@ def test_an_answer_that_came_in_time_counts_however_late_it_is_read(
 
 
 def test_the_latency_is_that_of_the_head() -> None:
-    slow = then(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", lambda sock: time.sleep(0.5), b"ok"
-    )
+    slow = then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", lambda sock: time.sleep(1), b"ok")
     cut = then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", silent)
     with Receiver(OK, slow, cut) as receiver:
         warm(receiver.url)
         whole, is_ordinary = exchanged(request(receiver.url))
         assert (is_ordinary, whole.body) == (True, b"ok")
-        late, _ = exchanged(request(receiver.url, total=0.5))
+        late, _ = exchanged(request(receiver.url, total=1))
         assert "timeout" in late.error
-        assert max(whole.latency_ms, late.latency_ms) < 400
+        assert max(whole.latency_ms, late.latency_ms) < 900
 
 
 def test_what_the_socket_does_not_take_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +328,7 @@ def test_an_answer_in_several_tls_records_counts_however_late_it_is_read(
         assert client.send(sent, allowed=LOCAL).status == 200
         begun = exchange.begin(replace(sent, total_timeout=0.3), allowed=LOCAL)
         assert begun is not None
-        time.sleep(0.5)
+        pass_the_deadline(begun)
         assert begun.read() is None
         assert begun.is_unusual
         assert begun.finish().body == b"ok"
