@@ -69,9 +69,10 @@ class WorkerState:
         #: Shows the supervisor that this process is alive. The main thread calls it at least every
         #: two seconds.
         self.stamp: Callable[[], None] = lambda: None
-        #: Whether a gate monitor runs in this process. If not, only claims read the gate.
-        #: How often the gate monitor lost its server. Other connections may be on that server too.
+        #: How often the gate monitor or the claims of tasks lost their server. Other connections
+        #: may be on that server too.
         self.reconnects = 0
+        #: Whether a gate monitor runs in this process. If not, only claims read the gate.
         self.watched = False
         #: Whether this process runs one suspected cycle at a time, and nothing else.
         self.alone = False

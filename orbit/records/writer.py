@@ -173,9 +173,9 @@ class Writer:
         try:
             parameters = fence.parameters([waiting.write for waiting in batch])
             self._connect()
-        except Exception:
+        except Exception as exc:
             # Nothing was sent. Alone, each finds its own error.
-            logger.warning("a batch could not be sent", exc_info=True)
+            self._log.report("a batch could not be sent, so each write runs alone", exc)
             return
         by_cycle: defaultdict[UUID, Rows] = defaultdict(list)
         try:
@@ -201,8 +201,12 @@ class Writer:
         self._leave_old_server()
         connection.ensure_connection()
         if connection.connection is not self._session:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
+            except Exception:
+                connection.close()  # Django would keep a connection that the server has closed
+                raise
             self._session = connection.connection
 
 

@@ -386,6 +386,31 @@ def test_a_commit_whose_server_named_the_disk_and_ended_is_unknown(
     assert len(rows(ENQUEUED)) == 1
 
 
+def test_a_connection_that_breaks_before_its_first_statement_is_replaced(
+    settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, breaks = Writer._leave_old_server, [True]
+
+    def break_once(shared: Writer) -> None:
+        real(shared)
+        if breaks:
+            breaks.clear()
+            connection.ensure_connection()
+            connection.connection.close()
+
+    monkeypatch.setattr(Writer, "_leave_old_server", break_once)
+    first, second = claim(settings, 2)
+
+    def act(cycle: ClaimedCycle) -> None:
+        prepare(cycle)
+        prepare(second)
+
+    with together([first], act) as (end,):
+        end.result(timeout=30)
+    assert Counter(rows(ENQUEUED)) == {(cycle.id,): 1 for cycle in (first, second)}
+    assert batches == [1]
+
+
 def test_without_a_thread_for_the_writer_each_write_runs_alone(
     settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
