@@ -1,4 +1,4 @@
-"""The threads that send requests: a fixed number, shared by all slots of a process.
+"""The threads that send requests: a limited number, shared by all slots of a process.
 
 An endpoint that doesn't answer gets only a share of them while others are in use. Otherwise it
 would hold all until its circuit opens.
