@@ -72,7 +72,6 @@ class WorkerProcess:
 
     def _run(self) -> None:
         reconnects = interrupts.process.reconnects
-        fence.share(self.writer)
         while True:
             task = self._next_task()
             if reconnects != interrupts.process.reconnects:
@@ -80,8 +79,7 @@ class WorkerProcess:
                 reconnects = interrupts.process.reconnects
                 connection.close()
             if task is not None:
-                with self.writer.busy():
-                    task()
+                task()
                 self._idle.release()
 
     def _next_task(self) -> Callable[[], None] | None:
@@ -217,7 +215,8 @@ class _Runner:
             wait: float | None = None
             interrupts.enter(slot)
             try:
-                wait = advance.run(cycle, dispatch=self.worker.dispatch, worker=lease.owner())
+                with fence.sharing(self.worker.writer, cycle):
+                    wait = advance.run(cycle, dispatch=self.worker.dispatch, worker=lease.owner())
             except Exception:
                 logger.exception("slot of cycle %s", cycle.id)
             finally:

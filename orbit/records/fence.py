@@ -217,13 +217,26 @@ class SharedWriter(Protocol):
     def commit(self, write: FencedWrite) -> Rows | None:
         """Commit ``write``; return its rows, or None if it has to run alone."""
 
+    def busy(self) -> AbstractContextManager[None]:
+        """Wait for this thread's writes."""
+
     def away(self) -> AbstractContextManager[None]:
         """Don't wait for this thread's next write."""
 
 
-def share(writer: SharedWriter) -> None:
-    """Have the writes of this thread go through ``writer``, together with those of others."""
+@contextmanager
+def sharing(writer: SharedWriter, cycle: ClaimedCycle) -> Iterator[None]:
+    """Have this thread's writes for ``cycle`` go through ``writer``, with those of other slots."""
+    if cycle.resumed:
+        # Its worker may have died of it: no other write waits for it, and its own waits for none.
+        yield
+        return
     _thread.writer = writer
+    try:
+        with writer.busy():
+            yield
+    finally:
+        _thread.writer = None
 
 
 def commit(write: FencedWrite) -> Rows:
@@ -257,8 +270,8 @@ def away() -> AbstractContextManager[None]:
 def _commit_shared(write: FencedWrite) -> Rows | None:
     """Commit ``write`` with those of other slots; return None if it has to run alone."""
     writer: SharedWriter | None = getattr(_thread, "writer", None)
-    # A poison cycle shares its fate with no other one, and a transaction is a connection's own.
-    if writer is None or write.cycle.resumes >= ALONE_FROM or connection.in_atomic_block:
+    # A transaction is a connection's own.
+    if writer is None or connection.in_atomic_block:
         return None
     return writer.commit(write)
 

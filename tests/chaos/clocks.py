@@ -8,8 +8,8 @@ from tests.chaos.testbed import LEASE, Testbed
 
 DAY = 86400
 RESUMED = "SELECT count(*) FROM orbit_cyclerun WHERE resumes > 0"
-# The tolerance is wide: a reading of the clock is up to a second old. Ids of another version hold no
-# time: events of periodic work have one of version 5.
+# The tolerance is wide: a reading of the clock is up to a second old. Only ids of version 7 hold a
+# time; events of periodic work have others.
 MISPLACED = """SELECT count(*) FROM (
     SELECT partition_key AS id, created_at FROM orbit_executionrecord
     UNION ALL SELECT id, created_at FROM orbit_executionrecord

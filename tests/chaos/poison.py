@@ -67,9 +67,12 @@ def _check_parked(testbed: Testbed, cycle: UUID) -> None:
     [(status, reason)] = testbed.query(
         "SELECT status, reason FROM orbit_cyclerun WHERE id = %s", cycle
     )
+    # In a row: a new checkpoint begins to count anew.
     resumes = testbed.value(
-        "SELECT count(*) FROM orbit_executionrecord"
-        " WHERE cycle_id = %s AND event = 'cycle_resumed'",
+        "SELECT count(*) FROM orbit_executionrecord r WHERE cycle_id = %s"
+        " AND event = 'cycle_resumed' AND created_at > coalesce((SELECT max(c.created_at)"
+        " FROM orbit_cyclecheckpoint c WHERE c.cycle_id = r.cycle_id"
+        " AND c.stage <> 'cycle_finished'), '-infinity')",
         cycle,
     )
     testbed.kills += resumes + 1

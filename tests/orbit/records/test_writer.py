@@ -87,9 +87,8 @@ def together(
     shared, everyone = Writer(lambda: 0), threading.Barrier(len(cycles), timeout=60)
 
     def run(cycle: ClaimedCycle) -> Any:
-        fence.share(shared)
         try:
-            with shared.busy():
+            with fence.sharing(shared, cycle):
                 everyone.wait()
                 return act(cycle)
         finally:
@@ -159,6 +158,27 @@ def test_one_cycle_alone_does_not_wait(settings: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
     with together(claim(settings, 1)) as (end,):
         end.result(timeout=30)
+
+
+def test_a_resumed_cycle_waits_for_no_other_and_no_other_for_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may kill this worker: until then each must have written what it has."""
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
+    slow, resumed, usual = cycles = claim(settings, 3)
+    slow.resumed = resumed.resumed = True
+    release = threading.Event()
+
+    def act(cycle: ClaimedCycle) -> None:
+        if cycle is slow:
+            assert release.wait(60)
+        prepare(cycle)
+
+    with together(cycles, act) as ends:
+        for end in ends[1:]:
+            end.result(timeout=30)
+        release.set()
+    assert usual.resumes == 0
 
 
 def test_a_slot_that_waits_for_a_receiver_holds_up_no_other(
@@ -255,12 +275,12 @@ def test_a_locked_cycle_does_not_hold_up_the_others(
     assert Counter(rows(ENQUEUED)) == {(cycle.id,): 1 for cycle in cycles}
 
 
-def test_a_large_write_and_a_suspected_cycle_share_no_statement(
+def test_a_large_write_and_a_resumed_cycle_share_no_statement(
     settings: Any, batches: list[int]
 ) -> None:
-    large, suspected, usual = cycles = claim(settings, 3)
+    large, resumed, usual = cycles = claim(settings, 3)
     large.input = b" " * (writer.LARGE + 1)
-    suspected.resumes = fence.ALONE_FROM
+    resumed.resumed = True
     with together(cycles) as ends:
         for end in ends:
             end.result(timeout=60)
