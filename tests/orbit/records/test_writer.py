@@ -409,16 +409,16 @@ def test_a_commit_whose_server_named_the_disk_and_ended_is_unknown(
 def test_a_connection_that_breaks_before_its_first_statement_is_replaced(
     settings: Any, batches: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, breaks = Writer._leave_old_server, [True]
+    real, breaks = Writer._connect, [True]
 
     def break_once(shared: Writer) -> None:
-        real(shared)
         if breaks:
             breaks.clear()
             connection.ensure_connection()
             connection.connection.close()
+        real(shared)
 
-    monkeypatch.setattr(Writer, "_leave_old_server", break_once)
+    monkeypatch.setattr(Writer, "_connect", break_once)
     first, second = claim(settings, 2)
 
     def act(cycle: ClaimedCycle) -> None:
