@@ -42,9 +42,7 @@ def forward(most: int = BATCH) -> int:
     """
     # An idle cluster asks each second: without a transaction, and of a plan that is kept.
     ((is_read_only, is_any),) = IS_ANY.send()
-    if is_read_only:
-        # An old primary would answer for ever that none waits.
-        raise availability.ReadOnlyServer("the server accepts no writes")
+    availability.require_writes(is_read_only)
     if not is_any:
         return 0
     with transaction.atomic():

@@ -40,12 +40,11 @@ class Claimed:
 def claim(*, without: Collection[str] = ()) -> Claimed | None:
     """Take the message that is due longest, or None; ``without`` those of some channels.
 
-    Raises ReadOnlyServer: an old primary would answer for ever that none is due.
+    Raises ReadOnlyServer.
     """
     # A sender that is idle asks each second: a look costs less than an update.
     ((is_read_only, is_due),) = IS_DUE.send()
-    if is_read_only:
-        raise availability.ReadOnlyServer("the server accepts no writes")
+    availability.require_writes(is_read_only)
     if not is_due:
         return None
     row = CLAIM.one(lease=LEASE_SECONDS, without=list(without))

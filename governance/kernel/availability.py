@@ -24,6 +24,15 @@ class ReadOnlyServer(psycopg.OperationalError):
     """The server accepts no writes: a standby, or a primary that was replaced."""
 
 
+def require_writes(is_read_only: bool) -> None:
+    """Raise ReadOnlyServer if a look at ``IS_READ_ONLY`` says so.
+
+    For looks that only read: an old primary would go on answering that there is nothing to do.
+    """
+    if is_read_only:
+        raise ReadOnlyServer("the server accepts no writes")
+
+
 def is_away(error: BaseException | None) -> bool:
     """Tell whether the same statement may work later, or on another connection."""
     if isinstance(error, _BY_CLASS):

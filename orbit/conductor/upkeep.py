@@ -25,8 +25,7 @@ class Waits:
 
 
 def look() -> Waits:
-    """Return what waits. Raises ReadOnlyServer: an old primary would answer for ever."""
+    """Return what waits. Raises ReadOnlyServer."""
     ((is_read_only, fans_out, aggregates),) = WAITS.send()
-    if is_read_only:
-        raise availability.ReadOnlyServer("the server accepts no writes")
+    availability.require_writes(is_read_only)
     return Waits(fans_out and not gate.paused_here(), aggregates)

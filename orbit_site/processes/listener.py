@@ -101,9 +101,8 @@ class Listener:
     ) -> tuple[Any, ...]:
         # Django's parameters name a cursor that puts values into the text, and so can't prepare.
         with psycopg.Cursor(connection) as cursor:
-            row = cursor.execute(text, values, prepare=True).fetchone()
-        if row is None or row[0]:
-            raise availability.ReadOnlyServer("the server accepts no writes")
+            answer: tuple[Any, ...] | None = cursor.execute(text, values, prepare=True).fetchone()
+        assert answer is not None  # noqa: S101 - these statements have one row
+        availability.require_writes(answer[0])
         self._verify_at = time.monotonic() + VERIFY_SECONDS
-        answer: tuple[Any, ...] = row
         return answer

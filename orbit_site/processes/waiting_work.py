@@ -45,10 +45,7 @@ class WaitingWork:
         self._certain_at = float("-inf")
 
     def has(self, kind: Waiting) -> bool:
-        """Tell whether there may be work of ``kind``.
-
-        Raises ReadOnlyServer: an old primary would answer for ever that there is none.
-        """
+        """Tell whether there may be work of ``kind``. Raises ReadOnlyServer."""
         if self._kinds is None:
             self._kinds = self._look()
         return kind in self._kinds
@@ -64,6 +61,5 @@ class WaitingWork:
                 raise
             # A table is locked, for example: that concerns its own tasks, and no others.
             return frozenset(Waiting)
-        if is_read_only:
-            raise availability.ReadOnlyServer("the server accepts no writes")
+        availability.require_writes(is_read_only)
         return frozenset(kind for kind, waits in zip(Waiting, row, strict=True) if waits)
