@@ -41,7 +41,8 @@ MOST = 1_000
 PART, PART_BYTES = 100, 1024 * 1024
 # How often run profiles are read again because they were edited since.
 _READS = 5
-# Characters of a detail that an audit entry keeps: a halt's reason may be long, and stands in each.
+# An audit entry keeps so many characters of a detail. A halt's reason may be long, and each refused
+# trigger repeats it.
 _AUDITED = 200
 _EDITED = "It is edited all the time. Trigger it again."
 

@@ -20,14 +20,12 @@ from orbit.dispatch import endpoints, enqueue
 from orbit.dispatch.claim import ClaimedJob
 from orbit.dispatch.senders import SenderPool
 from orbit.records import fence
-from orbit.records.fence import Fenced, FencedWrite
-
-_Rows = list[tuple[Any, ...]]
+from orbit.records.fence import Fenced, FencedWrite, Rows
 
 
 def commit(
     write: FencedWrite, *, senders: SenderPool, worker: str | None
-) -> tuple[_Rows, list[ClaimedJob]]:
+) -> tuple[Rows, list[ClaimedJob]]:
     """Commit a write with ``INSERT_JOBS``; return its rows, and the jobs that it began.
 
     Send these now: each has its sender. Without ``worker`` there are none. Raises Fenced.

@@ -205,12 +205,8 @@ def with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
 
 def is_sendable(name: str, value: str) -> bool:
     """Return whether a header can be sent: printable ASCII, at most 8192 characters."""
-    return (
-        bool(_is_name(name))
-        and len(value) <= _LONGEST
-        and value.isascii()
-        and (value.isprintable())
-    )
+    is_short = len(value) <= _LONGEST
+    return bool(_is_name(name)) and is_short and value.isascii() and value.isprintable()
 
 
 def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedRequest:
