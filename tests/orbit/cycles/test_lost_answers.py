@@ -53,7 +53,6 @@ from tests.support.receiver import OK, Answer, Receiver, http, then
 
 WAITERS = """SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-
 TOKENS = "SELECT sum(fencing_token) FROM orbit_cyclerun"
 
 
