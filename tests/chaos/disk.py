@@ -127,12 +127,14 @@ def _fill(path: Path) -> None:
 
 
 def _next_log(testbed: Testbed) -> None:
-    """Make the server try to start a new WAL file; it may fail."""
+    """Make the server write more than a WAL file holds, so that it needs a new one; it may fail."""
     with (
         suppress(psycopg.Error),
         psycopg.connect(testbed.url, autocommit=True, connect_timeout=2) as connection,
     ):
-        connection.execute("SELECT pg_switch_wal()")
+        connection.execute(
+            "SELECT pg_logical_emit_message(false, 'chaos', repeat('x', 17 * 1024 * 1024))"
+        )
 
 
 def _check_log(testbed: Testbed, log: str, seconds: float) -> None:

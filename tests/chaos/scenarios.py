@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from orbit_site.processes import postgres
+from orbit_site.processes.pg_roles import SUPERUSER
 from orbit_site.processes.postgres import Server
 from tests.chaos import (
     answers,
@@ -87,7 +88,9 @@ def run(
         try:
             stack.enter_context(_within(scenario.seconds + lasts, name))
             place, database = stack.enter_context(_place(scenario.place, server, folder))
-            testbed = stack.enter_context(open_testbed(place, database, folder, seed))
+            # `up` lets no superuser into its server.
+            role = "orbit_owner" if scenario.place == VOLUME else SUPERUSER
+            testbed = stack.enter_context(open_testbed(place, database, folder, seed, role=role))
             testbed.load_seconds = lasts
             scenario.act(testbed)
         except disk.Unmountable as why:

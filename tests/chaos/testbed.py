@@ -51,6 +51,8 @@ class Testbed:
     sink: Sink
     chance: random.Random
     strict: bool = True
+    #: The role that looks at the rows: a superuser where the server lets one in.
+    role: str = SUPERUSER
     load_seconds: float = 0.0
     accepted: list[UUID] = field(default_factory=list)
     kills: int = 0
@@ -68,8 +70,8 @@ class Testbed:
 
     @property
     def url(self) -> str:
-        """The database URL with a role that may do everything."""
-        return self.server.url(SUPERUSER, self.name)
+        """The database URL of the role."""
+        return self.server.url(self.role, self.name)
 
     def query(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a statement. Wait for a server that is away."""
@@ -285,12 +287,18 @@ class Testbed:
 
 @contextmanager
 def open_testbed(
-    server: Server, name: str, folder: Path, seed: int, *, strict: bool = True
+    server: Server,
+    name: str,
+    folder: Path,
+    seed: int,
+    *,
+    strict: bool = True,
+    role: str = SUPERUSER,
 ) -> Iterator[Testbed]:
     """A testbed on the database ``name``, which Django in this process uses."""
     with ExitStack() as stack:
         sink = stack.enter_context(Sink())
-        testbed = Testbed(server, name, folder, sink, random.Random(seed), strict)
+        testbed = Testbed(server, name, folder, sink, random.Random(seed), strict, role)
         stack.callback(testbed.end)
         yield testbed
 
