@@ -61,9 +61,8 @@ class InFlight:
         self._sockets = select.poll()
         # Monotonic: no exchange is overdue before.
         self._due = math.inf
-        self._replies = _Replies()
-        if self._replies.are_told:
-            self._sockets.register(self._replies, select.POLLIN)
+        #: Of senders: made with the first task for one, because most cycles need none.
+        self._replies: _Replies | None = None
         self._longest = self._silent = 0.0
 
     def __enter__(self) -> Self:
@@ -121,18 +120,19 @@ class InFlight:
         ends = time.monotonic() + seconds
         while True:
             left = min(ends, self._due) - time.monotonic()
-            if not self._replies.are_told:
+            if self._replies is not None and not self._replies.are_told:
                 left = min(left, LOOK_SECONDS)
             ready = self._sockets.poll(max(0, math.ceil(left * 1000)))
             replies = [reply for fd, _ in ready if (reply := self._read(fd))]
             self._senders.end_all((job.state_id, *_heard(answer)) for job, answer, _ in replies)
             self._finish_overdue()
-            replies += self._replies.take()
+            if self._replies is not None:
+                replies += self._replies.take()
             if replies or time.monotonic() >= ends:
                 return replies
 
     def _read(self, fd: int) -> _Reply | None:
-        if fd not in self._exchanges:
+        if self._replies is not None and fd == self._replies.fileno():
             self._replies.clear()
             return None
         job, begun = self._exchanges[fd]
@@ -164,6 +164,10 @@ class InFlight:
         self._sockets.unregister(fd)
 
     def _submit(self, job: ClaimedJob, task: Callable[[], _Outcome]) -> None:
+        if self._replies is None:
+            self._replies = _Replies()
+            if self._replies.are_told:
+                self._sockets.register(self._replies, select.POLLIN)
         self._senders.submit(functools.partial(_run, task, job, self._replies, self._senders))
 
 
