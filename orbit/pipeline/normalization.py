@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
-from governance.kernel.canonical import sha256_hex
 from governance.kernel.identifiers import uuid7
 from orbit.pipeline import registry, rules
 from orbit.pipeline.contract import Payload
@@ -35,21 +34,22 @@ class Source:
 class _Batch:
     """The items of a cycle, and the errors of other outputs."""
 
-    id: UUID
+    id: str
+    cycle_id: str
     processor: str
-    item_ids: list[UUID] = field(default_factory=list)
+    item_ids: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
-def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
+def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[str]:
     """Add the stage to ``write``; return the items' ids.
 
     ``reused`` counts items that a re-run has from earlier cycles.
     """
     cycle = write.cycle
     began = time.monotonic()
-    batch = _Batch(uuid7(), rules.processor_name(cycle.context))
+    batch = _Batch(str(uuid7()), str(cycle.id), rules.processor_name(cycle.context))
     write.rows["items"] = []
     write.records.append(Record(STAGE, "stage_started"))
     for source in sources:
@@ -57,13 +57,13 @@ def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int =
     items = len(batch.item_ids)
     write.rows["batches"] = [
         {
-            "id": str(batch.id),
-            "cycle_id": str(cycle.id),
+            "id": batch.id,
+            "cycle_id": batch.cycle_id,
             "processor": batch.processor,
             "item_count": items,
         }
     ]
-    created = {"batch_id": str(batch.id), "processor": batch.processor, "items": items}
+    created = {"batch_id": batch.id, "processor": batch.processor, "items": items}
     write.records += [Record(STAGE, "batch_created", data=created), *batch.records]
     if not items and not reused:
         message = "no successful tier: nothing to normalize"
@@ -82,24 +82,23 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
         data = {"transformation_id": str(source.transformation_id)}
         batch.records.append(Record(STAGE, "item_failed", error, "error", data))
         return
-    item_id = uuid7()
-    digest = sha256_hex(payload.body)
+    item_id, transformation_id = str(uuid7()), str(source.transformation_id)
     batch.item_ids.append(item_id)
     write.rows["items"].append(
         {
-            "id": str(item_id),
-            "cycle_id": str(write.cycle.id),
-            "batch_id": str(batch.id),
-            "transformation_id": str(source.transformation_id),
+            "id": item_id,
+            "cycle_id": batch.cycle_id,
+            "batch_id": batch.id,
+            "transformation_id": transformation_id,
             "blob": write.blob(payload.body),
             "content_type": payload.content_type,
-            "sha256": digest,
+            "sha256": payload.sha256,
         }
     )
     created: dict[str, Any] = {
-        "item_id": str(item_id),
-        "transformation_id": str(source.transformation_id),
-        "sha256": digest,
+        "item_id": item_id,
+        "transformation_id": transformation_id,
+        "sha256": payload.sha256,
         "bytes": len(payload.body),
     }
     batch.records.append(Record(STAGE, "item_created", data=created))
