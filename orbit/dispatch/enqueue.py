@@ -41,7 +41,7 @@ SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")
 
 
 def add_to(
-    write: fence.FencedWrite, items: Sequence[UUID], *, fingerprint: Callable[[Endpoint], str]
+    write: fence.FencedWrite, items: Sequence[str], *, fingerprint: Callable[[Endpoint], str]
 ) -> list[UUID]:
     """Add the jobs of ``items`` to a write with ``INSERT_JOBS``; return their ids.
 
@@ -52,7 +52,7 @@ def add_to(
     keys = targets(cycle.context)
     write.records.append(Record(STAGE, "stage_started"))
     # A missing target doesn't stop the others.
-    _record_missing(write, [key for key in keys if key not in configured])
+    _record_missing(write, [key for key in keys if key not in configured], configured)
     # None begins in this write, unless `first_wave` asks for it.
     write.rows.update({"jobs": [], "full": []})
     write.values["worker"] = None
@@ -148,8 +148,10 @@ def restore_configured() -> None:
             save_snapshot(endpoint)
 
 
-def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
-    if not endpoints.configured():
+def _record_missing(
+    write: fence.FencedWrite, missing: Sequence[str], configured: Mapping[str, Endpoint]
+) -> None:
+    if not configured:
         message = "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered"
         write.records.append(Record(STAGE, "no_endpoint", message, "warning"))
     elif missing:
@@ -159,23 +161,20 @@ def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
 
 
 def _add_job(
-    write: fence.FencedWrite, item: UUID, endpoint: Endpoint, fingerprint: str, max_retries: int
+    write: fence.FencedWrite, item: str, endpoint: Endpoint, fingerprint: str, max_retries: int
 ) -> UUID:
     # Both in order of time: random ones would touch another page of their index each time.
-    job_id, delivery_id = uuid7(), uuid7()
-    about = {
-        "item_id": str(item),
-        "endpoint_key": endpoint.key,
-        "delivery_id": str(delivery_id),
-    }
+    job_id, delivery_id = uuid7(), str(uuid7())
+    job_text = str(job_id)
+    about = {"item_id": item, "endpoint_key": endpoint.key, "delivery_id": delivery_id}
     write.rows["jobs"].append(
         {
-            "id": str(job_id),
+            "id": job_text,
             "cycle_id": str(write.cycle.id),
             "fingerprint": fingerprint,
             "max_retries": max_retries,
             **about,
         }
     )
-    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": str(job_id), **about}))
+    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": job_text, **about}))
     return job_id

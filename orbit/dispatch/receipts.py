@@ -15,7 +15,7 @@ from django.db import connection
 from governance import audit
 from governance.audit.actions import Action
 from governance.kernel import availability, sql
-from governance.kernel.identifiers import uuid7, uuid7_text
+from governance.kernel.identifiers import uuid7_text
 from orbit import interrupts
 from orbit.dispatch import claim, limits
 from orbit.dispatch.attempt import AttemptResult
@@ -84,11 +84,7 @@ def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
     """Add ``results`` to a write with ``CLOSE_ATTEMPTS`` and ``UPDATE_CIRCUITS``."""
     write.rows["attempts"] = [_row(write.cycle, result) for result in results]
     observations = [result.observation for result in results if result.observation is not None]
-    write.rows["circuits"] = limits.rows(
-        observations,
-        cycle_id=write.cycle.id,
-        record_ids=[uuid7_text() for _ in observations],
-    )
+    write.rows["circuits"] = limits.rows(observations, cycle_id=write.cycle.id)
     for result in results:
         _add_records(write, result)
 
@@ -199,7 +195,7 @@ def _row(cycle: ClaimedCycle, result: AttemptResult) -> dict[str, Any]:
         "receipt_id": str(job.receipt_id) if job.receipt_id else None,
         "job_id": str(job.job_id),
         "cycle_id": str(cycle.id),
-        "letter_id": str(uuid7()),
+        "letter_id": uuid7_text() if transition.status == Job.DEAD else None,
         "status": result.status,
         "job_status": transition.status,
         "status_code": answer.status if answer else None,

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
-from governance.kernel.identifiers import uuid7
+from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``ledger``.
 LEDGER = sql.fragment(__name__, "ledger")
@@ -26,7 +26,7 @@ def rows(
     ]
     return [
         {
-            "id": str(uuid7()),
+            "id": uuid7_text(),
             "cycle_id": str(cycle_id),
             "namespace": namespace,
             "profile_id": profile_id,
