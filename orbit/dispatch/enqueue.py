@@ -50,6 +50,8 @@ def add_to(
     cycle = write.cycle
     configured = endpoints.configured()
     keys = targets(cycle.context)
+    chosen = [configured[key] for key in keys if key in configured]
+    named = [(endpoint.key, fingerprint(endpoint)) for endpoint in chosen]
     write.records.append(Record(STAGE, "stage_started"))
     # A missing target doesn't stop the others.
     _record_missing(write, [key for key in keys if key not in configured], configured)
@@ -58,10 +60,7 @@ def add_to(
     write.values["worker"] = None
     retries = max_retries(cycle.context)
     jobs = [
-        _add_job(write, item, configured[key], fingerprint(configured[key]), retries)
-        for item in items
-        for key in keys
-        if key in configured
+        _add_job(write, item, key, snapshot, retries) for item in items for key, snapshot in named
     ]
     write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
     return jobs
@@ -161,12 +160,12 @@ def _record_missing(
 
 
 def _add_job(
-    write: fence.FencedWrite, item: str, endpoint: Endpoint, fingerprint: str, max_retries: int
+    write: fence.FencedWrite, item: str, endpoint_key: str, fingerprint: str, max_retries: int
 ) -> UUID:
     # Both in order of time: random ones would touch another page of their index each time.
     job_id, delivery_id = uuid7(), str(uuid7())
     job_text = str(job_id)
-    about = {"item_id": item, "endpoint_key": endpoint.key, "delivery_id": delivery_id}
+    about = {"item_id": item, "endpoint_key": endpoint_key, "delivery_id": delivery_id}
     write.rows["jobs"].append(
         {
             "id": job_text,
