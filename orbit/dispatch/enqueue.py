@@ -41,7 +41,7 @@ SAVE_SNAPSHOT = sql.load(__name__, "save_snapshot")
 
 
 def add_to(
-    write: fence.FencedWrite, items: Sequence[str], *, fingerprint: Callable[[Endpoint], str]
+    write: fence.FencedWrite, items: Sequence[UUID], *, fingerprint: Callable[[Endpoint], str]
 ) -> list[UUID]:
     """Add the jobs of ``items`` to a write with ``INSERT_JOBS``; return their ids.
 
@@ -160,20 +160,19 @@ def _record_missing(
 
 
 def _add_job(
-    write: fence.FencedWrite, item: str, endpoint_key: str, fingerprint: str, max_retries: int
+    write: fence.FencedWrite, item: UUID, endpoint_key: str, fingerprint: str, max_retries: int
 ) -> UUID:
     # Both in order of time: random ones would touch another page of their index each time.
-    job_id, delivery_id = uuid7(), str(uuid7())
-    job_text = str(job_id)
+    job_id, delivery_id = uuid7(), uuid7()
     about = {"item_id": item, "endpoint_key": endpoint_key, "delivery_id": delivery_id}
     write.rows["jobs"].append(
         {
-            "id": job_text,
-            "cycle_id": str(write.cycle.id),
+            "id": job_id,
+            "cycle_id": write.cycle.id,
             "fingerprint": fingerprint,
             "max_retries": max_retries,
             **about,
         }
     )
-    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": job_text, **about}))
+    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": job_id, **about}))
     return job_id

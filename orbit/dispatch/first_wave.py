@@ -76,11 +76,10 @@ def _begin(
     wave: dict[UUID, dict[str, Any]] = {}
     for row in rows:
         receipt_id = uuid7()
-        row.update(receipt_id=str(receipt_id), sha256=digests[row["item_id"]])
+        row.update(receipt_id=receipt_id, sha256=digests[row["item_id"]])
         wave[receipt_id] = row
-    cycle_id = str(write.cycle.id)
     write.rows["full"] = [
-        {"cycle_id": cycle_id, "state_id": str(state_id)} for state_id in senders.full()
+        {"cycle_id": write.cycle.id, "state_id": state_id} for state_id in senders.full()
     ]
     return wave
 
@@ -102,11 +101,11 @@ def _claimed(
         job = ClaimedJob(
             write.cycle.id,
             receipt_id,
-            UUID(row["id"]),
+            row["id"],
             attempt=1,
             spent=0,
             max_retries=row["max_retries"],
-            delivery_id=UUID(row["delivery_id"]),
+            delivery_id=row["delivery_id"],
             endpoint_key=row["endpoint_key"],
             # As in its snapshot: the fingerprint that they share is that of all its members.
             endpoint=configured[row["endpoint_key"]],

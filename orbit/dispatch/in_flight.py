@@ -85,9 +85,9 @@ class InFlight:
         self._silent = 0.0
         interrupts.act(self._longest + GRACE_SECONDS)
         self.count += len(jobs)
-        slot = interrupts.slot()
+        slot, allowed = interrupts.slot(), tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
         for job in jobs:
-            begun = _begin(self._cycle, job, slot)
+            begun = _begin(self._cycle, job, slot, allowed)
             if begun is None:
                 self._submit(job, functools.partial(_send, self._cycle, job, slot))
                 continue
@@ -222,7 +222,9 @@ def _longest_seconds(job: ClaimedJob) -> float:
     return job.endpoint.total_timeout * (2 if needs_inquiry(job) else 1)
 
 
-def _begin(cycle: ClaimedCycle, job: ClaimedJob, slot: Slot) -> Exchange | None:
+def _begin(
+    cycle: ClaimedCycle, job: ClaimedJob, slot: Slot, allowed: tuple[str, ...]
+) -> Exchange | None:
     """Send a job's request at once if a live connection waits for it."""
     if job.endpoint is None or needs_inquiry(job):
         return None
@@ -233,7 +235,7 @@ def _begin(cycle: ClaimedCycle, job: ClaimedJob, slot: Slot) -> Exchange | None:
     # Right before the bytes leave, as in ``_send``.
     if not _may_leave(slot):
         return None
-    return exchange.begin(request, allowed=tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS))
+    return exchange.begin(request, allowed=allowed)
 
 
 def _run(

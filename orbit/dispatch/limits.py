@@ -159,8 +159,8 @@ def rows(observations: Iterable[EndpointObservation], *, cycle_id: UUID) -> list
         row = by_endpoint.get(observation.state_id)
         if row is None:
             row = by_endpoint[observation.state_id] = {
-                "state_id": str(observation.state_id),
-                "cycle_id": str(cycle_id),
+                "state_id": observation.state_id,
+                "cycle_id": cycle_id,
                 "up": False,
                 "failed": 0,
                 "job_id": None,
@@ -172,11 +172,10 @@ def rows(observations: Iterable[EndpointObservation], *, cycle_id: UUID) -> list
         # One answer of several attempts shows that the endpoint is up.
         row["up"] = row["up"] or observation.up
         if not observation.up:
-            job_id = str(observation.job_id)
             row["failed"] += 1
             row["error"] = observation.error
-            row["several"] = row["several"] or row["job_id"] not in (None, job_id)
-            row["job_id"] = row["job_id"] or job_id
+            row["several"] = row["several"] or row["job_id"] not in (None, observation.job_id)
+            row["job_id"] = row["job_id"] or observation.job_id
         if observation.hold is not None:
             row["hold"] = max(row["hold"] or 0.0, observation.hold)
     return list(by_endpoint.values())

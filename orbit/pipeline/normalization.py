@@ -34,22 +34,21 @@ class Source:
 class _Batch:
     """The items of a cycle, and the errors of other outputs."""
 
-    id: str
-    cycle_id: str
+    id: UUID
     processor: str
-    item_ids: list[str] = field(default_factory=list)
+    item_ids: list[UUID] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
-def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[str]:
+def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int = 0) -> list[UUID]:
     """Add the stage to ``write``; return the items' ids.
 
     ``reused`` counts items that a re-run has from earlier cycles.
     """
     cycle = write.cycle
     began = time.monotonic()
-    batch = _Batch(str(uuid7()), str(cycle.id), rules.processor_name(cycle.context))
+    batch = _Batch(uuid7(), rules.processor_name(cycle.context))
     write.rows["items"] = []
     write.records.append(Record(STAGE, "stage_started"))
     for source in sources:
@@ -58,7 +57,7 @@ def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int =
     write.rows["batches"] = [
         {
             "id": batch.id,
-            "cycle_id": batch.cycle_id,
+            "cycle_id": write.cycle.id,
             "processor": batch.processor,
             "item_count": items,
         }
@@ -79,17 +78,17 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
         # Another package's processor may raise anything: only this output gets no item.
         error = clean(f"{type(exc).__name__}: {exc}")
         batch.errors.append(error)
-        data = {"transformation_id": str(source.transformation_id)}
+        data = {"transformation_id": source.transformation_id}
         batch.records.append(Record(STAGE, "item_failed", error, "error", data))
         return
-    item_id, transformation_id = str(uuid7()), str(source.transformation_id)
+    item_id = uuid7()
     batch.item_ids.append(item_id)
     write.rows["items"].append(
         {
             "id": item_id,
-            "cycle_id": batch.cycle_id,
+            "cycle_id": write.cycle.id,
             "batch_id": batch.id,
-            "transformation_id": transformation_id,
+            "transformation_id": source.transformation_id,
             "blob": write.blob(payload.body),
             "content_type": payload.content_type,
             "sha256": payload.sha256,
@@ -97,7 +96,7 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
     )
     created: dict[str, Any] = {
         "item_id": item_id,
-        "transformation_id": transformation_id,
+        "transformation_id": source.transformation_id,
         "sha256": payload.sha256,
         "bytes": len(payload.body),
     }

@@ -60,7 +60,7 @@ class TierResult:
         return {
             "tier": self.tier,
             "ok": self.ok,
-            "transformation_id": str(self.transformation_id),
+            "transformation_id": self.transformation_id,
             "payload_sha256": self.sha256 or None,
             "attempts": self.attempts,
             "error": self.error,
@@ -272,9 +272,9 @@ def _save(stage: _Stage, attempt: _Attempt) -> None:
     result.sha256 = payload.sha256 if payload else ""
     write.rows["tiers"].append(
         {
-            "id": str(result.transformation_id),
-            "cycle_id": str(stage.cycle.id),
-            "initiation_id": str(stage.initiation_id) if stage.initiation_id else None,
+            "id": result.transformation_id,
+            "cycle_id": stage.cycle.id,
+            "initiation_id": stage.initiation_id,
             "tier": result.tier,
             "transformer": attempt.transformer,
             "status": _STATUS[result.ok],

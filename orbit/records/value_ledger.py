@@ -27,7 +27,7 @@ def rows(
     return [
         {
             "id": uuid7_text(),
-            "cycle_id": str(cycle_id),
+            "cycle_id": cycle_id,
             "namespace": namespace,
             "profile_id": profile_id,
             "run_profile_id": run_profile_id,
