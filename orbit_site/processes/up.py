@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+import psutil
+
 from governance.kernel import files, terminal
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.throttled_log import ThrottledLog
@@ -143,6 +145,7 @@ class _Session:
         self._children: list[ChildProcess] = []
         self._environment = dict(os.environ)
         self._started_at = time.monotonic()
+        self._database: psutil.Process | None = None
         self._database_check_at = 0.0
         self._database_log = ThrottledLog(lambda line: self._say("database", line))
 
@@ -265,11 +268,14 @@ class _Session:
             time.sleep(CHECK_SECONDS)
 
     def _check_database(self) -> None:
+        if self._database is not None and not postgres.has_ended(self._database):
+            return
         if time.monotonic() < self._database_check_at:
             return
         try:
             if postgres.ensure(environment.VAR_DIR):
                 self._say("database", "had ended, and is started again")
+            self._database = postgres.running(postgres.locate(environment.VAR_DIR))
         except postgres.PostgresError as error:
             if not self._ready:
                 raise
