@@ -9,7 +9,6 @@ import functools
 import http.client
 import io
 import math
-import select
 import socket
 import ssl
 import time
@@ -202,16 +201,6 @@ class PlainConnection(HTTPConnection):
         self.used_at = 0.0
         self._held: list[bytes] | None = None
         self._lines = b""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the connection is open, and nothing arrived that wasn't read."""
-        # urllib3's own looks for the best way to ask each time.
-        if self.sock is None:
-            return False
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0)
 
     def _new_conn(self) -> socket.socket:
         clock, failure = self.clock, "no address"
