@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 WRITE = sql.load(__name__, "write_records")
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class Record:
     """One event. ``level``: debug, info, warning or error."""
 
