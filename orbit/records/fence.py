@@ -165,9 +165,11 @@ def parameters(writes: Sequence[FencedWrite]) -> dict[str, Any]:
         ),
         "records": pg_text.dumps(
             [
-                execution.row(record, cycle_id=str(write.cycle.id), namespace=write.cycle.namespace)
+                row
                 for write in writes
-                for record in write.records
+                for row in execution.rows(
+                    write.records, cycle_id=str(write.cycle.id), namespace=write.cycle.namespace
+                )
             ]
         ),
         "events": pg_text.dumps(

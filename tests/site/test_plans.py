@@ -563,7 +563,7 @@ def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:
         "orbit_cyclerun"
     ]
     assert whole_reads("SELECT * FROM orbit_executionrecord WHERE message = 'x'") == [
-        "orbit_executionrecord"
+        "orbit_recordgroup"
     ]
 
 
