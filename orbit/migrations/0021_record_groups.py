@@ -31,22 +31,27 @@ ALTER TABLE orbit_executionrecord
 UNGROUPS = """
 SELECT pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
 LOCK TABLE orbit_recordgroup IN ACCESS EXCLUSIVE MODE;
-ALTER TABLE orbit_recordgroup DISABLE TRIGGER append_only_rows;
-INSERT INTO orbit_recordgroup (
-    id, partition_key, cycle_id, stage, event, level, namespace, message, data, created_at)
-SELECT
-    v.id, v.partition_key, v.cycle_id, v.stage, v.event, v.level, v.namespace, v.message, v.data,
-    v.created_at
-FROM orbit_recordgroup g
-JOIN orbit_executionrecord v
-    ON v.partition_key = g.partition_key AND left(v.id::text, 32) = left(g.id::text, 32)
-WHERE g.records IS NOT NULL;
-DELETE FROM orbit_recordgroup WHERE records IS NOT NULL;
+-- Each record of a group becomes a row. The table is locked, so no other session can use that its
+-- triggers are off.
 DO $$
 DECLARE
+    parts CONSTANT regclass[] := ARRAY(SELECT relid FROM pg_partition_tree('orbit_recordgroup'));
     part regclass;
 BEGIN
-    FOR part IN SELECT relid FROM pg_partition_tree('orbit_recordgroup') LOOP
+    FOREACH part IN ARRAY parts LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER append_only_rows', part);
+    END LOOP;
+    INSERT INTO orbit_recordgroup (
+        id, partition_key, cycle_id, stage, event, level, namespace, message, data, created_at)
+    SELECT
+        v.id, v.partition_key, v.cycle_id, v.stage, v.event, v.level, v.namespace, v.message,
+        v.data, v.created_at
+    FROM orbit_recordgroup g
+    JOIN orbit_executionrecord v
+        ON v.partition_key = g.partition_key AND left(v.id::text, 32) = left(g.id::text, 32)
+    WHERE g.records IS NOT NULL;
+    DELETE FROM orbit_recordgroup WHERE records IS NOT NULL;
+    FOREACH part IN ARRAY parts LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER append_only_rows', part);
     END LOOP;
 END $$;

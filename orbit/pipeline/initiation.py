@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
-from governance.kernel.identifiers import uuid7_text
+from governance.kernel.identifiers import uuid7
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -44,7 +44,7 @@ def add_to(write: fence.FencedWrite) -> None:
     """Add the stage to ``write``, whose statement has ``FRAGMENTS``."""
     cycle = write.cycle
     began = time.monotonic()
-    initiation = {"initiation_id": uuid7_text(), "initiation_hash": cycle.initiation_hash}
+    initiation = {"initiation_id": str(uuid7()), "initiation_hash": cycle.initiation_hash}
     # Records are read in the order of their ids.
     write.records += [
         Record("cycle", "cycle_started", data={"token": cycle.token}),

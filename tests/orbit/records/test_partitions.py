@@ -396,11 +396,9 @@ def test_a_cycle_ends_although_its_end_cannot_be_recorded(
         configure_profiles()
         ends = {
             "orbit_cyclecheckpoint": "stage = 'cycle_finished'",
-            "orbit_recordgroup": "records::text LIKE '%cycle_finished%'",
+            "orbit_recordgroup": "records::text ~ 'cycle_finished'",
         }
         owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT no_end CHECK (NOT ({ends[table]}))")
         cycle = run_cycle(start_cycle())
         assert (cycle.status, len(receiver.requests)) == ("success", 3)
-    left = rows("SELECT count(*) FROM orbit_cyclecheckpoint WHERE stage = 'cycle_finished'")
-    left += rows("SELECT count(*) FROM orbit_executionrecord WHERE event = 'cycle_finished'")
-    assert sorted(left) == [(0,), (1,)]
+    assert rows(f"SELECT count(*) FROM {table} WHERE {ends[table]}") == [(0,)]
