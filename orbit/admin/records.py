@@ -10,6 +10,7 @@ from governance.console import filters
 from governance.console.base import ReadOnlyAdmin, narrowed
 from orbit.cycles import detail
 from orbit.models import ClusterNode, CronTick, CycleCheckpoint, ExecutionRecord
+from orbit.records import execution
 from orbit.schedules import listing
 from orbit.states import Tick
 
@@ -37,6 +38,14 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     # The key's own order, newest cycle first: ordering by created_at would sort every partition.
     ordering = ("-partition_key", "-id")
     links = ("partition_key", "partition_key__exact")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        at = request.resolver_match
+        if at is None or "object_id" not in at.kwargs:
+            return rows
+        # A record is found by its key: by its id alone, all would be read.
+        return rows.filter(partition_key__in=execution.keys_of(at.kwargs["object_id"]))
 
 
 @admin.register(CycleCheckpoint)

@@ -19,6 +19,7 @@ RECORDS = sql.fragment(__name__, "records")
 logger = logging.getLogger(__name__)
 
 WRITE = sql.load(__name__, "write_records")
+KEYS_OF_RECORD = sql.load(__name__, "keys_of_record")
 
 
 #: The most records of a group: whoever reads one of them reads all.
@@ -124,3 +125,14 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
         raise  # the server is away, which the caller has to know
     except DatabaseError as error:
         logger.error("records can't be written: %s: %s", " ".join(str(error).split()), made)
+
+
+def keys_of(id_: str) -> list[UUID]:
+    """Return the partition keys of the record ``id_``: one, or none.
+
+    That reads an index from end to end.
+    """
+    try:
+        return [key for (key,) in KEYS_OF_RECORD.rows(id=UUID(id_))]
+    except ValueError:
+        return []

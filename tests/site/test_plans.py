@@ -241,6 +241,17 @@ def test_lists_of_the_api_go_by_an_index(browser: Client, confined: Client, path
             assert costs(client, following.partition("testserver")[2])[1] == [], following
 
 
+def test_a_record_goes_by_an_index(browser: Client) -> None:
+    alone = "SELECT id FROM orbit_recordgroup WHERE records IS NULL LIMIT 1"
+    of_group = "SELECT orbit_record_id(id, 2) FROM orbit_recordgroup WHERE records <> '[]' LIMIT 1"
+    for query in (alone, of_group):
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            (record,) = cursor.fetchone()
+        number, whole = costs(browser, f"/admin/orbit/executionrecord/{record}/change/")
+        assert (number <= FEW_QUERIES, whole) == (True, [])
+
+
 def test_one_cycle_goes_by_an_index(browser: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
