@@ -24,13 +24,8 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     namespace_path = "namespace"
     badges = ("level",)
     list_display = (
-        "created_at",
-        "cycle_id",
-        "stage",
-        "event",
-        "level_badge",
-        "namespace",
-        "message",
+        *("created_at", "cycle_id", "stage", "event"),
+        *("level_badge", "namespace", "message"),
     )
     list_filter = (filters.choice("level", ("debug", "info", "warning", "error")),)
     search_fields = ("partition_key",)
@@ -41,11 +36,10 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        at = request.resolver_match
-        if at is None or "object_id" not in at.kwargs:
-            return rows
-        # A record is found by its key: by its id alone, all would be read.
-        return rows.filter(partition_key__in=execution.keys_of(at.kwargs["object_id"]))
+        if (at := request.resolver_match) and (record := at.kwargs.get("object_id")):
+            # By its id alone, all records would be read.
+            rows = rows.filter(partition_key__in=execution.keys_of(record))
+        return rows
 
 
 @admin.register(CycleCheckpoint)
@@ -90,12 +84,6 @@ class ClusterNodeAdmin(ReadOnlyAdmin):
     """Clusters with a heartbeat in the last day."""
 
     list_display = (
-        "host",
-        "pid",
-        "release",
-        "workers",
-        "paused",
-        "draining",
-        "started_at",
-        "seen_at",
+        *("host", "pid", "release", "workers"),
+        *("paused", "draining", "started_at", "seen_at"),
     )

@@ -22,7 +22,7 @@ WRITE = sql.load(__name__, "write_records")
 KEYS_OF_RECORD = sql.load(__name__, "keys_of_record")
 
 
-#: The most records of a group: whoever reads one of them reads all.
+#: The most records of a group. A reader of one of them reads all.
 MOST_IN_GROUP = 64
 #: A group's id ends in so many zero bits. The ids of its records have their places there.
 _PLACE_BITS = 16
