@@ -1,11 +1,10 @@
 """Text and JSON that PostgreSQL can store, whatever was read from outside."""
 
 import json
-import re
+import math
 from typing import Any
 
-# How json.dumps writes NUL and surrogates. Pairs are fine, but cost only a second look.
-_SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
+import orjson
 
 
 def clean(text: str) -> str:
@@ -15,9 +14,14 @@ def clean(text: str) -> str:
 
 
 def dumps(value: Any) -> str:
-    """Return ``value`` as JSON that jsonb accepts."""
-    text = json.dumps(value)
-    return json.dumps(_clean_all(value)) if _SUSPECT.search(text) else text
+    """Return ``value`` as JSON that jsonb accepts; NaN and infinities become null."""
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        # A lone surrogate, a number of more than 64 bits, a key that is no text.
+        return json.dumps(_clean_all(value))
+    # How it writes NUL. A backslash before these characters is fine, and costs a second look.
+    return json.dumps(_clean_all(value)) if b"\\u0000" in text else text.decode()
 
 
 def _clean_all(value: Any) -> Any:
@@ -27,4 +31,6 @@ def _clean_all(value: Any) -> Any:
         return {_clean_all(key): _clean_all(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean_all(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # as orjson does
     return value

@@ -7,7 +7,6 @@ If the answer of a write is lost, it may have happened, or still happen. Take a 
 (``reclaim``), read what is there, then go on.
 """
 
-import json
 import logging
 import re
 import threading
@@ -147,43 +146,26 @@ class FencedWrite:
 def parameters(writes: Sequence[FencedWrite]) -> dict[str, Any]:
     """Return the values by parameter name of writes with one statement and equal ``values``."""
     blobs: list[bytes] = []
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {"checkpoints": [], "records": [], "events": []}
     for write in writes:
+        cycle, cycle_id = write.cycle, str(write.cycle.id)
         for name, own in write.rows.items():
             rows.setdefault(name, []).extend(_renumbered(own, len(blobs)))
         blobs += write.blobs
+        rows["checkpoints"] += [
+            {"cycle_id": cycle_id, "stage": stage} for stage in write.checkpoints
+        ]
+        rows["records"] += execution.rows(
+            write.records, cycle_id=cycle_id, namespace=cycle.namespace
+        )
+        rows["events"] += [
+            emit.row(event, run_id=cycle_id, namespace=cycle.namespace, profile_id=cycle.profile_id)
+            for event in write.events
+        ]
     return {
         "ids": [write.cycle.id for write in writes],
         "tokens": [write.cycle.token for write in writes],
         "blobs": blobs,
-        "checkpoints": json.dumps(
-            [
-                {"cycle_id": str(write.cycle.id), "stage": stage}
-                for write in writes
-                for stage in write.checkpoints
-            ]
-        ),
-        "records": pg_text.dumps(
-            [
-                row
-                for write in writes
-                for row in execution.rows(
-                    write.records, cycle_id=str(write.cycle.id), namespace=write.cycle.namespace
-                )
-            ]
-        ),
-        "events": pg_text.dumps(
-            [
-                emit.row(
-                    event,
-                    run_id=str(write.cycle.id),
-                    namespace=write.cycle.namespace,
-                    profile_id=write.cycle.profile_id,
-                )
-                for write in writes
-                for event in write.events
-            ]
-        ),
         **{name: pg_text.dumps(own) for name, own in rows.items()},
         **writes[0].values,
     }

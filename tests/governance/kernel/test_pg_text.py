@@ -28,6 +28,18 @@ def test_json_is_cleaned_at_any_depth_and_in_names() -> None:
         assert cursor.fetchone() is not None
 
 
+@pytest.mark.parametrize("value", [2**64, -(2**70), 0.1, -0.0, 1e300, "\U0001f600", "\\u0000", {}])
+def test_json_keeps_what_json_can_hold(value: object) -> None:
+    assert json.loads(pg_text.dumps([value, "\x00"])) == [value, "\ufffd"]
+    assert json.loads(pg_text.dumps([value])) == [value]
+
+
+@pytest.mark.parametrize("text", ["[]", "\x00"])
+def test_what_json_has_no_word_for_becomes_null(text: str) -> None:
+    value = [text, float("nan"), float("inf")]
+    assert json.loads(pg_text.dumps(value))[1:] == [None, None]
+
+
 @pytest.mark.django_db
 def test_an_audit_entry_of_foreign_text_is_stored_and_its_hash_holds() -> None:
     with audit.transaction():
