@@ -6,12 +6,25 @@
 
 from django.db import migrations
 
-# Only names and rules change: no row is written or read. ``migrate`` sets a lock_timeout, so that
-# nobody waits long behind a reader that holds the table.
+# Only names and rules change: no row is written or read.
 GROUPS = """
--- First: nobody makes a partition meanwhile.
-SELECT pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
-LOCK TABLE orbit_executionrecord IN ACCESS EXCLUSIVE MODE;
+-- Others queue behind this while it waits for a reader, such as a backup: at most half a second.
+DO $$ BEGIN
+    FOR attempt IN 1 .. 60 LOOP
+        BEGIN
+            SET LOCAL lock_timeout = '500ms';
+            -- First: nobody makes a partition meanwhile.
+            PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
+            LOCK TABLE orbit_executionrecord IN ACCESS EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt = 60 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(1);
+        END;
+    END LOOP;
+END $$;
 ALTER TABLE orbit_executionrecord
     ADD COLUMN records jsonb,
     ALTER COLUMN stage DROP NOT NULL,

@@ -57,7 +57,7 @@ FEW_QUERIES = 30
 STOPS_EARLY = 0.25
 
 
-# The largest tables (sixty rows a cycle, or events) have no index by namespace: inserts would pay
+# The largest tables (forty rows a cycle, or events) have no index by namespace: inserts would pay
 # for it. Their lists by namespace read until the page is full. Items have no namespace, so their
 # count reads until it knows whether to show "10,000+".
 READ_ON_BY_NAMESPACE = {

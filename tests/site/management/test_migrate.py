@@ -300,3 +300,33 @@ def test_a_release_that_knows_no_groups_finds_each_record_after_going_back(
     assert rows("SELECT relname FROM pg_class WHERE relname ~ 'orbit_executionrecord'") == [
         ("orbit_executionrecord",)
     ]
+
+
+def test_groups_of_records_hold_up_no_writer_while_they_wait_for_a_backup(
+    server: Server, committed: str
+) -> None:
+    assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+    write = (
+        "INSERT INTO orbit_executionrecord (id, partition_key, stage, event)"
+        " SELECT id, id, 's', 'e' FROM gen_random_uuid() AS id"
+    )
+    ended: list[int] = []
+    migrating = threading.Thread(
+        target=lambda: ended.append(call(server, committed, "migrate", "--skip-checks")[0])
+    )
+    with (
+        psycopg.connect(server.url("orbit_owner", committed)) as dump,
+        psycopg.connect(server.url("orbit_app", committed), autocommit=True) as writer,
+    ):
+        dump.execute("LOCK TABLE orbit_executionrecord IN ACCESS SHARE MODE")
+        writer.execute("SET statement_timeout = '5s'")
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+        migrating.start()
+        until(lambda: writer.execute(waits).fetchone(), "the migration waits for the table")
+        writer.execute(write)
+        assert not ended
+        dump.rollback()
+        migrating.join(60)
+        writer.execute(write)  # the view's
+        assert writer.execute("SELECT count(*) FROM orbit_recordgroup").fetchone() == (2,)
+    assert ended == [0]
