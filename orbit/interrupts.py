@@ -74,6 +74,10 @@ class WorkerState:
         self.reconnects = 0
         #: Whether a gate monitor runs in this process. If not, only claims read the gate.
         self.watched = False
+        #: A pipe that can be read from the first signal on, if there is one.
+        self.signals: int | None = None
+        #: Set when a slot opens, for the gate monitor, which clears it.
+        self.busy = threading.Event()
         #: Whether this process runs one suspected cycle at a time, and nothing else.
         self.alone = False
         self._slots: set[Slot] = set()
@@ -115,6 +119,7 @@ class WorkerState:
         if self.watched:
             slot.open_until = read_at + FRESH_SECONDS
         self._slots.add(slot)
+        self.busy.set()
         return slot
 
     def close(self, slot: Slot) -> None:

@@ -44,7 +44,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 # Rows that a claim passes over because other workers are claiming them.
 OTHERS = 32
 CLAIM = sql.load(__name__, "claim_tasks", others=OTHERS)
-#: What an idle worker asks, with these values: is the server read-only, and is any task ready?
+#: What an idle worker asks, with these values: is the server read-only, and when is a task ready?
 LOOK = sql.load(__name__, "look_for_tasks", is_read_only=availability.IS_READ_ONLY)
 LOOKED_FOR = {"keys": [QUEUE, WAKE]}
 ENQUEUE = sql.load(__name__, "enqueue")

@@ -74,7 +74,7 @@ def forward(most: int = BATCH) -> int:
 
 def note(problem: str | None) -> None:
     """Record why telemetry's database takes no events; None if it does."""
-    NOTE.execute(problem=problem)
+    NOTE.send(problem=problem)
 
 
 def prune() -> int:

@@ -28,7 +28,7 @@ def ensure_ahead(report: Report = lambda what, error: None) -> int:
 
     Returns how many were made; ``report`` hears of those that are made later.
     """
-    return UPKEEP.ensure([day for (day,) in MISSING.rows()], report)
+    return UPKEEP.ensure([day for (day,) in MISSING.send()], report)
 
 
 def ensure(needed: Iterable[date]) -> int:

@@ -41,7 +41,7 @@ class Sweep:
 
     def end_due(self, *, limit: int = _PAGE) -> int:
         """Look at the next ``limit`` probations and end those that are over; return how many."""
-        looked_at = OVER.rows(after=self.after, only=None, most=limit)
+        looked_at = OVER.send(after=self.after, only=None, most=limit)
         # Moved before the work: one that can't be ended now must not hold up the others.
         self.after = looked_at[-1][0] if len(looked_at) == limit else _FIRST
         return sum(end(proposal_id) for proposal_id, cause, _ in looked_at if cause is not None)

@@ -5,12 +5,18 @@ Their time is the database's: rows live in the partition of their id, and lists 
 
 import itertools
 import os
+import struct
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from governance.kernel import clock
 
 _COUNTER_BITS, _TAIL_BITS = 26, 48
+# Random numbers are read in blocks: each read is a system call, and lets another thread run. Two
+# threads never take the same one, because next() is atomic.
+_BLOCK_BYTES = 4096
+_random: Iterator[tuple[int]] = iter(())
 # next() is atomic, so no lock is needed. The counter starts at random and wraps after 67 million.
 _count = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _last_ms = 0
@@ -35,9 +41,7 @@ def _number() -> int:
     if ms < _last_ms <= ms + _LARGEST_STEP_BACK_MS:
         ms = _last_ms
     _last_ms = ms
-    rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | int.from_bytes(
-        os.urandom(6), "big"
-    )
+    rest = (next(_count) & ((1 << _COUNTER_BITS) - 1)) << _TAIL_BITS | _random_tail()
     # 48 bits of milliseconds; then 74 bits of counter and random, split by version and variant.
     return (
         (ms & ((1 << 48) - 1)) << 80
@@ -46,6 +50,23 @@ def _number() -> int:
         | 0b10 << 62
         | rest & ((1 << 62) - 1)
     )
+
+
+def _random_tail() -> int:
+    global _random
+    while True:
+        for (number,) in _random:
+            return number & ((1 << _TAIL_BITS) - 1)
+        _random = struct.iter_unpack("Q", os.urandom(_BLOCK_BYTES))
+
+
+def _forget_random() -> None:
+    # A forked child must not use its parent's numbers.
+    global _random
+    _random = iter(())
+
+
+os.register_at_fork(after_in_child=_forget_random)
 
 
 def uuid7_floor(moment: datetime) -> uuid.UUID:

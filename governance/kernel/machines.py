@@ -24,11 +24,8 @@ class Machine(Generic[S]):
     def __init__(self, states: type[S], moves: Mapping[S, set[S]]) -> None:
         self.states = states
         self.moves = {state: frozenset(moves.get(state, ())) for state in states}
-
-    @property
-    def final(self) -> frozenset[S]:
-        """States that nothing leaves."""
-        return frozenset(state for state, targets in self.moves.items() if not targets)
+        #: States that nothing leaves.
+        self.final = frozenset(state for state, targets in self.moves.items() if not targets)
 
     def sources(self, target: S) -> list[str]:
         """Return the states that lead to ``target``. Raises IllegalMove if there are none."""

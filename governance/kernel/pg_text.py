@@ -3,6 +3,7 @@
 import json
 import math
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -31,6 +32,8 @@ def _clean_all(value: Any) -> Any:
         return {_clean_all(key): _clean_all(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean_all(item) for item in value]
+    if isinstance(value, UUID):
+        return str(value)  # as orjson does
     if isinstance(value, float) and not math.isfinite(value):
         return None  # as orjson does
     return value

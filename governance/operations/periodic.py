@@ -57,7 +57,7 @@ def start_due(works: Iterable[Work], *, wake: Callable[[UUID], object]) -> list[
     interval's. Of any number of callers at once, one starts a run.
     """
     every = {work.type: str(work.every) for work in works}
-    due = FIND_DUE.rows(types=list(every), everies=list(every.values()))
+    due = FIND_DUE.send(types=list(every), everies=list(every.values()))
     started = [_start(type_, every[type_], wake) for (type_,) in due]
     return [run for run in started if run is not None]
 

@@ -200,7 +200,7 @@ def _row(
     wait: float | None = None,
 ) -> dict[str, Any]:
     return {
-        "cycle_id": str(cycle.id),
+        "cycle_id": cycle.id,
         "status": status,
         "stages": stages,
         "reason": reason,

@@ -130,11 +130,9 @@ def heartbeat(
         "settings_sha256": settings_hash(),
         "endpoints": len(endpoints.configured()),
     }
-    ClusterNode.objects.update_or_create(
-        id=node,
-        defaults=state,
-        create_defaults={**state, "host": host[:255], "pid": pid, "release": release},
-    )
+    # Nothing else writes this row, so nothing comes between the two.
+    if not ClusterNode.objects.filter(id=node).update(**state):
+        ClusterNode.objects.create(id=node, host=host[:255], pid=pid, release=release, **state)
 
 
 def settings_hash() -> str:

@@ -1,7 +1,7 @@
 """How far a claimed cycle has come, and how it ends."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +37,14 @@ class StageResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return asdict(self)
+        # Not asdict(), which copies each member.
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "done": self.done,
+            "total": self.total,
+            "skipped": self.skipped,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,16 +177,15 @@ def _unsent(job: ClaimedJob, transition: JobTransition, error: str) -> AttemptRe
 def _answered(job: ClaimedJob, endpoint: Endpoint, answer: Response) -> AttemptResult:
     kind = outcome.classify(answer, permanent=endpoint.permanent_statuses)
     status = outcome.attempt_status(answer)
-    is_delivered = isinstance(kind, outcome.Delivered)
-    error = "" if is_delivered else clean(_why(answer))
-    return AttemptResult(
-        job,
-        answer,
-        status,
-        _decide_unknown(job) if status == Attempt.UNKNOWN else outcome.decide(kind, _policy(job)),
-        error,
-        observation=_observe(job, answer, kind, error),
-    )
+    error = ""
+    if isinstance(kind, outcome.Delivered):
+        transition = outcome.DELIVERED  # without a policy
+    elif status == Attempt.UNKNOWN:
+        transition, error = _decide_unknown(job), clean(_why(answer))
+    else:
+        transition, error = outcome.decide(kind, _policy(job)), clean(_why(answer))
+    observation = _observe(job, answer, kind, error)
+    return AttemptResult(job, answer, status, transition, error, observation=observation)
 
 
 def _why(answer: Response) -> str:

@@ -50,18 +50,17 @@ def add_to(
     cycle = write.cycle
     configured = endpoints.configured()
     keys = targets(cycle.context)
+    chosen = [configured[key] for key in keys if key in configured]
+    named = [(endpoint.key, fingerprint(endpoint)) for endpoint in chosen]
     write.records.append(Record(STAGE, "stage_started"))
     # A missing target doesn't stop the others.
-    _record_missing(write, [key for key in keys if key not in configured])
+    _record_missing(write, [key for key in keys if key not in configured], configured)
     # None begins in this write, unless `first_wave` asks for it.
     write.rows.update({"jobs": [], "full": []})
     write.values["worker"] = None
     retries = max_retries(cycle.context)
     jobs = [
-        _add_job(write, item, configured[key], fingerprint(configured[key]), retries)
-        for item in items
-        for key in keys
-        if key in configured
+        _add_job(write, item, key, snapshot, retries) for item in items for key, snapshot in named
     ]
     write.checkpoints.append(Checkpoint.DISPATCH_ENQUEUED)
     return jobs
@@ -148,8 +147,10 @@ def restore_configured() -> None:
             save_snapshot(endpoint)
 
 
-def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
-    if not endpoints.configured():
+def _record_missing(
+    write: fence.FencedWrite, missing: Sequence[str], configured: Mapping[str, Endpoint]
+) -> None:
+    if not configured:
         message = "ORBIT_DISPATCH_ENDPOINTS is empty: nothing can be delivered"
         write.records.append(Record(STAGE, "no_endpoint", message, "warning"))
     elif missing:
@@ -159,23 +160,19 @@ def _record_missing(write: fence.FencedWrite, missing: Sequence[str]) -> None:
 
 
 def _add_job(
-    write: fence.FencedWrite, item: UUID, endpoint: Endpoint, fingerprint: str, max_retries: int
+    write: fence.FencedWrite, item: UUID, endpoint_key: str, fingerprint: str, max_retries: int
 ) -> UUID:
     # Both in order of time: random ones would touch another page of their index each time.
     job_id, delivery_id = uuid7(), uuid7()
-    about = {
-        "item_id": str(item),
-        "endpoint_key": endpoint.key,
-        "delivery_id": str(delivery_id),
-    }
+    about = {"item_id": item, "endpoint_key": endpoint_key, "delivery_id": delivery_id}
     write.rows["jobs"].append(
         {
-            "id": str(job_id),
-            "cycle_id": str(write.cycle.id),
+            "id": job_id,
+            "cycle_id": write.cycle.id,
             "fingerprint": fingerprint,
             "max_retries": max_retries,
             **about,
         }
     )
-    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": str(job_id), **about}))
+    write.records.append(Record(STAGE, "job_enqueued", data={"job_id": job_id, **about}))
     return job_id

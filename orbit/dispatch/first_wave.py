@@ -10,7 +10,7 @@ If the answer of the write is lost, ``claim.adopt`` finds what it began. A crash
 after a claim: receipts that say ``sending``, which the next worker closes as unknown.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from governance.kernel.identifiers import uuid7
 from orbit import interrupts
 from orbit.dispatch import endpoints, enqueue
 from orbit.dispatch.claim import ClaimedJob
+from orbit.dispatch.endpoints import Endpoint
 from orbit.dispatch.senders import SenderPool
 from orbit.records import fence
 from orbit.records.fence import Fenced, FencedWrite, Rows
@@ -32,19 +33,16 @@ def commit(
     """
     write.values["worker"] = worker
     cycle, read_at = write.cycle, interrupts.now()
+    configured = endpoints.configured()
     # Else this process must not begin any: the write leaves all to a claim, which says why.
-    rows = _unlimited(write) if worker is not None and _may_begin() else []
+    rows = _unlimited(write, configured) if worker is not None and _may_begin() else []
     taken = senders.take_free(len(rows)) if rows else 0
     try:
         wave = _begin(write, rows[:taken], senders) if taken else {}
         # Before the write: if its answer is lost, these attempts are adopted.
         cycle.begun = list(wave)
         answer = enqueue.commit(lambda: fence.commit(write))
-        begun = [
-            replace(wave[receipt_id], state_id=state_id)
-            for *_, receipt_id, state_id in answer
-            if receipt_id is not None
-        ]
+        begun = _claimed(write, wave, answer, configured) if wave else []
     except BaseException as exc:
         senders.give_back(taken)
         if isinstance(exc, Fenced):
@@ -65,37 +63,55 @@ def _may_begin() -> bool:
     return not process.stopped and not process.alone and slot.open and slot.holds
 
 
-def _unlimited(write: FencedWrite) -> list[dict[str, Any]]:
+def _unlimited(write: FencedWrite, configured: Mapping[str, Endpoint]) -> list[dict[str, Any]]:
     """Return the rows of the jobs that may begin: a hint, because the caps may be others by now."""
-    configured = endpoints.configured()
     return [row for row in write.rows["jobs"] if not configured[row["endpoint_key"]].is_capped]
 
 
 def _begin(
-    write: FencedWrite, rows: list[dict[str, Any]], senders: SenderPool
-) -> dict[UUID, ClaimedJob]:
-    """Ask the write to begin the jobs of ``rows``; return them by the ids of their receipts."""
-    cycle, configured = write.cycle, endpoints.configured()
-    items = {row["id"]: row for row in write.rows["items"]}
-    wave: dict[UUID, ClaimedJob] = {}
+    write: FencedWrite, rows: Sequence[dict[str, Any]], senders: SenderPool
+) -> dict[UUID, dict[str, Any]]:
+    """Ask the write to begin the jobs of ``rows``; return these by the ids of their receipts."""
+    digests = {item["id"]: item["sha256"] for item in write.rows["items"]}
+    wave: dict[UUID, dict[str, Any]] = {}
     for row in rows:
-        item, receipt_id = items[row["item_id"]], uuid7()
-        row.update(receipt_id=str(receipt_id), sha256=item["sha256"])
-        wave[receipt_id] = ClaimedJob(
-            cycle.id,
+        receipt_id = uuid7()
+        row.update(receipt_id=receipt_id, sha256=digests[row["item_id"]])
+        wave[receipt_id] = row
+    write.rows["full"] = [
+        {"cycle_id": write.cycle.id, "state_id": state_id} for state_id in senders.full()
+    ]
+    return wave
+
+
+def _claimed(
+    write: FencedWrite,
+    wave: Mapping[UUID, dict[str, Any]],
+    answer: Rows,
+    configured: Mapping[str, Endpoint],
+) -> list[ClaimedJob]:
+    """Return the jobs of ``wave`` that the write has begun."""
+    items = {item["id"]: item for item in write.rows["items"]}
+    begun = []
+    for *_, receipt_id, state_id in answer:
+        if receipt_id is None:
+            continue
+        row = wave[receipt_id]
+        item = items[row["item_id"]]
+        job = ClaimedJob(
+            write.cycle.id,
             receipt_id,
-            UUID(row["id"]),
+            row["id"],
             attempt=1,
             spent=0,
             max_retries=row["max_retries"],
-            delivery_id=UUID(row["delivery_id"]),
+            delivery_id=row["delivery_id"],
             endpoint_key=row["endpoint_key"],
             # As in its snapshot: the fingerprint that they share is that of all its members.
             endpoint=configured[row["endpoint_key"]],
             body=write.blobs[item["blob"] - 1],
             content_type=item["content_type"],
+            state_id=state_id,
         )
-    write.rows["full"] = [
-        {"cycle_id": str(cycle.id), "state_id": str(state_id)} for state_id in senders.full()
-    ]
-    return wave
+        begun.append(job)
+    return begun

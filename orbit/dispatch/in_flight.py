@@ -61,9 +61,8 @@ class InFlight:
         self._sockets = select.poll()
         # Monotonic: no exchange is overdue before.
         self._due = math.inf
-        self._replies = _Replies()
-        if self._replies.are_told:
-            self._sockets.register(self._replies, select.POLLIN)
+        #: Of senders: made with the first task for one, because most cycles need none.
+        self._replies: _Replies | None = None
         self._longest = self._silent = 0.0
 
     def __enter__(self) -> Self:
@@ -86,9 +85,9 @@ class InFlight:
         self._silent = 0.0
         interrupts.act(self._longest + GRACE_SECONDS)
         self.count += len(jobs)
-        slot = interrupts.slot()
+        slot, allowed = interrupts.slot(), tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS)
         for job in jobs:
-            begun = _begin(self._cycle, job, slot)
+            begun = _begin(self._cycle, job, slot, allowed)
             if begun is None:
                 self._submit(job, functools.partial(_send, self._cycle, job, slot))
                 continue
@@ -121,18 +120,19 @@ class InFlight:
         ends = time.monotonic() + seconds
         while True:
             left = min(ends, self._due) - time.monotonic()
-            if not self._replies.are_told:
+            if self._replies is not None and not self._replies.are_told:
                 left = min(left, LOOK_SECONDS)
             ready = self._sockets.poll(max(0, math.ceil(left * 1000)))
             replies = [reply for fd, _ in ready if (reply := self._read(fd))]
             self._senders.end_all((job.state_id, *_heard(answer)) for job, answer, _ in replies)
             self._finish_overdue()
-            replies += self._replies.take()
+            if self._replies is not None:
+                replies += self._replies.take()
             if replies or time.monotonic() >= ends:
                 return replies
 
     def _read(self, fd: int) -> _Reply | None:
-        if fd not in self._exchanges:
+        if self._replies is not None and fd == self._replies.fileno():
             self._replies.clear()
             return None
         job, begun = self._exchanges[fd]
@@ -164,6 +164,10 @@ class InFlight:
         self._sockets.unregister(fd)
 
     def _submit(self, job: ClaimedJob, task: Callable[[], _Outcome]) -> None:
+        if self._replies is None:
+            self._replies = _Replies()
+            if self._replies.are_told:
+                self._sockets.register(self._replies, select.POLLIN)
         self._senders.submit(functools.partial(_run, task, job, self._replies, self._senders))
 
 
@@ -218,7 +222,9 @@ def _longest_seconds(job: ClaimedJob) -> float:
     return job.endpoint.total_timeout * (2 if needs_inquiry(job) else 1)
 
 
-def _begin(cycle: ClaimedCycle, job: ClaimedJob, slot: Slot) -> Exchange | None:
+def _begin(
+    cycle: ClaimedCycle, job: ClaimedJob, slot: Slot, allowed: tuple[str, ...]
+) -> Exchange | None:
     """Send a job's request at once if a live connection waits for it."""
     if job.endpoint is None or needs_inquiry(job):
         return None
@@ -229,7 +235,7 @@ def _begin(cycle: ClaimedCycle, job: ClaimedJob, slot: Slot) -> Exchange | None:
     # Right before the bytes leave, as in ``_send``.
     if not _may_leave(slot):
         return None
-    return exchange.begin(request, allowed=tuple(settings.ORBIT_DISPATCH_ALLOWED_HOSTS))
+    return exchange.begin(request, allowed=allowed)
 
 
 def _run(

@@ -3,13 +3,14 @@
 All processes share them in the endpoint's row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
+from governance.kernel.identifiers import uuid7_text
 
 # A circuit opens after this many failures in a row, from at least two jobs. The first answer below
 # 500 closes it.
@@ -151,34 +152,30 @@ class EndpointObservation:
     hold: float | None = None
 
 
-def rows(
-    observations: Sequence[EndpointObservation], *, cycle_id: UUID, record_ids: Sequence[str]
-) -> list[dict[str, Any]]:
+def rows(observations: Iterable[EndpointObservation], *, cycle_id: UUID) -> list[dict[str, Any]]:
     """Return the rows for ``UPDATE_CIRCUITS``, one for each endpoint."""
     by_endpoint: dict[UUID, dict[str, Any]] = {}
     for observation in observations:
-        row = by_endpoint.setdefault(
-            observation.state_id,
-            {
-                "state_id": str(observation.state_id),
-                "cycle_id": str(cycle_id),
+        row = by_endpoint.get(observation.state_id)
+        if row is None:
+            row = by_endpoint[observation.state_id] = {
+                "state_id": observation.state_id,
+                "cycle_id": cycle_id,
                 "up": False,
                 "failed": 0,
                 "job_id": None,
                 "several": False,
                 "error": "",
                 "hold": None,
-                "record_id": record_ids[len(by_endpoint)],
-            },
-        )
-        job_id = str(observation.job_id)
+                "record_id": uuid7_text(),
+            }
         # One answer of several attempts shows that the endpoint is up.
         row["up"] = row["up"] or observation.up
         if not observation.up:
             row["failed"] += 1
             row["error"] = observation.error
-            row["several"] = row["several"] or row["job_id"] not in (None, job_id)
-            row["job_id"] = row["job_id"] or job_id
+            row["several"] = row["several"] or row["job_id"] not in (None, observation.job_id)
+            row["job_id"] = row["job_id"] or observation.job_id
         if observation.hold is not None:
             row["hold"] = max(row["hold"] or 0.0, observation.hold)
     return list(by_endpoint.values())

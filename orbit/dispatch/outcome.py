@@ -56,6 +56,9 @@ class JobTransition:
     reason: str = ""
 
 
+DELIVERED = JobTransition(Job.DELIVERED, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How a job is retried. Times are seconds."""
@@ -116,7 +119,7 @@ def attempt_status(answer: Response) -> Attempt:
 def decide(kind: AnswerKind, policy: RetryPolicy) -> JobTransition:
     """Return the job's next state after an answer of this kind."""
     if isinstance(kind, Delivered):
-        return JobTransition(Job.DELIVERED, 0)
+        return DELIVERED
     if isinstance(kind, Dead):
         return JobTransition(Job.DEAD, 1, reason=kind.reason)
     if policy.spent >= policy.max_retries:
@@ -141,7 +144,7 @@ def decide_unknown(policy: RetryPolicy, *, inquiry: bool, hold: bool) -> JobTran
 def decide_inquiry(inquiry: Inquiry, policy: RetryPolicy, *, hold: bool) -> JobTransition | None:
     """Return the job's next state after an inquiry. None: send it now."""
     if inquiry == Inquiry.HELD:
-        return JobTransition(Job.DELIVERED, 0)
+        return DELIVERED
     if inquiry == Inquiry.SILENT and hold:
         # Each silent inquiry uses up a retry; then an operator decides.
         transition = decide(Retry(), policy)

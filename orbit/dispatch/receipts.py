@@ -15,7 +15,7 @@ from django.db import connection
 from governance import audit
 from governance.audit.actions import Action
 from governance.kernel import availability, sql
-from governance.kernel.identifiers import uuid7, uuid7_text
+from governance.kernel.identifiers import uuid7_text
 from orbit import interrupts
 from orbit.dispatch import claim, limits
 from orbit.dispatch.attempt import AttemptResult
@@ -84,11 +84,7 @@ def add_to(write: fence.FencedWrite, results: Sequence[AttemptResult]) -> None:
     """Add ``results`` to a write with ``CLOSE_ATTEMPTS`` and ``UPDATE_CIRCUITS``."""
     write.rows["attempts"] = [_row(write.cycle, result) for result in results]
     observations = [result.observation for result in results if result.observation is not None]
-    write.rows["circuits"] = limits.rows(
-        observations,
-        cycle_id=write.cycle.id,
-        record_ids=[uuid7_text() for _ in observations],
-    )
+    write.rows["circuits"] = limits.rows(observations, cycle_id=write.cycle.id)
     for result in results:
         _add_records(write, result)
 
@@ -141,7 +137,7 @@ def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -
 
 def record_late_success(cycle: ClaimedCycle, attempt: Mapping[str, Any]) -> None:
     """Record a 2xx that arrives after the worker lost its lease. Idempotent."""
-    job_id = UUID(attempt["job_id"])
+    job_id: UUID = attempt["job_id"]
     # Lock order: the job, then its letters and requeued jobs. No transaction that holds a cycle
     # waits for these, so no deadlock is possible.
     with audit.transaction():
@@ -196,10 +192,10 @@ def _row(cycle: ClaimedCycle, result: AttemptResult) -> dict[str, Any]:
     if result.status == Attempt.UNKNOWN and answer is None:
         error_class = "lost"
     return {
-        "receipt_id": str(job.receipt_id) if job.receipt_id else None,
-        "job_id": str(job.job_id),
-        "cycle_id": str(cycle.id),
-        "letter_id": str(uuid7()),
+        "receipt_id": job.receipt_id,
+        "job_id": job.job_id,
+        "cycle_id": cycle.id,
+        "letter_id": uuid7_text() if transition.status == Job.DEAD else None,
         "status": result.status,
         "job_status": transition.status,
         "status_code": answer.status if answer else None,
@@ -250,7 +246,7 @@ def _add_records(write: fence.FencedWrite, result: AttemptResult) -> None:
         )
     if transition.status == Job.DEAD:
         message = f"{job.endpoint_key}: {transition.reason} after {job.attempt} attempts"
-        letter = {"job_id": str(job.job_id), "reason": transition.reason}
+        letter = {"job_id": job.job_id, "reason": transition.reason}
         write.records.append(Record(STAGE, "dead_letter_created", message, "error", letter))
 
 
@@ -365,7 +361,11 @@ def _end_requeues(job_id: UUID) -> tuple[list[str], list[str]]:
 def _write_late_success(
     cycle: ClaimedCycle, attempt: Mapping[str, Any], ended: Mapping[str, Any]
 ) -> None:
-    about = {name: attempt[name] for name in ("job_id", "endpoint_key", "attempt")}
+    about = {
+        "job_id": str(attempt["job_id"]),
+        "endpoint_key": attempt["endpoint_key"],
+        "attempt": attempt["attempt"],
+    }
     data = {**about, "status_code": attempt["status_code"], **ended}
     write = fence.FencedWrite(cycle, RECORD_LATE_SUCCESS.text, ends=True)
     write.records.append(Record(STAGE, "delivered_late", data=data))

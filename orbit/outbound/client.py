@@ -22,7 +22,6 @@ KEEP, LIMIT = 4096, 65536
 _MARGIN = 16384
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _LONGEST = 8192
-_is_name = functools.lru_cache(maxsize=256)(_NAME.fullmatch)
 _NOT_MODIFIED = 304  # the only 3xx that redirects nowhere
 
 
@@ -176,11 +175,6 @@ def _defaults() -> dict[str, str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _lower(name: str) -> str:
-    return name.lower()
-
-
-@functools.lru_cache(maxsize=256)
 def _target(method: str, url: str, allowed: tuple[str, ...]) -> requests.PreparedRequest:
     transport.checked(url, allowed)
     # Prepared only: a session would use redirects, cookies, .netrc, and proxies and CA variables
@@ -198,15 +192,30 @@ def target(method: str, url: str, allowed: tuple[str, ...]) -> str:
 
 def with_defaults(headers: Mapping[str, str]) -> dict[str, str]:
     """Return ``headers`` with those that every request has; ``headers`` win in any spelling."""
-    names = {_lower(name) for name in headers}
-    missing = {name: value for name, value in _defaults().items() if _lower(name) not in names}
-    return {**missing, **headers}
+    return {**missing_defaults(tuple(headers)), **headers}
+
+
+@functools.lru_cache(maxsize=256)
+def missing_defaults(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the headers that every request has and that aren't among ``names``."""
+    lower = {name.lower() for name in names}
+    return {name: value for name, value in _defaults().items() if name.lower() not in lower}
 
 
 def is_sendable(name: str, value: str) -> bool:
     """Return whether a header can be sent: printable ASCII, at most 8192 characters."""
-    is_short = len(value) <= _LONGEST
-    return bool(_is_name(name)) and is_short and value.isascii() and value.isprintable()
+    return is_name(name) and is_sendable_value(value)
+
+
+@functools.lru_cache(maxsize=256)
+def is_name(name: str) -> bool:
+    """Return whether a header may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_sendable_value(value: str) -> bool:
+    """Return whether a header's value can be sent."""
+    return len(value) <= _LONGEST and value.isascii() and value.isprintable()
 
 
 def _prepare(request: Request, allowed: tuple[str, ...]) -> requests.PreparedRequest:

@@ -65,7 +65,8 @@ class Exchange:
     def write(self) -> None:
         """Write the request, as much as the socket takes."""
         sock = self._connection.sock
-        sock.settimeout(0)
+        if sock.gettimeout() != 0:  # setting it again would be a system call
+            sock.settimeout(0)
         self._clock.sent = True
         try:
             self._unsent = self._unsent[sock.send(self._unsent) :]
@@ -184,18 +185,23 @@ def _written(request: Request, allowed: tuple[str, ...]) -> bytes | None:
     """Return an ordinary request as bytes."""
     if request.method not in _METHODS or len(request.body) > LONGEST_REQUEST:
         return None
-    lines = [_start(request.method, request.url, allowed)]
-    for name, value in client.with_defaults(request.headers).items():
-        if name.lower() in _FRAMING or not client.is_sendable(name, value):
-            return None
-        lines.append(f"{name}: {value}")
+    start = _start(request.method, request.url, allowed, tuple(request.headers))
+    # All values at once: together, unusual ones are too long for this way.
+    if start is None or not client.is_sendable_value("".join(request.headers.values())):
+        return None
+    lines = [start, *[f"{name}: {value}" for name, value in request.headers.items()]]
     lines.append(f"Content-Length: {len(request.body)}\r\n\r\n")
     return "\r\n".join(lines).encode("ascii") + request.body
 
 
 @functools.lru_cache(maxsize=256)
-def _start(method: str, url: str, allowed: tuple[str, ...]) -> str:
-    """Return the lines of a request to ``url`` that are always the same. Raises Refused."""
+def _start(method: str, url: str, allowed: tuple[str, ...], names: tuple[str, ...]) -> str | None:
+    """Return the lines that all requests to ``url`` with headers of these names begin with.
+
+    None: a name isn't ordinary. Raises Refused.
+    """
+    if not all(client.is_name(name) and name.lower() not in _FRAMING for name in names):
+        return None
     parts = transport.checked(url, allowed)
     target = client.target(method, url, allowed)
     host = (parts.hostname or "").rstrip(".")
@@ -203,7 +209,9 @@ def _start(method: str, url: str, allowed: tuple[str, ...]) -> str:
         host = f"[{host}]"
     standard = 80 if parts.scheme == "http" else 443
     port = "" if parts.port in (None, standard) else f":{parts.port}"
-    return f"{method} {target} HTTP/1.1\r\nHost: {host}{port}"
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}{port}"]
+    lines += [f"{name}: {value}" for name, value in client.missing_defaults(names).items()]
+    return "\r\n".join(lines)
 
 
 def _may_become_ordinary(data: bytes) -> bool:

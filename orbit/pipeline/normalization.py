@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
-from governance.kernel.canonical import sha256_hex
 from governance.kernel.identifiers import uuid7
 from orbit.pipeline import registry, rules
 from orbit.pipeline.contract import Payload
@@ -57,13 +56,13 @@ def add_to(write: fence.FencedWrite, sources: Iterable[Source], *, reused: int =
     items = len(batch.item_ids)
     write.rows["batches"] = [
         {
-            "id": str(batch.id),
-            "cycle_id": str(cycle.id),
+            "id": batch.id,
+            "cycle_id": write.cycle.id,
             "processor": batch.processor,
             "item_count": items,
         }
     ]
-    created = {"batch_id": str(batch.id), "processor": batch.processor, "items": items}
+    created = {"batch_id": batch.id, "processor": batch.processor, "items": items}
     write.records += [Record(STAGE, "batch_created", data=created), *batch.records]
     if not items and not reused:
         message = "no successful tier: nothing to normalize"
@@ -79,27 +78,26 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
         # Another package's processor may raise anything: only this output gets no item.
         error = clean(f"{type(exc).__name__}: {exc}")
         batch.errors.append(error)
-        data = {"transformation_id": str(source.transformation_id)}
+        data = {"transformation_id": source.transformation_id}
         batch.records.append(Record(STAGE, "item_failed", error, "error", data))
         return
     item_id = uuid7()
-    digest = sha256_hex(payload.body)
     batch.item_ids.append(item_id)
     write.rows["items"].append(
         {
-            "id": str(item_id),
-            "cycle_id": str(write.cycle.id),
-            "batch_id": str(batch.id),
-            "transformation_id": str(source.transformation_id),
+            "id": item_id,
+            "cycle_id": write.cycle.id,
+            "batch_id": batch.id,
+            "transformation_id": source.transformation_id,
             "blob": write.blob(payload.body),
             "content_type": payload.content_type,
-            "sha256": digest,
+            "sha256": payload.sha256,
         }
     )
     created: dict[str, Any] = {
-        "item_id": str(item_id),
-        "transformation_id": str(source.transformation_id),
-        "sha256": digest,
+        "item_id": item_id,
+        "transformation_id": source.transformation_id,
+        "sha256": payload.sha256,
         "bytes": len(payload.body),
     }
     batch.records.append(Record(STAGE, "item_created", data=created))

@@ -16,12 +16,15 @@ class TierRule:
     timeout: float = 30.0  # seconds
 
 
+_DEFAULT = TierRule()
 _MEMBERS = frozenset(member.name for member in fields(TierRule))
 
 
 def tier_rule(instruction: Mapping[str, Any], tier: int) -> TierRule:
     """Return a tier's rule, or the defaults."""
-    rule = instruction.get("execution_rules", {}).get("tiers", {}).get(str(tier), {})
+    rule = instruction.get("execution_rules", {}).get("tiers", {}).get(str(tier))
+    if not rule:
+        return _DEFAULT
     # During an upgrade a newer release may have written other members.
     return TierRule(**{name: value for name, value in rule.items() if name in _MEMBERS})
 

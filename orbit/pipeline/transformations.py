@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import backoff, sql
-from governance.kernel.canonical import sha256_hex
 from governance.kernel.errors import OrbitError
 from orbit import interrupts
 from orbit.pipeline import registry, rules
@@ -61,7 +60,7 @@ class TierResult:
         return {
             "tier": self.tier,
             "ok": self.ok,
-            "transformation_id": str(self.transformation_id),
+            "transformation_id": self.transformation_id,
             "payload_sha256": self.sha256 or None,
             "attempts": self.attempts,
             "error": self.error,
@@ -78,6 +77,16 @@ class _Stage:
     began: float = field(default_factory=time.monotonic)
     pending: fence.FencedWrite | None = None
     finished: bool = False
+    _input: Payload | None = None
+
+    @property
+    def input(self) -> Payload:
+        """The cycle's input, the same object for each tier."""
+        if self._input is None:
+            # The claim reads it unless all tiers have ended.
+            assert self.cycle.input is not None  # noqa: S101
+            self._input = Payload(self.cycle.input, self.cycle.input_content_type)
+        return self._input
 
     @property
     def write(self) -> fence.FencedWrite:
@@ -193,7 +202,7 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         context = _context(stage.cycle, result, rule)
         interrupts.act(context.timeout + GRACE_SECONDS)
         with fence.away() if slow else nullcontext():
-            result.payload = transformer.run(_input(stage.cycle), context)
+            result.payload = transformer.run(stage.input, context)
         result.ok, result.error = True, ""
     except interrupts.Interrupted:
         stage.flush()
@@ -225,7 +234,7 @@ def _is_slow(rule: TierRule) -> bool:
 def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context:
     return Context(
         transformation_id=str(result.transformation_id),
-        options=rule.options,
+        options=dict(rule.options),  # its own: tiers and cycles share the default rule
         timeout=float(rule.timeout),
         cycle_id=str(cycle.id),
         namespace=cycle.namespace,
@@ -234,12 +243,6 @@ def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context
             cycle.id, cycle.traceparent, spans.tier_key(result.tier, result.attempts)
         ),
     )
-
-
-def _input(cycle: ClaimedCycle) -> Payload:
-    # The claim reads the input unless all tiers have ended.
-    assert cycle.input is not None  # noqa: S101
-    return Payload(cycle.input, cycle.input_content_type)
 
 
 def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
@@ -266,12 +269,12 @@ def next_wait(attempts: int, rule: TierRule, *, group: str | None = None) -> flo
 def _save(stage: _Stage, attempt: _Attempt) -> None:
     """Add an attempt's row, records and event to the stage's write."""
     write, result, payload = stage.write, attempt.result, attempt.result.payload
-    result.sha256 = sha256_hex(payload.body) if payload else ""
+    result.sha256 = payload.sha256 if payload else ""
     write.rows["tiers"].append(
         {
-            "id": str(result.transformation_id),
-            "cycle_id": str(stage.cycle.id),
-            "initiation_id": str(stage.initiation_id) if stage.initiation_id else None,
+            "id": result.transformation_id,
+            "cycle_id": stage.cycle.id,
+            "initiation_id": stage.initiation_id,
             "tier": result.tier,
             "transformer": attempt.transformer,
             "status": _STATUS[result.ok],

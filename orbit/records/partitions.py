@@ -44,7 +44,7 @@ def ensure(report: Report = lambda what, error: None) -> int:
             made += event_partitions.ensure_ahead(report)
     except DatabaseError as error:
         failure = error  # a broken table
-    made += UPKEEP.ensure([day for (day,) in MISSING.rows()], report)
+    made += UPKEEP.ensure([day for (day,) in MISSING.send()], report)
     if failure is not None:
         raise failure
     return made

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
-from governance.kernel.identifiers import uuid7
+from governance.kernel.identifiers import uuid7_text
 
 #: A CTE of fenced statements; ``rows`` makes the rows of its parameter ``ledger``.
 LEDGER = sql.fragment(__name__, "ledger")
@@ -26,8 +26,8 @@ def rows(
     ]
     return [
         {
-            "id": str(uuid7()),
-            "cycle_id": str(cycle_id),
+            "id": uuid7_text(),
+            "cycle_id": cycle_id,
             "namespace": namespace,
             "profile_id": profile_id,
             "run_profile_id": run_profile_id,

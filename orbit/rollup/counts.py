@@ -60,10 +60,10 @@ def refresh() -> bool:
         # other refreshes counted, and every late 2xx that found the mark before it.
         marks = RollUpMark.objects.select_for_update(skip_locked=True, no_key=True)
         locked = list(marks.values_list("kind", flat=True))
-        PUT_BACK.execute()
-        [(written,)] = WRITTEN.rows()
-        row = ADVANCE.one(written=written, locked=locked)
-    return row is not None and max(row) >= MOST
+        PUT_BACK.send()
+        [(written,)] = WRITTEN.send()
+        rows = ADVANCE.send(written=written, locked=locked)
+    return any(max(row) >= MOST for row in rows)
 
 
 def catch_up(rounds: int = 5) -> None:

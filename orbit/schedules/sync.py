@@ -103,7 +103,7 @@ class RunProfileSchedules:
             self._look_again_at = time.monotonic() + LOOK_AGAIN_SECONDS
 
     def _read_version(self) -> tuple[Any, ...]:
-        (version,) = RUN_PROFILES_VERSION.rows(func=queue.TICK, family=OF_RUN_PROFILE)
+        (version,) = RUN_PROFILES_VERSION.send(func=queue.TICK, family=OF_RUN_PROFILE)
         return version
 
     def _schedule(

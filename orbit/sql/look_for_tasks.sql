@@ -1,15 +1,17 @@
--- What an idle worker asks twice a second: does the server accept no writes, is any task ready?
+-- What an idle worker asks: does the server accept no writes, and in how many seconds is the next task
+-- ready? Null: there is none.
 -- params: keys text[]
 SELECT
     ({{is_read_only}}),
-    EXISTS (
-        SELECT 1
+    (
+        -- not the epoch of the difference: an infinite time has none
+        SELECT extract(epoch FROM min(first.lock))::float8 - extract(epoch FROM now())::float8
         FROM unnest(%(keys)s::text[]) AS kind(key)
         CROSS JOIN LATERAL (   -- a probe of an index for each kind
-            SELECT 1
+            SELECT lock
             FROM django_q_ormq
             WHERE key = kind.key
-              AND lock <= now()
+            ORDER BY lock
             LIMIT 1
-        ) AS ready
+        ) AS first
     )

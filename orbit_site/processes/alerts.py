@@ -7,9 +7,10 @@ sends messages only as long as that is so.
 from orbit.alerts import heartbeat, send
 from orbit.cycles import maintenance
 from orbit_site import alerting
-from orbit_site.processes.background import Background
+from orbit_site.processes.background import IDLE_SECONDS, Background
 
-IDLE_SECONDS = 1.0
+#: Without a cluster, nothing wakes the web server's thread.
+SECOND = 1.0
 #: A round sends some messages, each within its endpoint's time.
 ROUND_SECONDS = 900.0
 #: The web server looks so often for a cluster.
@@ -46,7 +47,7 @@ class ClusterWatch:
         if self._missed < self._looks:
             return LOOK_SECONDS
         alerting.watch_cluster()
-        return IDLE_SECONDS if send.send_due(is_ending=thread.is_ending) else LOOK_SECONDS
+        return SECOND if send.send_due(is_ending=thread.is_ending) else LOOK_SECONDS
 
 
 def _send(thread: Background) -> float:

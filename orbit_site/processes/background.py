@@ -18,6 +18,8 @@ from orbit_site.web.database import cut_off
 
 log = logging.getLogger(__name__)
 
+#: What maintenance wakes when there is work looks by itself only so often.
+IDLE_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 10.0
 #: A lock that is held for longer blocks this round; what it was to do stays for the next one.
 LIMITS = "SET statement_timeout = '60s'; SET lock_timeout = '2s'"
@@ -38,7 +40,7 @@ class Background:
 
         A round that takes ``longest_round`` seconds is given up.
         """
-        self._ending = threading.Event()
+        self._ending, self._woken = threading.Event(), threading.Event()
         self._name, self._failure, self._work, self._longest = name, failure, work, longest_round
         self._log = ThrottledLog(log.warning)
         self._thread: threading.Thread | None = None
@@ -56,9 +58,14 @@ class Background:
             self._log.report(f"The thread {self._name} hangs", "its connection is cut off")
             cut_off(self._connection)
 
+    def wake(self) -> None:
+        """Have the next round at once, unless the last one failed."""
+        self._woken.set()
+
     def end(self, seconds: float) -> None:
         """End the thread after its present round, or leave it after ``seconds``."""
         self._ending.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -69,10 +76,11 @@ class Background:
     def _run(self) -> None:
         self._connection = connections[DEFAULT_DB_ALIAS]
         while not self.is_ending():
+            self._woken.clear()
             self._began = time.monotonic()
             pause = self._round()
             self._began = float("inf")
-            self._ending.wait(pause)
+            (self._ending if self._backoff else self._woken).wait(pause)
         connections.close_all()
 
     def _round(self) -> float:

@@ -41,6 +41,11 @@ class ChildProcess:
         self._restart_at: float | None = None
         self._start()
 
+    @property
+    def is_started(self) -> bool:
+        """Whether it needs no restart, as far as the last check knows."""
+        return self._restart_at is None
+
     def check(self) -> int | None:
         """Return the exit code once after an end; restart after the wait."""
         now = time.monotonic()

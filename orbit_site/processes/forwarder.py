@@ -39,7 +39,7 @@ class Forwarder:
         self._log = ThrottledLog(log.warning)
         self._thread: threading.Thread | None = None
         self._connections: list[BaseDatabaseWrapper] = []
-        self._ending = threading.Event()
+        self._ending, self._woken = threading.Event(), threading.Event()
         self._began = float("inf")
         self._upkeep_at = self._prune_at = 0.0
         self._backoff, self._batch = 0.0, forward.BATCH
@@ -55,9 +55,14 @@ class Forwarder:
             for connection in self._connections:
                 cut_off(connection)
 
+    def wake(self) -> None:
+        """Forward at once, unless the last round failed."""
+        self._woken.set()
+
     def end(self, seconds: float) -> None:
         """End the thread after its present round, or leave it after ``seconds``."""
         self._ending.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -65,10 +70,11 @@ class Forwarder:
         aliases = dict.fromkeys((DEFAULT_DB_ALIAS, database.ALIAS))
         self._connections = [connections[alias] for alias in aliases]
         while not (self._ending.is_set() or interrupts.process.draining):
+            self._woken.clear()
             self._began = time.monotonic()
             pause = self._round(self._began)
             self._began = float("inf")
-            self._ending.wait(pause)
+            (self._ending if self._backoff else self._woken).wait(pause)
         connections.close_all()
 
     def _round(self, now: float) -> float:
@@ -92,7 +98,7 @@ class Forwarder:
             return self._backoff
         self._batch = min(self._batch * 2, forward.BATCH)
         self._backoff = 0.0
-        return 0.0 if moved else SECOND
+        return 0.0 if moved else UPKEEP_SECONDS
 
     def _limit(self) -> None:
         for connection in self._connections:

@@ -35,19 +35,17 @@ class GateMonitor(threading.Thread):
         self._listener = Listener(gate.CHANNEL)
         self._log = ThrottledLog(log.warning)
         self._ended = threading.Event()
-        self._prove_at = 0.0
 
     def run(self) -> None:
         """Read until the end; log and retry database errors."""
         interrupts.process.watched = True
         while not self._ended.is_set():
             try:
-                if interrupts.process.slots:
+                self._listener.open()
+                if self._wait_for_slot():
+                    # The claim has read the gate: the first reading may be an interval later.
+                    self._listener.wait(INTERVAL_SECONDS, proved=False)
                     read_gate(self._listener.open())
-                elif time.monotonic() >= self._prove_at:
-                    self._listener.open()
-                    self._prove_at = time.monotonic() + IDLE_PROOF_SECONDS
-                self._listener.wait(INTERVAL_SECONDS, proved=False)
             except psycopg.Error as error:
                 self._log.report("The gate can't be read", error)
                 self._listener.close()
@@ -57,8 +55,15 @@ class GateMonitor(threading.Thread):
         self._listener.close()
 
     def end(self) -> None:
-        """End the thread after its present wait."""
+        """End the thread after its present wait for a notification."""
         self._ended.set()
+        interrupts.process.busy.set()
+
+    def _wait_for_slot(self) -> bool:
+        """Return True as soon as a slot is busy, False if none is for ``IDLE_PROOF_SECONDS``."""
+        interrupts.process.busy.clear()
+        # In this order: one that opens in between sets it again.
+        return bool(interrupts.process.slots) or interrupts.process.busy.wait(IDLE_PROOF_SECONDS)
 
 
 def read_gate(connection: "psycopg.Connection[Any]") -> None:

@@ -9,6 +9,7 @@ import psycopg
 from django.db import connection
 
 from governance.kernel import availability
+from orbit import interrupts
 
 #: A listener's statements take milliseconds. After this time its connection counts as silent.
 DEADLINE_SECONDS = 5.0
@@ -27,8 +28,15 @@ class _Connection(psycopg.Connection[Any]):
 class Listener:
     """Waits for a NOTIFY on ``channel``."""
 
-    def __init__(self, channel: str) -> None:
-        self._channel = channel
+    def __init__(
+        self, channel: str, *, heeds_signals: bool = False, verify_seconds: float | None = None
+    ) -> None:
+        """``heeds_signals``: a signal to this process ends a wait, too.
+
+        The server is asked each ``verify_seconds`` whether it is the primary.
+        """
+        self._channel, self._heeds_signals = channel, heeds_signals
+        self._verify_seconds = verify_seconds
         self._connection: psycopg.Connection[Any] | None = None
         self._verify_at = 0.0
         self._notified = False
@@ -52,7 +60,7 @@ class Listener:
         return self._verify(self._listening(), text, values)
 
     def wait(self, seconds: float, *, proved: bool = True) -> bool:
-        """Return True on a notification, False after ``seconds``. Raises as ``open`` does.
+        """Return True on a notification, False after ``seconds`` or a signal. Raises as ``open``.
 
         ``proved`` False: this server is proved at the next ``open``, before anything is read.
         """
@@ -83,9 +91,11 @@ class Listener:
 
     def _receive(self, connection: "psycopg.Connection[Any]", seconds: float) -> None:
         # psycopg's own wait wakes ten times a second.
-        socket = select.poll()
-        socket.register(connection.fileno(), select.POLLIN)
-        if socket.poll(1000 * seconds):
+        sources = select.poll()
+        sources.register(connection.fileno(), select.POLLIN)
+        if self._heeds_signals and interrupts.process.signals is not None:
+            sources.register(interrupts.process.signals, select.POLLIN)
+        if sources.poll(1000 * seconds):
             connection.pgconn.consume_input()
             while connection.pgconn.notifies():
                 self._notified = True
@@ -104,5 +114,5 @@ class Listener:
             answer: tuple[Any, ...] | None = cursor.execute(text, values, prepare=True).fetchone()
         assert answer is not None  # noqa: S101 - these statements have one row
         availability.require_writes(answer[0])
-        self._verify_at = time.monotonic() + VERIFY_SECONDS
+        self._verify_at = time.monotonic() + (self._verify_seconds or VERIFY_SECONDS)
         return answer

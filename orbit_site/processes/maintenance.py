@@ -53,6 +53,8 @@ ROLLUP_SECONDS = 10.0
 PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
 SLICE_SECONDS = 0.2
+# What the listener hears only hastens the next look, which proves its own connection.
+GATE_PROOF_SECONDS = 5.0
 # A signal to the process group may reach this process before the supervisor sets its phase.
 PHASE_SECONDS = 1.0
 #: For the connections of this process: a lock held longer than this blocks one task, not all.
@@ -153,6 +155,9 @@ class Maintenance:
             PeriodicTask("Can't watch the forwarder", SECOND, self.forwarder.watch),
             PeriodicTask("Can't watch the conductor's upkeep", SECOND, self.conductor.watch),
             PeriodicTask("Can't watch the sender of alerts", SECOND, self.alerts.watch),
+            PeriodicTask("Can't forward events", SECOND, has(W.OUTBOX, self.forwarder.wake)),
+            PeriodicTask("Can't wake the conductor", SECOND, has(W.CONDUCTOR, self.conductor.wake)),
+            PeriodicTask("Can't wake the sender", SECOND, has(W.ALERTS, self.alerts.wake)),
             PeriodicTask("Can't enqueue due ticks", SECOND, has(W.SCHEDULES, self._enqueue_due)),
             PeriodicTask("Can't enqueue lost ticks", SECOND, has(W.TICKS, ledger.enqueue_lost)),
             PeriodicTask("Can't lift expired stops", SECOND, has(W.STOPS, _lift_expired)),
@@ -228,7 +233,8 @@ def run(
 
     When the cluster stops, keep its row until its workers are gone.
     """
-    periodic, listener = Maintenance(node, supervisor, request_lone_worker), Listener(gate.CHANNEL)
+    periodic = Maintenance(node, supervisor, request_lone_worker)
+    listener = Listener(gate.CHANNEL, heeds_signals=True, verify_seconds=GATE_PROOF_SECONDS)
     while not interrupts.process.draining:
         now = time.monotonic()
         periodic.run_due(now)
@@ -295,7 +301,7 @@ def _wait_for_gate(listener: Listener, until: float) -> bool:
     while time.monotonic() < until and not interrupts.process.draining:
         interrupts.process.stamp()
         try:
-            if listener.wait(SLICE_SECONDS):
+            if listener.wait(until - time.monotonic()):
                 return True
         except psycopg.Error:
             listener.close()

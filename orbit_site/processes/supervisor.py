@@ -110,6 +110,9 @@ class Supervisor:
 
     def _prepare(self, parent: int, child: ForkedChild) -> None:
         drain = _DrainHandler()
+        # A signal alone doesn't end a wait for a NOTIFY: the listener also waits for this pipe.
+        interrupts.process.signals, end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(end, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, drain)
         signal.signal(signal.SIGINT, drain)
         interrupts.process.stamp = partial(_stamp, self._page, child.number, parent)

@@ -7,6 +7,7 @@ the children, so nothing is ever half started.
 import argparse
 import fcntl
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+import psutil
+
 from governance.kernel import files, terminal
 from governance.kernel.errors import Kind, OrbitError
 from governance.kernel.throttled_log import ThrottledLog
@@ -23,7 +26,10 @@ from orbit_site.processes import first_run, health, listen_problem, postgres
 from orbit_site.processes.children import ChildProcess, drain, spawn
 from orbit_site.settings import environment
 
-CHECK_SECONDS = 0.2
+# A child that ends wakes us before.
+CHECK_SECONDS = 1.0
+#: While something starts.
+SHORT_CHECK_SECONDS = 0.2
 NOT_READY_SECONDS = 60  # time to start before saying what is missing
 DATABASE_RETRY_SECONDS = 3
 REFUSED = 2  # exit code of a child that refuses its settings; starting it again wouldn't help
@@ -69,6 +75,7 @@ def run(*, demo: bool) -> int:
         session = _Session(demo=demo)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, session.end)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
         with session.database():
             return session.run()
 
@@ -139,10 +146,13 @@ class _Session:
 
     def __init__(self, *, demo: bool) -> None:
         self._demo = demo
+        self._wakeup, wakeup_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._ending = self._ready = False
         self._children: list[ChildProcess] = []
         self._environment = dict(os.environ)
         self._started_at = time.monotonic()
+        self._database: psutil.Process | None = None
         self._database_check_at = 0.0
         self._database_log = ThrottledLog(lambda line: self._say("database", line))
 
@@ -262,14 +272,24 @@ class _Session:
                     raise _Ended(REFUSED)
                 if code is not None and not self._ending:
                     self._say(child.name, f"ended ({code}) and is started again")
-            time.sleep(CHECK_SECONDS)
+            self._sleep()
+
+    def _sleep(self) -> None:
+        """Wait for a signal or the next check."""
+        is_calm = self._ready and all(child.is_started for child in self._children)
+        seconds = CHECK_SECONDS if is_calm else SHORT_CHECK_SECONDS
+        if select.select([self._wakeup], [], [], seconds)[0]:
+            os.read(self._wakeup, 4096)
 
     def _check_database(self) -> None:
+        if self._database is not None and not postgres.has_ended(self._database):
+            return
         if time.monotonic() < self._database_check_at:
             return
         try:
             if postgres.ensure(environment.VAR_DIR):
                 self._say("database", "had ended, and is started again")
+            self._database = postgres.running(postgres.locate(environment.VAR_DIR))
         except postgres.PostgresError as error:
             if not self._ready:
                 raise

@@ -5,15 +5,23 @@ from enum import StrEnum
 from django.db import DatabaseError
 
 from governance.kernel import availability, sql
+from governance.namespaces import gate
 from orbit import queue
+from orbit.conductor import aggregate, fanout
 from orbit.cycles import maintenance
 from orbit.records.fence import ALONE_FROM
 
-#: After so long the tasks run whatever a look says.
-CERTAIN_SECONDS = 10.0
+#: After so long the tasks run whatever a look says. Looks miss nothing that we know of.
+CERTAIN_SECONDS = 60.0
 
 LOOK = sql.load(
-    __name__, "waiting_work", alone_from=ALONE_FROM, is_read_only=availability.IS_READ_ONLY
+    __name__,
+    "waiting_work",
+    alone_from=ALONE_FROM,
+    is_read_only=availability.IS_READ_ONLY,
+    waiting_namespaces=fanout.WAITING_NAMESPACES,
+    gate_lets_start=gate.STARTS,
+    aggregate_waits=aggregate.WAITS,
 )
 
 
@@ -27,6 +35,9 @@ class Waiting(StrEnum):
     DUE_CYCLES = "due cycles"
     SUSPECTED_CYCLES = "suspected cycles"
     OPERATIONS = "operations"
+    CONDUCTOR = "conductor"
+    OUTBOX = "outbox"
+    ALERTS = "alerts"
 
 
 class WaitingWork:

@@ -22,8 +22,8 @@ from orbit_site.processes.listener import Listener
 
 log = logging.getLogger(__name__)
 
-# A signal doesn't interrupt the wait for a NOTIFY, so this also bounds the start of a drain.
-POLL = 0.5
+#: A worker whose NOTIFY was lost finds a task after so long.
+POLL = 1.0
 LONGEST_BACK_OFF = 2.0
 PUT_TRIES = 5
 # Django-Q2's time-out would raise in the middle of a statement. Tasks bound themselves, and the
@@ -49,10 +49,11 @@ class Claims:
     def __init__(self, process: WorkerProcess) -> None:
         self._process = process
         self._broker = queue.PgBroker()
-        self._listener = Listener(queue.CHANNEL)
+        self._listener = Listener(queue.CHANNEL, heeds_signals=True)
         self._log = ThrottledLog(log.warning)
         self._back_off = 0.1
-        self._linger = False
+        #: Whether to look soon, after a start too; else how long to wait.
+        self._linger, self._pause = True, POLL
         # Whether to claim without a look: after a start, a task and a notification.
         self._is_sure = True
 
@@ -82,14 +83,18 @@ class Claims:
                 self._linger = self._is_sure = True
                 return queue.read(*claimed[0])
         # After a task, look once more soon: orbit.queue holds back a NOTIFY right after another.
-        self._linger = self._listener.wait(queue.LINGER if self._linger else POLL, proved=False)
+        seconds = queue.LINGER if self._linger else min(self._pause, POLL)
+        self._linger = self._listener.wait(seconds, proved=False)
         self._is_sure = self._linger or self._is_any_ready()
         return None
 
     def _is_any_ready(self) -> bool:
         # A look costs a fraction of a claim, and proves the server too.
-        _, is_any_ready = self._listener.ask(queue.LOOK.text, queue.LOOKED_FOR)
-        return bool(is_any_ready)
+        _, seconds = self._listener.ask(queue.LOOK.text, queue.LOOKED_FOR)
+        is_ready = seconds is not None and seconds <= 0
+        # A retry has no NOTIFY: wait for its moment. One that is ready may be another worker's.
+        self._pause = POLL if seconds is None or is_ready else seconds
+        return is_ready
 
     def _lost(self, error: Exception) -> None:
         self._log.report("No task can be claimed", error)

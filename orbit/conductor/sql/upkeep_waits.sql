@@ -1,4 +1,4 @@
--- What an idle cluster asks twice a second: does the server accept no writes, do parents wait for
+-- What the conductor's thread asks: does the server accept no writes, do parents wait for
 -- their children, has aggregate anything to do? A few probes of indexes.
 WITH RECURSIVE {{waiting_namespaces}}
 SELECT ({{is_read_only}}),

@@ -1,7 +1,8 @@
 -- Whether the server accepts no writes, and whether there is anything for the tasks that maintenance
--- runs each second: a few probes of indexes. Each is true whenever its tasks would do something, and
--- may be true when they would not.
+-- runs each second, and for its threads: a few probes of indexes. Each is true whenever its tasks
+-- would do something, and may be true when they would not.
 -- params: tick text, late float8
+WITH RECURSIVE {{waiting_namespaces}}
 SELECT
     ({{is_read_only}}),
     EXISTS (
@@ -30,4 +31,20 @@ SELECT
         SELECT 1
         FROM governance_operationrun
         WHERE status IN ('queued', 'running')
-    ) AS operations
+    ) AS operations,
+    (
+        EXISTS (
+            SELECT 1
+            FROM waiting w
+            WHERE w.namespace IS NOT NULL
+              AND {{gate_lets_start(w.namespace)}}
+        )
+        OR {{aggregate_waits}}
+    ) AS conductor,
+    EXISTS (SELECT 1 FROM telemetry_outboxevent) AS outbox,
+    EXISTS (
+        SELECT 1
+        FROM governance_notification
+        WHERE status = 'pending'
+          AND next_attempt_at <= statement_timestamp()
+    ) AS alerts

@@ -1,8 +1,10 @@
 SELECT (SELECT pg_is_in_recovery()
-OR current_setting('transaction_read_only')::bool), EXISTS (SELECT 1
+OR current_setting('transaction_read_only')::bool), (SELECT extract(epoch
+FROM min(first.lock))::float8 - extract(epoch
+FROM now())::float8
 FROM unnest(%(keys)s::text[]) AS kind(key) CROSS
-JOIN LATERAL (SELECT 1
+JOIN LATERAL (SELECT lock
 FROM django_q_ormq
 WHERE key = kind.key
-AND lock <= now()
-LIMIT 1) AS ready)
+ORDER BY lock
+LIMIT 1) AS first)

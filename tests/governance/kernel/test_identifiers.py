@@ -51,8 +51,12 @@ def test_one_wrong_reading_does_not_spoil_later_ids(
         assert milliseconds(uuid7()) == pytest.approx(reading * 1000, abs=1)
 
 
-def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
+def test_a_forked_child_makes_other_ids_than_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
+    # Only the random parts can differ.
+    moment = clock.timestamp()
+    monkeypatch.setattr(clock, "timestamp", lambda: moment)
+    uuid7()
     pid = os.fork()
     if not pid:
         os.write(writer, b"".join(uuid7().bytes for _ in range(200)))
@@ -61,6 +65,11 @@ def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
     data = os.read(reader, 200 * 16)
     os.waitpid(pid, 0)
     assert len(own_ids | {data[at : at + 16] for at in range(0, len(data), 16)}) == 400
+
+
+def test_the_random_part_of_each_id_is_another() -> None:
+    tails = {uuid7().int & ((1 << 48) - 1) for _ in range(5_000)}
+    assert len(tails) == 5_000
 
 
 def test_a_floor_bounds_the_ids_of_its_moment() -> None:

@@ -1,6 +1,7 @@
 """Whatever text comes from outside, PostgreSQL can store it."""
 
 import json
+import uuid
 
 import pytest
 from django.db import connection
@@ -32,6 +33,12 @@ def test_json_is_cleaned_at_any_depth_and_in_names() -> None:
 def test_json_keeps_what_json_can_hold(value: object) -> None:
     assert json.loads(pg_text.dumps([value, "\x00"])) == [value, "\ufffd"]
     assert json.loads(pg_text.dumps([value])) == [value]
+
+
+@pytest.mark.parametrize("text", ["[]", "\x00"])
+def test_an_id_becomes_its_text(text: str) -> None:
+    id_ = uuid.UUID("01a22a55-602b-7302-b2a3-651b828a31f2")
+    assert json.loads(pg_text.dumps([text, id_]))[1] == str(id_)
 
 
 @pytest.mark.parametrize("text", ["[]", "\x00"])

@@ -86,6 +86,17 @@ def test_a_wave_on_live_connections_needs_no_sender(senders: Counted) -> None:
     until(lambda: senders.free == 4)
 
 
+def test_a_wave_on_live_connections_opens_no_pipe(
+    senders: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver() as receiver:
+        with InFlight(CYCLE, senders) as in_flight:
+            sent(in_flight, senders, job(receiver))
+        monkeypatch.setattr("orbit.dispatch.in_flight.os.pipe", lambda: pytest.fail("a pipe"))
+        with InFlight(CYCLE, senders) as in_flight:
+            assert statuses(sent(in_flight, senders, job(receiver))) == ["delivered"]
+
+
 def test_answers_of_senders_and_of_live_connections_come_together(senders: Counted) -> None:
     with Receiver(OK, OK, http("500 No"), OK) as receiver, Receiver() as other:
         with InFlight(CYCLE, senders) as in_flight:

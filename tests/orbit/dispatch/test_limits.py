@@ -116,9 +116,7 @@ def test_observations_of_one_endpoint_are_one_row_and_one_success_means_it_is_up
         EndpointObservation(second_endpoint, jobs[1], False, "HTTP 503", 4.0),
         EndpointObservation(second_endpoint, jobs[2], True, ""),
     ]
-    first, second = limits.rows(
-        observations, cycle_id=uuid.uuid4(), record_ids=["a", "b", "c", "d"]
-    )
+    first, second = limits.rows(observations, cycle_id=uuid.uuid4())
     assert (first["up"], first["failed"], first["several"], first["error"], first["hold"]) == (
         False,
         2,
@@ -130,6 +128,5 @@ def test_observations_of_one_endpoint_are_one_row_and_one_success_means_it_is_up
     (row,) = limits.rows(
         [EndpointObservation(first_endpoint, job, False, "x") for job in jobs],
         cycle_id=uuid.uuid4(),
-        record_ids=["a", "b", "c"],
     )
     assert row["several"]

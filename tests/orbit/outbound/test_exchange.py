@@ -156,6 +156,7 @@ def test_the_host_is_named_as_on_a_new_connection() -> None:
         ({"headers": {"Transfer-Encoding": "chunked"}}, b""),
         ({"headers": {"Content-Length": "3"}}, b""),
         ({"headers": {"host": "other"}}, b""),
+        ({"headers": {"X": "a" * 5000, "Y": "b" * 5000}}, b""),
         ({"url": "http://10.0.0.1/"}, b""),
         ({}, b"x" * (exchange.LONGEST_REQUEST + 1)),
     ],

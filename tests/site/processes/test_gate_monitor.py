@@ -153,6 +153,23 @@ def test_an_idle_process_asks_little_and_a_busy_one_at_once(process: WorkerState
     assert not rows(last)
 
 
+def test_an_idle_monitor_sleeps_until_a_slot_is_busy(
+    process: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    wait = Listener.wait
+
+    def count(self: Listener, seconds: float, *, proved: bool = True) -> bool:
+        waits.append(seconds)
+        return wait(self, seconds, proved=proved)
+
+    monkeypatch.setattr(Listener, "wait", count)
+    time.sleep(4 * gate_monitor.INTERVAL_SECONDS)
+    assert not waits
+    slot(process, "a")
+    until(lambda: waits, "it goes on sleeping")
+
+
 def test_an_idle_process_leaves_a_server_that_is_no_longer_the_primary(
     process: WorkerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:

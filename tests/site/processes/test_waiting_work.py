@@ -12,6 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
 
 from governance.access.actors import SYSTEM
+from governance.alerts import evaluate
+from governance.alerts.conditions import Condition, Look, Observation
 from governance.kernel.availability import ReadOnlyServer
 from governance.kernel.identifiers import uuid7
 from governance.models import OperationRun
@@ -22,7 +24,9 @@ from orbit.interrupts import WorkerState
 from orbit.models import CronTick, CycleRun
 from orbit_site.processes.maintenance import SECOND, Maintenance
 from orbit_site.processes.postgres import Server
-from orbit_site.processes.waiting_work import CERTAIN_SECONDS, LOOK, Waiting, WaitingWork
+from orbit_site.processes.waiting_work import LOOK, Waiting, WaitingWork
+from telemetry.models import OutboxEvent
+from tests.support import conductor, outbox
 from tests.support.configuration import active_cycle
 from tests.support.pipeline import rows
 from tests.support.read_only import read_only
@@ -61,6 +65,21 @@ def late_operation() -> None:
     OperationRun.objects.filter(pk=run.pk).update(next_due_at=datetime.now(UTC) - PAST)
 
 
+def parent_to_fan_out() -> None:
+    conductor.run(conductor.parent(3))
+    OutboxEvent.objects.all().delete()
+
+
+def event_in_the_outbox() -> None:
+    outbox.fill(1)
+
+
+def alert() -> None:
+    evaluate.apply(
+        Condition.ENDPOINT_DOWN, Look.of([Observation("aurora", "it is down")]), ["email"]
+    )
+
+
 def look() -> set[Waiting]:
     waiting = WaitingWork()
     waiting.begin(0.0)
@@ -81,6 +100,9 @@ def look() -> set[Waiting]:
         (Waiting.DUE_CYCLES, due_cycle),
         (Waiting.SUSPECTED_CYCLES, lambda: due_cycle(resumes=2)),
         (Waiting.OPERATIONS, late_operation),
+        (Waiting.CONDUCTOR, parent_to_fan_out),
+        (Waiting.OUTBOX, event_in_the_outbox),
+        (Waiting.ALERTS, alert),
     ],
 )
 def test_a_look_tells_what_waits(kind: Waiting, arrange: Callable[[], None]) -> None:
@@ -90,13 +112,14 @@ def test_a_look_tells_what_waits(kind: Waiting, arrange: Callable[[], None]) -> 
 
 
 @pytest.mark.usefixtures("committed")
-def test_every_ten_seconds_the_tasks_run_whatever_a_look_says() -> None:
+def test_every_minute_the_tasks_run_whatever_a_look_says() -> None:
     waiting = WaitingWork()
     certain = []
-    for second in range(25):
+    for second in range(0, 150, 5):
         waiting.begin(float(second))
-        certain.append(waiting.has(Waiting.DUE_CYCLES))
-    assert [second for second, is_certain in enumerate(certain) if is_certain] == [0, 10, 20]
+        if waiting.has(Waiting.DUE_CYCLES):
+            certain.append(second)
+    assert certain == [0, 60, 120]
 
 
 def test_a_look_at_a_server_that_accepts_no_writes_fails(server: Server, committed: str) -> None:
@@ -145,7 +168,7 @@ def test_what_waits_is_done_at_the_next_second(
     periodic.run_due(100.0)
     arrange()
     assert not is_done()
-    periodic.run_due(100.0 + CERTAIN_SECONDS / 2)
+    periodic.run_due(100.0 + SECOND)
     assert is_done()
 
 

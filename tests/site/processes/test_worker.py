@@ -1,7 +1,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -9,11 +9,13 @@ import pytest
 from django.db import connection, connections
 from django_q.models import OrmQ, Task
 
+from governance.kernel import clock
 from orbit import interrupts, queue
 from orbit.cycles.runner import WorkerProcess
 from orbit.interrupts import WorkerState
 from orbit_site.processes import worker
 from orbit_site.processes.forks import SILENT_SECONDS
+from orbit_site.processes.listener import Listener
 from tests.support.pipeline import rows
 
 
@@ -169,6 +171,28 @@ def test_an_idle_worker_looks_instead_of_claiming_and_finds_a_task_without_a_not
     assert len(tries) <= 5
 
 
+def test_a_retry_is_found_at_its_moment_without_a_notification(
+    claims: worker.Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL", 600.0)
+    queue.wake(queue.TICK, "x", at=clock.now() + timedelta(seconds=1))
+    began = time.monotonic()
+    assert isinstance(claims.get(), dict)
+    assert 0.8 < time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("ready_at", ["infinity", "-infinity"])
+def test_a_task_at_no_time_holds_up_no_look(committed: str, ready_at: str) -> None:
+    queue.wake(queue.TICK, "x")
+    rows("UPDATE django_q_ormq SET lock = %s::timestamptz RETURNING 1", ready_at)
+    listener = Listener(queue.CHANNEL)
+    try:
+        _, seconds = listener.ask(queue.LOOK.text, queue.LOOKED_FOR)
+    finally:
+        listener.close()
+    assert seconds == float(ready_at)
+
+
 def test_after_a_lost_connection_the_slots_open_theirs_again(
     claims: worker.Claims, process: WorkerState
 ) -> None:
@@ -176,7 +200,7 @@ def test_after_a_lost_connection_the_slots_open_theirs_again(
         0.3,
         lambda: rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND query LIKE '%%orbit_q%%'"
+            "WHERE datname = current_database() AND query LIKE '%%min(first.lock)%%'"
             " AND pid <> pg_backend_pid()"
         ),
     )
