@@ -22,6 +22,7 @@ from benchmarks import (
     latency,
     memory,
     scale,
+    scale_page,
     telemetry_drops,
     telemetry_ingest,
     telemetry_pipeline,
@@ -122,7 +123,8 @@ def _measure_more(here: testbed.Testbed, options: argparse.Namespace) -> None:
     if "triggers" in options.parts:
         _show(triggers.lines(triggers.measure(here)))
     if "scale" in options.parts:
-        _show(scale.lines(scale.measure(here, rounds=options.rounds, count=options.cycles)))
+        measured = scale.measure(here, rounds=options.rounds, count=options.cycles)
+        _show([*scale_page.lines(measured), *scale.lines(measured)])
     if "console" in options.parts:
         rows = options.console_cycles
         visited = console.measure(here, rows=rows, events=10 * rows, visits=options.visits)

@@ -1,11 +1,13 @@
 """The benchmark of many clusters: its audit, what it saw, and where it bends."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from benchmarks import scale, waits
+from benchmarks import scale, scale_page, waits
+from benchmarks.capacity import Costs
 from benchmarks.scale import Result, Round
 from benchmarks.waits import Profile
 from tests.support.pipeline import configure_endpoints, configure_profiles, run_cycle, start_cycle
@@ -127,3 +129,27 @@ def test_the_tables_have_a_line_for_each_number_of_clusters_and_the_next_command
         "--database-ms 6 --worker-ms 4 --rows 60 --wal-kib 45 "
         "--history-kib 30 --telemetry-kib 6 --forever-kib 2"
     )
+
+
+def test_the_page_has_what_is_computed_from_the_default_costs() -> None:
+    page = (Path(scale.__file__).parents[1] / "docs" / "scale.md").read_text()
+    assert "\n".join(scale_page.computed(Costs())) in page
+
+
+def test_the_tables_of_the_page_are_printed_as_it_has_them() -> None:
+    profile = seen(CPU=20, flush=10)
+    taken = result(_1=one_round(100, profile=profile), _2=one_round(150, profile=profile))
+    assert scale_page.measured(taken) == [
+        "| 1 | 100 | 1.00 | 0.50, 1.00 | 4.00 + 5.00 | 14 | 9.0 | 40.0 | 1.0 + 2.0 |",
+        "| 2 | 150 | 1.50 | 0.50, 1.00 | 4.00 + 5.00 | 14 | 9.0 | 40.0 | 1.0 + 2.0 |",
+    ]
+    assert scale_page.sessions(taken)[1] == "| 2 | 2.00 | 1.00 | 0.00 | 0.00 | 0.00 |"
+    assert set(scale_page.SHOWN) <= set(waits.KINDS)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(89_900, "90,000"), (854_321, "850,000"), (5_430_000, "5.4 million"), (41e6, "41 million")],
+)
+def test_numbers_of_cycles_have_two_digits(number: float, text: str) -> None:
+    assert scale_page.rough(number) == text

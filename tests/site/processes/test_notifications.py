@@ -2,12 +2,15 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from governance.kernel.availability import ReadOnlyServer
+from orbit import interrupts
+from orbit.interrupts import WorkerState
 from orbit_site.processes import listener as listening
 from orbit_site.processes.listener import Listener
 from orbit_site.processes.postgres import Server
@@ -68,3 +71,21 @@ def test_a_silent_server_is_left_after_a_deadline(listener: Listener) -> None:
         assert listener.open().info.backend_pid != backend
     finally:
         os.kill(backend, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("heeds_signals", [True, False])
+def test_a_signal_ends_the_waits_of_listeners_that_heed_it(
+    committed: str, monkeypatch: pytest.MonkeyPatch, heeds_signals: bool
+) -> None:
+    state = WorkerState()
+    state.signals, end = os.pipe()
+    monkeypatch.setattr(interrupts, "process", state)
+    listener = Listener("test", heeds_signals=heeds_signals)
+    listener.open()
+    os.write(end, b"x")
+    began = time.monotonic()
+    assert not listener.wait(2.0)
+    assert (time.monotonic() - began < 2.0) == heeds_signals
+    listener.close()
+    os.close(end)
+    os.close(state.signals)
