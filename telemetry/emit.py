@@ -8,7 +8,8 @@ from governance.kernel.identifiers import uuid7_text
 from telemetry import database
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class Event:
     """Something that happened in a cycle. ``name``: of ``telemetry.events.Name``."""
 

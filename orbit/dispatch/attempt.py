@@ -47,7 +47,8 @@ class InquiryReply:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class AttemptResult:
     """An attempt that has ended, and its job's next state."""
 

@@ -74,7 +74,8 @@ WAKE_WAITING_CYCLES = sql.load(
 WAKE_BATCH, MAX_WAKE_BATCHES = 1000, 100
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class ClaimedJob:
     """A claimed job whose request has not left yet."""
 

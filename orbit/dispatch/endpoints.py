@@ -87,7 +87,8 @@ class Endpoint:
         return self.max_concurrency is not None or self.rate_per_second is not None
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class Delivery:
     """What a delivery carries besides its body. Missing ids are empty."""
 

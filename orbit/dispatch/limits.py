@@ -140,7 +140,8 @@ def _take_turn(
     return Allowance(count, replace(limits, next_turn_at=turn), turn)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class EndpointObservation:
     """What one attempt says about its endpoint."""
 

@@ -25,7 +25,8 @@ _LONGEST = 8192
 _NOT_MODIFIED = 304  # the only 3xx that redirects nowhere
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class Request:
     """One complete request; times in seconds."""
 
@@ -47,7 +48,8 @@ def with_default(headers: Mapping[str, str], name: str, value: str) -> dict[str,
     return dict(headers) if is_there else {**headers, name: value}
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class Response:
     """What became of a request. Without a response ``status`` is None."""
 

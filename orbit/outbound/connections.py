@@ -4,15 +4,13 @@ The time-outs of ``http.client`` and urllib3 cover neither name resolution nor a
 byte by byte.
 """
 
-import contextlib
 import functools
 import http.client
 import io
-import math
+import select
 import socket
 import ssl
 import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +23,6 @@ from urllib3.response import HTTPResponse
 
 from orbit.outbound import addresses
 
-IDLE_SECONDS = 30.0
-IDLE_CONNECTIONS = 32
 # Interim answers (RFC 9110, section 15.2) before the final one: how many, and their bytes together.
 MOST_INTERIM, INTERIM_BYTES = 16, 65536
 _SWITCHING = 101
@@ -199,8 +195,15 @@ class PlainConnection(HTTPConnection):
         super().__init__(host, port, **options)
         self.allowed, self.clock = allowed, clock
         self.used_at = 0.0
+        self._arrivals = select.poll()
         self._held: list[bytes] | None = None
         self._lines = b""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open, and nothing arrived that wasn't read."""
+        # As urllib3's own, which makes a poll object for each look.
+        return self.sock is not None and not self._arrivals.poll(0)
 
     def _new_conn(self) -> socket.socket:
         clock, failure = self.clock, "no address"
@@ -230,6 +233,8 @@ class PlainConnection(HTTPConnection):
                 failure = f"{address} port {port}: {error.strerror or error or 'no answer in time'}"
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._arrivals = select.poll()  # TLS keeps the descriptor
+            self._arrivals.register(sock, select.POLLIN)
             # The rest is for the TLS handshake, whose total the ssl module bounds.
             sock.settimeout(max(0.01, until - time.monotonic()))
             return sock
@@ -328,67 +333,6 @@ def tls(ca_bundle: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cafile=ca_bundle or DEFAULT_CA_BUNDLE_PATH)
     return context
-
-
-class Pool:
-    """Idle connections under one set of rules. Thread-safe; never blocks."""
-
-    def __init__(
-        self,
-        *,
-        secure: bool,
-        host: str,
-        port: int | None,
-        allowed: tuple[str, ...],
-        ca_bundle: str | None,
-    ) -> None:
-        """Raises OSError as ``tls`` does."""
-        self._secure, self._host, self._port, self._allowed = secure, host, port, allowed
-        self._options: dict[str, Any] = {"ssl_context": tls(ca_bundle)} if secure else {}
-        self._idle: deque[PlainConnection] = deque(maxlen=IDLE_CONNECTIONS)
-        self.used_at = time.monotonic()
-
-    def take(self, clock: Clock) -> PlainConnection:
-        """Return a fresh and silent connection, or a new one."""
-        connection = self.live(clock)
-        if connection is not None:
-            return connection
-        kind = SecureConnection if self._secure else PlainConnection
-        return kind(self._host, self._port, allowed=self._allowed, clock=clock, **self._options)
-
-    def live(self, clock: Clock) -> PlainConnection | None:
-        """Return a fresh and silent connection, if there is one."""
-        self.used_at = time.monotonic()
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                break
-            # Anything that arrived meanwhile, an end or forged bytes, makes a connection unusable.
-            if time.monotonic() - connection.used_at < IDLE_SECONDS and connection.is_connected:
-                connection.clock = clock
-                return connection
-            discard(connection)
-        return None
-
-    def give_back(self, connection: PlainConnection) -> None:
-        """Keep a connection whose response was read to its end."""
-        connection.used_at = time.monotonic()
-        self._idle.append(connection)
-
-    def __len__(self) -> int:
-        return len(self._idle)
-
-    def close(self, *, before: float = math.inf) -> None:
-        """Close idle connections last used before a time of the monotonic clock."""
-        with contextlib.suppress(IndexError):  # another thread took the last one
-            # The one that is idle longest is first.
-            while self._idle and self._idle[0].used_at < before:
-                connection = self._idle.popleft()
-                if connection.used_at >= before:
-                    self._idle.append(connection)
-                    return
-                discard(connection)
 
 
 def discard(connection: PlainConnection) -> None:

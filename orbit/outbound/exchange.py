@@ -17,7 +17,8 @@ from collections.abc import Mapping
 
 from orbit.outbound import client, transport
 from orbit.outbound.client import Request, Response
-from orbit.outbound.connections import Clock, PlainConnection, Pool, discard
+from orbit.outbound.connections import Clock, PlainConnection, discard
+from orbit.outbound.pools import Pool
 
 # A longer request is written by a thread, and a longer answer read by one.
 LONGEST_REQUEST, LONGEST_ANSWER = 65536, 16384

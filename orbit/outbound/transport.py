@@ -15,7 +15,8 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from orbit.outbound import addresses
-from orbit.outbound.connections import IDLE_SECONDS, Clock, PlainConnection, Pool, discard
+from orbit.outbound.connections import Clock, PlainConnection, discard
+from orbit.outbound.pools import IDLE_SECONDS, Pool
 
 # The most idle connections to all hosts together, checked after every SWEEP_USES requests.
 IDLE_IN_ALL, SWEEP_USES = 256, 64

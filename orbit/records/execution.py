@@ -28,7 +28,8 @@ MOST_IN_GROUP = 64
 _PLACE_BITS = 16
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nothing changes one: that takes longer than all else of making it.
+@dataclass(slots=True)
 class Record:
     """One event. ``level``: debug, info, warning or error."""
 

@@ -302,11 +302,11 @@ def test_a_late_success_waits_for_a_refresh_of_the_roll_up_that_has_begun(
     # By its id it is old enough to be counted.
     success = WaitingSuccess(*unknown_attempt(letter, UUID(int=1)))
     RollUpMark.objects.create(kind="receipts", at=Now(), after=UUID(int=0))
-    advance = counts.ADVANCE.one
+    advance = counts.ADVANCE.send
     monkeypatch.setattr(
         counts,
         "ADVANCE",
-        SimpleNamespace(one=lambda **values: (success.begin(), advance(**values))[1]),
+        SimpleNamespace(send=lambda **values: (success.begin(), advance(**values))[1]),
     )
     counts.refresh()
     success.end()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orbit.outbound import client, connections, transport
+from orbit.outbound import client, connections, pools, transport
 from tests.support.polling import until
 from tests.support.receiver import Receiver
 
@@ -45,7 +45,7 @@ def test_the_connection_goes_to_the_checked_address_and_the_name_is_not_asked_ag
 
 def test_a_new_connection_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, ["127.0.0.1"], ["10.9.9.9"])
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0)
     with Receiver() as receiver:
         url = f"http://moving.example:{receiver.port}/"
         assert post(url, "127.0.0.1").status == 200
@@ -74,7 +74,7 @@ def test_an_unreachable_first_address_leaves_time_for_the_next(
 
 
 def test_a_connection_idle_for_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0)
     with Receiver() as receiver:
         assert [post(receiver.url, "127.0.0.1").status for _ in range(3)] == [200] * 3
         assert receiver.connections == 3
