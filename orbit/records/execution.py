@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 WRITE = sql.load(__name__, "write_records")
 KEYS_OF_RECORD = sql.load(__name__, "keys_of_record")
 
-
 #: The most records of a group. A reader of one of them reads all.
 MOST_IN_GROUP = 64
 #: A group's id ends in so many zero bits. The ids of its records have their places there.
@@ -62,8 +61,8 @@ def rows(
 
 
 def _groups(records: Iterable[Record], most: int) -> Iterator[tuple[str, list[Record]]]:
-    for (level, _), alike in groupby(records, key=attrgetter("level", "id")):
-        while some := list(islice(alike, most)):
+    for (level, id_), alike in groupby(records, key=attrgetter("level", "id")):
+        while some := list(islice(alike, most if id_ is None else 1)):
             yield level, some
 
 
