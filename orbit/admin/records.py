@@ -10,6 +10,7 @@ from governance.console import filters
 from governance.console.base import ReadOnlyAdmin, narrowed
 from orbit.cycles import detail
 from orbit.models import ClusterNode, CronTick, CycleCheckpoint, ExecutionRecord
+from orbit.records import execution
 from orbit.schedules import listing
 from orbit.states import Tick
 
@@ -23,13 +24,8 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     namespace_path = "namespace"
     badges = ("level",)
     list_display = (
-        "created_at",
-        "cycle_id",
-        "stage",
-        "event",
-        "level_badge",
-        "namespace",
-        "message",
+        *("created_at", "cycle_id", "stage", "event"),
+        *("level_badge", "namespace", "message"),
     )
     list_filter = (filters.choice("level", ("debug", "info", "warning", "error")),)
     search_fields = ("partition_key",)
@@ -37,6 +33,13 @@ class ExecutionRecordAdmin(ReadOnlyAdmin):
     # The key's own order, newest cycle first: ordering by created_at would sort every partition.
     ordering = ("-partition_key", "-id")
     links = ("partition_key", "partition_key__exact")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        if (at := request.resolver_match) and (record := at.kwargs.get("object_id")):
+            # By its id alone, all records would be read.
+            rows = rows.filter(partition_key__in=execution.keys_of(record))
+        return rows
 
 
 @admin.register(CycleCheckpoint)
@@ -81,12 +84,6 @@ class ClusterNodeAdmin(ReadOnlyAdmin):
     """Clusters with a heartbeat in the last day."""
 
     list_display = (
-        "host",
-        "pid",
-        "release",
-        "workers",
-        "paused",
-        "draining",
-        "started_at",
-        "seen_at",
+        *("host", "pid", "release", "workers"),
+        *("paused", "draining", "started_at", "seen_at"),
     )

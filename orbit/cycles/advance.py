@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from governance.kernel import request_context, routing, sql
+from governance.kernel.identifiers import uuid7_text
 from governance.namespaces import gate
 from orbit import interrupts
 from orbit.cycles import finish, lease, progress, stages
@@ -148,7 +149,12 @@ class _Run:
         # A drain isn't recorded: it ends nothing.
         if refusal is not None and refusal.code != gate.NamespaceDraining.code:
             self.stopped_record = self.stopped_record or Record(
-                "governance", "stopped", refusal.detail, "warning", {"code": refusal.code}
+                "governance",
+                "stopped",
+                refusal.detail,
+                "warning",
+                {"code": refusal.code},
+                id=uuid7_text(),
             )
             _record(cycle, self.stopped_record)
 

@@ -17,16 +17,12 @@ from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 
 _START: dict[str, sql.Fragment] = {
-    "initiation": initiation.INITIATION,
+    **initiation.FRAGMENTS,
     "tiers": transformations.SAVE_TIERS,
 }
-START_TIERS = sql.load(__name__, "start_tiers", **_START, **fence.FRAGMENTS)
-START_AND_PREPARE = sql.load(
-    __name__, "start_and_prepare", **_START, **finish.PREPARE, **fence.FRAGMENTS
-)
-START_AND_END = sql.load(
-    __name__, "start_and_end", **_START, **finish.PREPARE, **finish.END, **fence.FRAGMENTS
-)
+START_TIERS = sql.load(__name__, "start_tiers", **_START)
+START_AND_PREPARE = sql.load(__name__, "start_and_prepare", **_START, **finish.PREPARE)
+START_AND_END = sql.load(__name__, "start_and_end", **_START, **finish.PREPARE, **finish.END)
 
 
 def run(state: CycleProgress, *, dispatch: DispatchState, worker: str) -> Finished | float | None:

@@ -123,7 +123,7 @@ def save_late_successes(cycle: ClaimedCycle, results: Sequence[AttemptResult]) -
         f"token {cycle.token} is no longer the cycle's: "
         f"{len(successes)} of {len(results)} answers were a 2xx and are kept"
     )
-    record = Record(STAGE, "fenced", message, "warning")
+    record = Record(STAGE, "fenced", message, "warning", id=uuid7_text())
     pause = FIRST_PAUSE
     while True:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from governance.kernel import sql
-from governance.kernel.identifiers import uuid7_text
+from governance.kernel.identifiers import uuid7
 from orbit.records import fence
 from orbit.records.checkpoints import Checkpoint
 from orbit.records.execution import Record
@@ -17,9 +17,13 @@ from telemetry.events import Name
 STAGE = "initiation"
 NEXT_STAGE = "transformations"
 
-#: The stage's CTEs. They need ``locked`` and give ``initiated``.
-INITIATION = sql.fragment(__name__, "initiation")
-INITIATE = sql.load(__name__, "initiate", initiation=INITIATION, **fence.FRAGMENTS)
+#: The fragments of a fenced statement that initiates. They give ``initiated``.
+FRAGMENTS: dict[str, sql.Fragment] = {
+    **fence.FRAGMENTS,
+    "initiation": sql.fragment(__name__, "initiation"),
+    "records": sql.fragment(__name__, "records_of_initiated"),
+}
+INITIATE = sql.load(__name__, "initiate", **FRAGMENTS)
 
 
 def run(cycle: ClaimedCycle) -> UUID:
@@ -32,24 +36,26 @@ def run(cycle: ClaimedCycle) -> UUID:
 
 
 def id_of(rows: Sequence[tuple[Any, ...]]) -> UUID:
-    """Return the initiation's id, of the rows of a write with ``INITIATION``."""
+    """Return the initiation's id, of the rows of a write with ``FRAGMENTS``."""
     return UUID(str(rows[0][1]))
 
 
 def add_to(write: fence.FencedWrite) -> None:
-    """Add the stage to ``write``, whose statement has ``INITIATION``."""
+    """Add the stage to ``write``, whose statement has ``FRAGMENTS``."""
     cycle = write.cycle
     began = time.monotonic()
+    initiation = {"initiation_id": str(uuid7()), "initiation_hash": cycle.initiation_hash}
     # Records are read in the order of their ids.
     write.records += [
         Record("cycle", "cycle_started", data={"token": cycle.token}),
         Record(STAGE, "stage_started"),
+        # The statement changes this one if the context is known. It looks for it here.
+        Record(STAGE, "initiation_created", "a new context", data=initiation),
     ]
     write.rows["initiations"] = [
         {
             "cycle_id": str(cycle.id),
-            "id": uuid7_text(),
-            "record_id": uuid7_text(),
+            "id": initiation["initiation_id"],
             "initiation_hash": cycle.initiation_hash,
             "namespace": cycle.namespace,
             "profile_id": cycle.profile_id,

@@ -155,10 +155,9 @@ def parameters(writes: Sequence[FencedWrite]) -> dict[str, Any]:
         rows["checkpoints"] += [
             {"cycle_id": cycle_id, "stage": stage} for stage in write.checkpoints
         ]
-        rows["records"] += [
-            execution.row(record, cycle_id=cycle_id, namespace=cycle.namespace)
-            for record in write.records
-        ]
+        rows["records"] += execution.rows(
+            write.records, cycle_id=cycle_id, namespace=cycle.namespace
+        )
         rows["events"] += [
             emit.row(event, run_id=cycle_id, namespace=cycle.namespace, profile_id=cycle.profile_id)
             for event in write.events

@@ -14,7 +14,7 @@ KEPT = "cycles of its month are kept"
 BUSY = "a backup or another long reader holds it"
 _TABLES = {
     "orbit_cyclecheckpoint": "months_of_checkpoints",
-    "orbit_executionrecord": "months_of_records",
+    "orbit_recordgroup": "months_of_records",
 }
 
 

@@ -17,7 +17,7 @@ MISPLACED = """SELECT count(*) FROM (
 WHERE abs(extract(epoch FROM created_at)
     - ('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) > 300
   AND substr(id::text, 15, 1) = '7'"""
-IN_DEFAULT = """SELECT (SELECT count(*) FROM orbit_executionrecord_default)
+IN_DEFAULT = """SELECT (SELECT count(*) FROM orbit_recordgroup_default)
     + (SELECT count(*) FROM orbit_cyclecheckpoint_default)
     + (SELECT count(*) FROM telemetry_telemetryevent_default)"""
 REPORTED = "SELECT clock_ahead_seconds FROM orbit_clusternode WHERE pid = %s"

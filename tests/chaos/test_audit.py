@@ -13,7 +13,7 @@ from tests.chaos.testbed import Testbed, open_testbed
 
 pytestmark = pytest.mark.processes
 
-RECORDS = "ALTER TABLE orbit_executionrecord DISABLE TRIGGER USER"
+RECORDS = "ALTER TABLE orbit_recordgroup DISABLE TRIGGER USER"
 CHECKPOINTS = "ALTER TABLE orbit_cyclecheckpoint DISABLE TRIGGER USER"
 
 
@@ -82,7 +82,8 @@ SELECT gen_random_uuid(), id, id, 'cycle', 'cycle_resumed', '{"token": 2}', crea
 FROM orbit_cyclerun"""
 DELETE_CHECKPOINT = "DELETE FROM orbit_cyclecheckpoint WHERE stage = 'tier2_complete'"
 CHANGE_TOKEN = "UPDATE orbit_cyclecheckpoint SET fencing_token = 9 WHERE stage = 'tier2_complete'"
-CHANGE_RECORD = "UPDATE orbit_executionrecord SET message = 'x' WHERE event = 'cycle_started'"
+CHANGE_RECORD = """UPDATE orbit_recordgroup SET records = jsonb_set(records, '{0,3}', '"x"')
+WHERE records #>> '{0,1}' = 'cycle_started'"""
 REOPEN_RECEIPTS = "UPDATE orbit_deliveryreceipt SET status = 'sending', finished_at = NULL"
 
 

@@ -9,7 +9,7 @@ ROOMS = (
     *("advisory/admin", "orbit_site/console"),
 )
 #: The most that the issue allows is 4,500. Lower this number when lines go; don't raise it.
-MOST_LINES = 4497
+MOST_LINES = 4494
 
 
 def lines_of(room: Path) -> int:

@@ -57,7 +57,7 @@ FEW_QUERIES = 30
 STOPS_EARLY = 0.25
 
 
-# The largest tables (sixty rows a cycle, or events) have no index by namespace: inserts would pay
+# The largest tables (forty rows a cycle, or events) have no index by namespace: inserts would pay
 # for it. Their lists by namespace read until the page is full. Items have no namespace, so their
 # count reads until it knows whether to show "10,000+".
 READ_ON_BY_NAMESPACE = {
@@ -239,6 +239,17 @@ def test_lists_of_the_api_go_by_an_index(browser: Client, confined: Client, path
         following = client.get(path).json().get("next")
         if following:
             assert costs(client, following.partition("testserver")[2])[1] == [], following
+
+
+def test_a_record_goes_by_an_index(browser: Client) -> None:
+    alone = "SELECT id FROM orbit_recordgroup WHERE records IS NULL LIMIT 1"
+    of_group = "SELECT orbit_record_id(id, 2) FROM orbit_recordgroup WHERE records <> '[]' LIMIT 1"
+    for query in (alone, of_group):
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            (record,) = cursor.fetchone()
+        number, whole = costs(browser, f"/admin/orbit/executionrecord/{record}/change/")
+        assert (number <= FEW_QUERIES, whole) == (True, [])
 
 
 def test_one_cycle_goes_by_an_index(browser: Client) -> None:
@@ -563,7 +574,7 @@ def test_a_plan_that_reads_a_whole_table_is_seen(crowded: str) -> None:
         "orbit_cyclerun"
     ]
     assert whole_reads("SELECT * FROM orbit_executionrecord WHERE message = 'x'") == [
-        "orbit_executionrecord"
+        "orbit_recordgroup"
     ]
 
 

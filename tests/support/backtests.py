@@ -53,7 +53,7 @@ _OF_CYCLE = {
         "cycle_id = %(cycle)s",
         ("id", "cycle_id", "normalization_item_id", "delivery_id"),
     ),
-    "orbit_executionrecord": ("partition_key = %(cycle)s", ("id", "cycle_id", "partition_key")),
+    "orbit_recordgroup": ("partition_key = %(cycle)s", ("id", "cycle_id", "partition_key")),
 }
 
 
@@ -64,10 +64,13 @@ def multiply(cycle: CycleRun, number: int, *, records: bool = True) -> None:
     """
     with connection.cursor() as cursor:
         for table, (condition, ids) in _OF_CYCLE.items():
-            if table == "orbit_executionrecord" and not records:
+            if table == "orbit_recordgroup" and not records:
                 continue
             # The last digits of each id become the copy's number, so copies refer to each other.
             new = ", ".join(f"'{name}', left(r.{name}::text, 24) || n.digits" for name in ids)
+            if table == "orbit_recordgroup":
+                # The id of a group ends in zeros.
+                new += ", 'id', left(r.id::text, 24) || right(n.digits, 8) || '0000'"
             cursor.execute(
                 f"INSERT INTO {table}"
                 f" SELECT (jsonb_populate_record(r, jsonb_build_object({new}))).* FROM {table} r,"

@@ -17,6 +17,7 @@ LARGE = (
     "orbit_transformation",
     "orbit_normalizationitem",
     "orbit_normalizationbatch",
+    "orbit_recordgroup",
     "orbit_executionrecord",
     "orbit_cyclecheckpoint",
     "orbit_crontick",
@@ -126,10 +127,21 @@ STATEMENTS = (
     SELECT n.id, n.id, n.id, namespace, 'e' || i % 10, CASE WHEN i % 3 = 0 THEN 'open' ELSE
         'dismissed' END, 'retries_exhausted', 'HTTP 50' || i % 9, 500, 4, at
     FROM n WHERE status <> 'success' OR i % 4 = 0""",
-    """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level,
-        namespace)
+    # One record of most cycles, two groups of each tenth.
+    """INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, stage, event, level, namespace,
+        message, data)
     SELECT id, id, id, 'cycle', 'cycle_finished', CASE WHEN status = 'success' THEN 'info' ELSE
-        'warning' END, namespace FROM n""",
+        'warning' END, namespace, '', '{}' FROM n WHERE i %% 10 <> 0""",
+    """INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, level, namespace, records)
+    SELECT overlay({numbered}::text PLACING '0000' FROM 33)::uuid, n.id, n.id, level, namespace,
+        records::jsonb
+    FROM n, (VALUES
+        (1, 'info', '[["transformations", "stage_finished", {"ok": true, "duration_ms": 5}],
+            ["transformations", "tier_attempt", {"tier": 1, "attempt": 1, "duration_ms": 5}],
+            ["dispatch", "delivery_attempt", {"endpoint_key": "e3"}]]'),
+        (2, 'warning', '[["dispatch", "delivery_attempt", {"endpoint_key": "e3"}, "HTTP 503"],
+            ["cycle", "cycle_finished"]]')) AS made (k, level, records)
+    WHERE i %% 10 = 0""",
     """INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token, created_at)
         SELECT id, 'cycle_finished', 1, at FROM n""",
     """INSERT INTO orbit_crontick (id, schedule, tick_key, due_at, outcome, detail, decided_at)
@@ -214,11 +226,20 @@ STATEMENTS = (
     SELECT {numbered}, {numbered}, 1, 'delivered', 'w', 1, at + k * interval '1 ms',
         at + k * interval '2 ms', 200, 5, ''
     FROM n, generate_series(1, %(wide_jobs)s) AS k WHERE n.i = %(rows)s - %(wide)s""",
-    """INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level,
-        namespace, message, created_at)
+    # Half of them one by one, half in groups of fifty.
+    """INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, stage, event, level, namespace,
+        message, data, created_at)
     SELECT {numbered}, n.id, n.id, 'dispatch', 'delivery_confirmed', 'info', namespace,
-        'delivered ' || k, at + k * interval '1 ms'
-    FROM n, generate_series(1, %(wide_records)s) AS k WHERE n.i = %(rows)s - %(wide)s""",
+        'delivered ' || k, '{}', at + k * interval '1 ms'
+    FROM n, generate_series(1, %(wide_records)s / 2) AS k WHERE n.i = %(rows)s - %(wide)s""",
+    """INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, level, namespace, records,
+        created_at)
+    SELECT overlay({numbered}::text PLACING '0000' FROM 33)::uuid, n.id, n.id, 'info', namespace,
+        (SELECT jsonb_agg(jsonb_build_array('dispatch', 'delivery_confirmed', '{}'::jsonb,
+            'delivered ' || k + j)) FROM generate_series(0, 49) AS j),
+        at + k * interval '1 ms'
+    FROM n, generate_series(%(wide_records)s / 2 + 1, %(wide_records)s, 50) AS k
+    WHERE n.i = %(rows)s - %(wide)s""",
     # As the roll-up would have counted them, but for the newest.
     """INSERT INTO orbit_deliveryhour (namespace, hour, delivered, dead)
     SELECT namespace, date_trunc('hour', at), count(*) FILTER (WHERE status = 'success'),

@@ -15,7 +15,7 @@ letters AS (
     RETURNING l.id, l.cycle_id, l.namespace, selected.record_id
 ),
 records AS (
-    INSERT INTO orbit_executionrecord (
+    INSERT INTO orbit_recordgroup (
         id, partition_key, cycle_id, stage, event, level, namespace, message, data)
     SELECT
         record_id, cycle_id, cycle_id, 'dispatch', 'dead_letter_dismissed', 'info', namespace,

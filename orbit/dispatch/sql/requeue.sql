@@ -65,7 +65,7 @@ due AS (
     WHERE c.id = cycles.id
 ),
 records AS (
-    INSERT INTO orbit_executionrecord (
+    INSERT INTO orbit_recordgroup (
         id, partition_key, cycle_id, stage, event, level, namespace, message, data)
     SELECT
         record_id, cycle_id, cycle_id, 'dispatch', 'dead_letter_requeued', 'info', namespace,

@@ -56,7 +56,7 @@ circuits AS (
     WHERE e.id = g.id
 ),
 circuit_records AS (
-    INSERT INTO orbit_executionrecord (
+    INSERT INTO orbit_recordgroup (
         id, partition_key, cycle_id, stage, event, level, namespace, message, data)
     SELECT
         g.record_id, g.cycle_id, g.cycle_id, 'dispatch',

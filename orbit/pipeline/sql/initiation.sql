@@ -16,20 +16,8 @@ initiation AS (
     RETURNING id, initiation_hash, xmax = 0 AS created   -- xmax is 0 only on a row inserted here
 ),
 initiated AS (
-    SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.created
+    SELECT x.cycle_id, i.initiation_hash, i.id, i.created
     FROM initiation i
-    JOIN json_to_recordset(%(initiations)s::json) AS x(
-        cycle_id uuid, record_id uuid, namespace text, initiation_hash text
-    ) USING (initiation_hash)
-),
-initiation_records AS (
-    INSERT INTO orbit_executionrecord
-        (id, partition_key, cycle_id, stage, event, namespace, message, data)
-    SELECT
-        record_id, cycle_id, cycle_id, 'initiation',
-        CASE WHEN created THEN 'initiation_created' ELSE 'initiation_reused' END,
-        namespace,
-        CASE WHEN created THEN 'a new context' ELSE 'the context is known' END,
-        jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
-    FROM initiated
+    JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, initiation_hash text)
+        USING (initiation_hash)
 )

@@ -6,5 +6,5 @@ FROM generate_series(
     interval '1 month'
 ) AS month
 WHERE to_regclass('orbit_cyclecheckpoint_p' || to_char(month, 'YYYYMM')) IS NULL
-   OR to_regclass('orbit_executionrecord_p' || to_char(month, 'YYYYMM')) IS NULL
+   OR to_regclass('orbit_recordgroup_p' || to_char(month, 'YYYYMM')) IS NULL
 ORDER BY 1

@@ -8,7 +8,7 @@ FROM (
         FROM pg_class p
         JOIN pg_inherits i ON i.inhparent = p.oid
         JOIN pg_class k ON k.oid = i.inhrelid
-        WHERE p.oid IN ('orbit_cyclecheckpoint'::regclass, 'orbit_executionrecord'::regclass)
+        WHERE p.oid IN ('orbit_cyclecheckpoint'::regclass, 'orbit_recordgroup'::regclass)
           AND k.relname ~ '_p[0-9]{6}$'
     ) m
 ) e

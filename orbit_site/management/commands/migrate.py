@@ -29,6 +29,7 @@ from telemetry import database as telemetry
 APPEND_ONLY = (
     "governance_audittrailentry",
     "orbit_executionrecord",
+    "orbit_recordgroup",
     "orbit_cyclecheckpoint",
     "orbit_valueledgerentry",
     "advisory_proposaldecision",

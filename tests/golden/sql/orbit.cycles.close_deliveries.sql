@@ -57,7 +57,7 @@ FROM limits g), circuits AS (UPDATE orbit_endpointstate e
 SET failures = CASE WHEN g.up THEN 0 ELSE g.failures + g.failed END, last_error = CASE WHEN g.failed > 0 THEN g.error ELSE e.last_error END, failed_job = CASE WHEN NOT g.up THEN coalesce(g.failed_job, g.job_id) END, several = NOT g.up
 AND coalesce(g.several, false), opened_at = CASE WHEN g.opens THEN clock_timestamp() WHEN NOT g.up THEN e.opened_at END, probe_at = CASE WHEN g.opens THEN clock_timestamp() + 30.0 * interval '1 second' WHEN NOT g.up THEN e.probe_at END, probe_wait = CASE WHEN g.opens THEN 30.0 WHEN NOT g.up THEN e.probe_wait END, next_turn_at = CASE WHEN g.closes THEN NULL ELSE e.next_turn_at END, hold_until = greatest(e.hold_until, clock_timestamp() + g.hold * interval '1 second')
 FROM resolved g
-WHERE e.id = g.id), circuit_records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
+WHERE e.id = g.id), circuit_records AS (INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT g.record_id, g.cycle_id, g.cycle_id, 'dispatch', CASE WHEN g.opens THEN 'circuit_opened' ELSE 'circuit_closed' END, CASE WHEN g.opens THEN 'error' ELSE 'info' END, g.namespace, g.endpoint_key || CASE WHEN g.opens THEN ' is down: ' || g.failures + g.failed || ' attempts in a row failed, the last one with: ' || g.error ELSE ' answers again' END, jsonb_build_object('endpoint_key', g.endpoint_key, 'host', g.host, 'opened_at', g.opened_at)
 FROM resolved g
 WHERE g.opens
@@ -103,9 +103,9 @@ JOIN locked ON locked.id = x.cycle_id
 ON CONFLICT (cycle_id, kind, tag, unit) DO NOTHING), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
 SELECT x.cycle_id, x.stage, locked.token
 FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
-JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
-SELECT x.id, x.cycle_id, x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data
-FROM jsonb_to_recordset(%(records)s::jsonb) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
+JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, level, namespace, stage, event, message, data, records)
+SELECT x.id, x.cycle_id, x.cycle_id, x.level, x.namespace, x.stage, x.event, x.message, x.data, x.records
+FROM jsonb_to_recordset(%(records)s::jsonb) AS x(id uuid, cycle_id uuid, level text, namespace text, stage text, event text, message text, data jsonb, records jsonb)
 JOIN locked ON locked.id = x.cycle_id), events AS (INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, profile_id, run_id, stage, level, duration_ms, metadata)
 SELECT x.id, clock_timestamp(), x.name, x.namespace, x.profile_id, x.run_id, x.stage, x.level, x.duration_ms, x.metadata
 FROM jsonb_to_recordset(%(events)s::jsonb) AS x(id uuid, name text, namespace text, profile_id text, run_id uuid, stage text, level text, duration_ms float8, metadata jsonb)

@@ -4,7 +4,7 @@ SET status = 'dismissed', resolved_by = %(by)s, resolved_at = clock_timestamp(),
 FROM selected
 WHERE l.id = selected.id
 AND l.status IN ('open')
-RETURNING l.id, l.cycle_id, l.namespace, selected.record_id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
+RETURNING l.id, l.cycle_id, l.namespace, selected.record_id), records AS (INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT record_id, cycle_id, cycle_id, 'dispatch', 'dead_letter_dismissed', 'info', namespace, %(reason)s, %(data)s::jsonb || jsonb_build_object('dead_letter_id', id)
 FROM letters)
 SELECT id, namespace

@@ -25,7 +25,7 @@ FOR NO KEY
 UPDATE), due AS (UPDATE orbit_cyclerun c
 SET requeues = c.requeues + 1, next_due_at = CASE WHEN c.lease_owner IS NULL THEN clock_timestamp() ELSE c.next_due_at END
 FROM cycles
-WHERE c.id = cycles.id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
+WHERE c.id = cycles.id), records AS (INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
 SELECT record_id, cycle_id, cycle_id, 'dispatch', 'dead_letter_requeued', 'info', namespace, %(reason)s, %(data)s::jsonb || jsonb_build_object('dead_letter_id', id, 'requeued_job_id', job_id, 'delivery_id', delivery_id)
 FROM made)
 SELECT id, job_id, namespace, delivery_id

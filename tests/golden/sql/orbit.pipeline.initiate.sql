@@ -11,17 +11,17 @@ JOIN locked ON locked.id = x.cycle_id
 ON CONFLICT (initiation_hash) DO
 UPDATE
 SET initiation_hash = EXCLUDED.initiation_hash
-RETURNING id, initiation_hash, xmax = 0 AS created), initiated AS (SELECT x.cycle_id, x.record_id, x.namespace, x.initiation_hash, i.id, i.created
+RETURNING id, initiation_hash, xmax = 0 AS created), initiated AS (SELECT x.cycle_id, i.initiation_hash, i.id, i.created
 FROM initiation i
-JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, record_id uuid, namespace text, initiation_hash text) USING (initiation_hash)), initiation_records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, namespace, message, data)
-SELECT record_id, cycle_id, cycle_id, 'initiation', CASE WHEN created THEN 'initiation_created' ELSE 'initiation_reused' END, namespace, CASE WHEN created THEN 'a new context' ELSE 'the context is known' END, jsonb_build_object('initiation_id', id, 'initiation_hash', initiation_hash)
-FROM initiated), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
+JOIN json_to_recordset(%(initiations)s::json) AS x(cycle_id uuid, initiation_hash text) USING (initiation_hash)), checkpoints AS (INSERT INTO orbit_cyclecheckpoint (cycle_id, stage, fencing_token)
 SELECT x.cycle_id, x.stage, locked.token
 FROM json_to_recordset(%(checkpoints)s::json) AS x(cycle_id uuid, stage text)
-JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_executionrecord (id, partition_key, cycle_id, stage, event, level, namespace, message, data)
-SELECT x.id, x.cycle_id, x.cycle_id, x.stage, x.event, x.level, x.namespace, x.message, x.data
-FROM jsonb_to_recordset(%(records)s::jsonb) AS x(id uuid, cycle_id uuid, stage text, event text, level text, namespace text, message text, data jsonb)
-JOIN locked ON locked.id = x.cycle_id), events AS (INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, profile_id, run_id, stage, level, duration_ms, metadata)
+JOIN locked ON locked.id = x.cycle_id), records AS (INSERT INTO orbit_recordgroup (id, partition_key, cycle_id, level, namespace, stage, event, message, data, records)
+SELECT x.id, x.cycle_id, x.cycle_id, x.level, x.namespace, x.stage, x.event, x.message, x.data, CASE WHEN i.created
+OR x.records #>> '{2, 1}' IS DISTINCT
+FROM 'initiation_created' THEN x.records ELSE jsonb_set(x.records, '{2}', jsonb_build_array('initiation', 'initiation_reused', jsonb_build_object('initiation_id', i.id, 'initiation_hash', i.initiation_hash), 'the context is known')) END
+FROM jsonb_to_recordset(%(records)s::jsonb) AS x(id uuid, cycle_id uuid, level text, namespace text, stage text, event text, message text, data jsonb, records jsonb)
+JOIN initiated i ON i.cycle_id = x.cycle_id), events AS (INSERT INTO telemetry_telemetryevent (id, occurred_at, name, namespace, profile_id, run_id, stage, level, duration_ms, metadata)
 SELECT x.id, clock_timestamp(), x.name, x.namespace, x.profile_id, x.run_id, x.stage, x.level, x.duration_ms, x.metadata
 FROM jsonb_to_recordset(%(events)s::jsonb) AS x(id uuid, name text, namespace text, profile_id text, run_id uuid, stage text, level text, duration_ms float8, metadata jsonb)
 JOIN locked ON locked.id = x.run_id)

@@ -1,5 +1,5 @@
 SELECT month::date
 FROM generate_series(date_trunc('month', now() AT TIME ZONE 'UTC' - interval '1 month'), now() AT TIME ZONE 'UTC' + interval '1 year', interval '1 month') AS month
 WHERE to_regclass('orbit_cyclecheckpoint_p' || to_char(month, 'YYYYMM')) IS NULL
-OR to_regclass('orbit_executionrecord_p' || to_char(month, 'YYYYMM')) IS NULL
+OR to_regclass('orbit_recordgroup_p' || to_char(month, 'YYYYMM')) IS NULL
 ORDER BY 1

@@ -25,7 +25,7 @@ FROM (SELECT p.relname AS parent, to_date(right(k.relname, 6), 'YYYYMM') AS mont
 FROM pg_class p
 JOIN pg_inherits i ON i.inhparent = p.oid
 JOIN pg_class k ON k.oid = i.inhrelid
-WHERE p.oid IN ('orbit_cyclecheckpoint'::regclass, 'orbit_executionrecord'::regclass)
+WHERE p.oid IN ('orbit_cyclecheckpoint'::regclass, 'orbit_recordgroup'::regclass)
 AND k.relname ~ '_p[0-9]{6}$') m) e
 WHERE e.ends <= now() - make_interval(days => %(days)s)) m
 WHERE NOT EXISTS (SELECT 1

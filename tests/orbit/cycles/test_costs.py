@@ -17,7 +17,7 @@ HOT = [
     "orbit_cyclerun",
     "orbit_deliveryreceipt",
     "orbit_dispatchjob",
-    "orbit_executionrecord",
+    "orbit_recordgroup",
     "orbit_initiation",
     "orbit_normalizationbatch",
     "orbit_normalizationitem",

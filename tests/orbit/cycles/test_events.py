@@ -115,7 +115,7 @@ def test_each_event_is_in_the_transaction_of_what_it_reports(settings: Any) -> N
         cycle = run_cycle(start_cycle())
     alone = rows(
         f"SELECT e.name FROM {TelemetryEvent._meta.db_table} e WHERE e.run_id = %s AND NOT EXISTS "
-        "(SELECT 1 FROM orbit_executionrecord r WHERE r.cycle_id = e.run_id AND r.xmin = e.xmin)",
+        "(SELECT 1 FROM orbit_recordgroup r WHERE r.cycle_id = e.run_id AND r.xmin = e.xmin)",
         cycle.pk,
     )
     assert alone == []

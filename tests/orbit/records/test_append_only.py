@@ -14,7 +14,7 @@ from orbit_site.processes.postgres import Server
 from tests.support.pipeline import rows
 
 TABLES = [
-    "orbit_executionrecord",
+    "orbit_recordgroup",
     "orbit_cyclecheckpoint",
     "orbit_valueledgerentry",
     "governance_audittrailentry",
@@ -82,7 +82,7 @@ def test_a_partition_made_later_is_append_only_too(server: Server, committed: st
             "SELECT orbit_ensure_partitions('2031-01-01', '2031-02-01')"
         ).fetchone() == (4,)
     with psycopg.connect(server.url(SUPERUSER, committed), autocommit=True) as owner:
-        for relation in ("orbit_executionrecord_p203101", "orbit_cyclecheckpoint_p203102"):
+        for relation in ("orbit_recordgroup_p203101", "orbit_cyclecheckpoint_p203102"):
             owner.execute("SET session_replication_role = replica")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 owner.execute(f"TRUNCATE {relation}")

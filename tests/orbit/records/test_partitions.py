@@ -32,11 +32,11 @@ from tests.support.pipeline import (
 from tests.support.polling import until
 from tests.support.receiver import OK, Receiver
 
-TABLES = ("telemetry_telemetryevent", "orbit_cyclecheckpoint", "orbit_executionrecord")
+TABLES = ("telemetry_telemetryevent", "orbit_cyclecheckpoint", "orbit_recordgroup")
 NAMED = {
     "telemetry_telemetryevent": "YYYYMMDD",
     "orbit_cyclecheckpoint": "YYYYMM",
-    "orbit_executionrecord": "YYYYMM",
+    "orbit_recordgroup": "YYYYMM",
 }
 #: What a writer may wait for maintenance on a busy machine. It waits for a lock 50 ms at most.
 LONGEST_WAIT_SECONDS = 10.0
@@ -169,13 +169,13 @@ def test_rows_with_one_key_leave_a_default_together(owner: psycopg.Connection[An
                 [f"2019-02-{key} 00:00Z"],
             )
     make = (
-        "SELECT orbit_make_partition('orbit_executionrecord', 'orbit_executionrecord_p2',"
+        "SELECT orbit_make_partition('orbit_recordgroup', 'orbit_recordgroup_p2',"
         " orbit_uuid_floor('2019-02-01Z')::text, orbit_uuid_floor('2019-03-01Z')::text, 2)"
     )
     assert [owner.execute(make).fetchone() for _ in range(3)] == [(1,), (1,), (0,)]
-    assert placed("orbit_executionrecord") == [
-        ("orbit_executionrecord_p2", 5),
-        ("orbit_executionrecord_p2_2", 1),
+    assert placed("orbit_recordgroup") == [
+        ("orbit_recordgroup_p2", 5),
+        ("orbit_recordgroup_p2_2", 1),
     ]
 
 
@@ -250,11 +250,11 @@ def test_a_record_that_waits_for_the_making_of_its_partition_is_kept(
 ) -> None:
     configure_endpoints(settings, default_endpoint="http://127.0.0.1:1/")
     (letter,) = create_dead_letters(1)
-    drop_partitions_of_now(owner, "orbit_executionrecord")
+    drop_partitions_of_now(owner, "orbit_recordgroup")
     # Routed once, it is routed the same way again without a look at the catalog.
     execution.write(Record("cycle", "before"), namespace=None)
     before = len(rows("SELECT id FROM orbit_executionrecord"))
-    with given_away(server, committed, "orbit_executionrecord"):
+    with given_away(server, committed, "orbit_recordgroup"):
         match writer:
             case "record":
                 execution.write(Record("cycle", "raced"), namespace=None)
@@ -293,7 +293,7 @@ def test_a_partition_is_made_beside_a_dump_if_there_is_no_default(
     with held(server, committed, *TABLES):
         assert partitions.ensure() == 3
         execution.write(Record("cycle", "started"), namespace=None)
-    assert placed("orbit_executionrecord") == [(partition_of_now("orbit_executionrecord"), 1)]
+    assert placed("orbit_recordgroup") == [(partition_of_now("orbit_recordgroup"), 1)]
 
 
 def test_a_cycle_runs_while_no_partition_is_there(
@@ -333,8 +333,8 @@ def test_a_cycle_is_cancelled_although_no_record_can_be_written(
 ) -> None:
     configure_profiles()
     cycle_id = start_cycle()
-    drop_partitions_of_now(owner, "orbit_executionrecord")
-    drop_default_partitions(owner, "orbit_executionrecord")
+    drop_partitions_of_now(owner, "orbit_recordgroup")
+    drop_default_partitions(owner, "orbit_recordgroup")
     cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
     assert CycleRun.objects.get(pk=cycle_id).status == "cancelled"
     assert rows("SELECT action FROM governance_audittrailentry WHERE action LIKE 'cycle.c%%'")
@@ -362,8 +362,8 @@ def test_a_requeued_job_becomes_a_dead_letter_although_no_record_can_be_written(
         " 'requeued', 'x', '', 1, now(), now(), id, now() FROM orbit_dispatchjob WHERE id = %s",
         [job.pk],
     )
-    drop_partitions_of_now(owner, "orbit_executionrecord")
-    drop_default_partitions(owner, "orbit_executionrecord")
+    drop_partitions_of_now(owner, "orbit_recordgroup")
+    drop_default_partitions(owner, "orbit_recordgroup")
     if end == "cancel":
         cancel.cancel(cycle_id, actor=SYSTEM, reason="enough")
     else:
@@ -396,7 +396,7 @@ def test_a_cycle_ends_although_its_end_cannot_be_recorded(
         configure_profiles()
         ends = {
             "orbit_cyclecheckpoint": "stage = 'cycle_finished'",
-            "orbit_executionrecord": "event = 'cycle_finished'",
+            "orbit_recordgroup": "records::text ~ 'cycle_finished'",
         }
         owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT no_end CHECK (NOT ({ends[table]}))")
         cycle = run_cycle(start_cycle())

@@ -195,7 +195,7 @@ def test_a_month_without_cycles_is_dropped() -> None:
     done = prune()
     assert done.deleted["months_of_checkpoints"] >= 1
     assert done.deleted["months_of_records"] >= 1
-    assert rows("SELECT to_regclass(%s)", f"orbit_executionrecord_p{month:%Y%m}") == [(None,)]
+    assert rows("SELECT to_regclass(%s)", f"orbit_recordgroup_p{month:%Y%m}") == [(None,)]
 
 
 def test_a_month_stays_while_one_of_its_cycles_is_kept() -> None:
@@ -212,7 +212,7 @@ def test_a_month_stays_while_one_of_its_cycles_is_kept() -> None:
         )
     assert prune().kept["months"][months.KEPT] == 2
     with pytest.raises(Exception, match="are kept") as refused:
-        months.DROP_MONTH.one(parent="orbit_executionrecord", month=month)
+        months.DROP_MONTH.one(parent="orbit_recordgroup", month=month)
     assert isinstance(refused.value.__cause__, psycopg.errors.RaiseException)
 
 

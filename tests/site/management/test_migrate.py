@@ -38,6 +38,8 @@ NEW_OF_ORBIT = (
     "0018_endpoints_in_use",
     "0019_lean_initiations",
     "0020_outputs_that_are_the_input",
+    "0021_record_groups",
+    "0022_checked_record_groups",
 )
 
 
@@ -275,3 +277,56 @@ def test_a_release_that_knows_no_shared_outputs_finds_their_bytes_after_going_ba
     assert shared > (0,)
     assert call(server, committed, "migrate", "orbit", "--skip-checks")[0] == 0
     assert rows(same) == [shared]
+
+
+def test_a_release_that_knows_no_groups_finds_each_record_after_going_back(
+    server: Server, committed: str, settings: Any
+) -> None:
+    configure_endpoints(settings, default_endpoint="http://127.0.0.1:9")
+    configure_profiles()
+    cycle = run_cycle(start_cycle())
+    records = "SELECT r::text FROM orbit_executionrecord r WHERE cycle_id = %s ORDER BY id"
+    before, groups = rows(records, cycle.pk), rows("SELECT id FROM orbit_recordgroup")
+    names = "SELECT oid::regclass::text FROM pg_class WHERE relname ~ 'orbit_recordgroup'"
+    assert len(before) > 20 > len(groups)
+    assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+    assert (rows(records, cycle.pk), rows(names)) == (before, [])
+    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+        for change in ("DELETE FROM orbit_executionrecord", "TRUNCATE orbit_executionrecord"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+                owner.execute(change)
+    assert call(server, committed, "migrate", "orbit", "--skip-checks")[0] == 0
+    assert rows(records, cycle.pk) == before
+    assert rows("SELECT relname FROM pg_class WHERE relname ~ 'orbit_executionrecord'") == [
+        ("orbit_executionrecord",)
+    ]
+
+
+def test_groups_of_records_hold_up_no_writer_while_they_wait_for_a_backup(
+    server: Server, committed: str
+) -> None:
+    assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+    write = (
+        "INSERT INTO orbit_executionrecord (id, partition_key, stage, event)"
+        " SELECT id, id, 's', 'e' FROM gen_random_uuid() AS id"
+    )
+    ended: list[int] = []
+    migrating = threading.Thread(
+        target=lambda: ended.append(call(server, committed, "migrate", "--skip-checks")[0])
+    )
+    with (
+        psycopg.connect(server.url("orbit_owner", committed)) as dump,
+        psycopg.connect(server.url("orbit_app", committed), autocommit=True) as writer,
+    ):
+        dump.execute("LOCK TABLE orbit_executionrecord IN ACCESS SHARE MODE")
+        writer.execute("SET statement_timeout = '5s'")
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+        migrating.start()
+        until(lambda: writer.execute(waits).fetchone(), "the migration waits for the table")
+        writer.execute(write)
+        assert not ended
+        dump.rollback()
+        migrating.join(60)
+        writer.execute(write)  # the view's
+        assert writer.execute("SELECT count(*) FROM orbit_recordgroup").fetchone() == (2,)
+    assert ended == [0]
