@@ -75,13 +75,17 @@ class Background:
 
     def _run(self) -> None:
         self._connection = connections[DEFAULT_DB_ALIAS]
-        while not self.is_ending():
-            self._woken.clear()
+        while not self._is_over():
             self._began = time.monotonic()
             pause = self._round()
             self._began = float("inf")
             (self._ending if self._backoff else self._woken).wait(pause)
         connections.close_all()
+
+    def _is_over(self) -> bool:
+        # In this order: ``end`` sets both, and must not be forgotten.
+        self._woken.clear()
+        return self.is_ending()
 
     def _round(self) -> float:
         """Do a round; return the seconds until the next one. Raises nothing."""

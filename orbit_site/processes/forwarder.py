@@ -69,13 +69,17 @@ class Forwarder:
     def _run(self) -> None:
         aliases = dict.fromkeys((DEFAULT_DB_ALIAS, database.ALIAS))
         self._connections = [connections[alias] for alias in aliases]
-        while not (self._ending.is_set() or interrupts.process.draining):
-            self._woken.clear()
+        while not self._is_over():
             self._began = time.monotonic()
             pause = self._round(self._began)
             self._began = float("inf")
             (self._ending if self._backoff else self._woken).wait(pause)
         connections.close_all()
+
+    def _is_over(self) -> bool:
+        # In this order: ``end`` sets both, and must not be forgotten.
+        self._woken.clear()
+        return self._ending.is_set() or interrupts.process.draining
 
     def _round(self, now: float) -> float:
         """Forward a batch; return the seconds until the next one. Raises nothing."""

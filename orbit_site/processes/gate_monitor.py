@@ -62,8 +62,9 @@ class GateMonitor(threading.Thread):
     def _wait_for_slot(self) -> bool:
         """Return True as soon as a slot is busy, False if none is for ``IDLE_PROOF_SECONDS``."""
         interrupts.process.busy.clear()
-        # In this order: one that opens in between sets it again.
-        return bool(interrupts.process.slots) or interrupts.process.busy.wait(IDLE_PROOF_SECONDS)
+        # In this order: a slot that opens in between sets it again, and so does ``end``.
+        is_busy = bool(interrupts.process.slots) or self._ended.is_set()
+        return is_busy or interrupts.process.busy.wait(IDLE_PROOF_SECONDS)
 
 
 def read_gate(connection: "psycopg.Connection[Any]") -> None:

@@ -1,5 +1,6 @@
 """A thread beside other tasks rests until its pause is over, or until it is woken."""
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -65,3 +66,28 @@ def test_it_is_not_woken_out_of_the_pause_after_a_failure(
     failing.end(60.0)
     first, second = rounds.began
     assert second - first >= 1.0
+
+
+def test_an_end_right_before_a_round_is_not_forgotten(
+    process: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_ending = Background.is_ending
+
+    def end_after_the_look(self: Background) -> bool:
+        answer = is_ending(self)
+        other = threading.Thread(target=self.end, args=[0.0])  # none can join itself
+        other.start()
+        other.join()
+        return answer
+
+    rounds = Rounds()
+    resting = Background("ended early", "It failed", rounds.work, longest_round=60.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Background, "is_ending", end_after_the_look)
+        resting.watch()
+        until(lambda: rounds.began, "it doesn't begin")
+    until(
+        lambda: "ended early" not in {each.name for each in threading.enumerate()},
+        "it goes on resting",
+        seconds=10.0,
+    )

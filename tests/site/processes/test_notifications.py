@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -89,3 +90,12 @@ def test_a_signal_ends_the_waits_of_listeners_that_heed_it(
     listener.close()
     os.close(end)
     os.close(state.signals)
+
+
+def test_a_wait_whose_time_is_over_ends_at_once(listener: Listener) -> None:
+    """A process that is suspended before it waits may ask for less than no time."""
+    listener.open()
+    waiting = threading.Thread(target=listener.wait, args=[-1.0], daemon=True)
+    waiting.start()
+    waiting.join(5.0)
+    assert not waiting.is_alive()
