@@ -7,6 +7,9 @@ from uuid import UUID
 
 import orjson
 
+# Times and objects are refused as by json.dumps, and not only if a NUL stands beside them.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
 
 def clean(text: str) -> str:
     """Return ``text`` without NUL and lone surrogates."""
@@ -15,9 +18,12 @@ def clean(text: str) -> str:
 
 
 def dumps(value: Any) -> str:
-    """Return ``value`` as JSON that jsonb accepts; NaN and infinities become null."""
+    """Return ``value`` as JSON that jsonb accepts; NaN and infinities become null.
+
+    Raises TypeError for a time or an object.
+    """
     try:
-        text = orjson.dumps(value)
+        text = orjson.dumps(value, option=_OPTIONS)
     except TypeError:
         # A lone surrogate, a number of more than 64 bits, a key that is no text.
         return json.dumps(_clean_all(value))

@@ -1,7 +1,9 @@
 """Whatever text comes from outside, PostgreSQL can store it."""
 
+import dataclasses
 import json
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
@@ -45,6 +47,18 @@ def test_an_id_becomes_its_text(text: str) -> None:
 def test_what_json_has_no_word_for_becomes_null(text: str) -> None:
     value = [text, float("nan"), float("inf")]
     assert json.loads(pg_text.dumps(value))[1:] == [None, None]
+
+
+@dataclasses.dataclass
+class Thing:
+    name: str
+
+
+@pytest.mark.parametrize("text", ["[]", "\x00"])
+@pytest.mark.parametrize("value", [datetime.now(UTC), datetime.now(UTC).date(), Thing("x")])
+def test_a_time_or_an_object_is_refused_whatever_is_beside_it(text: str, value: object) -> None:
+    with pytest.raises(TypeError):
+        pg_text.dumps([text, value])
 
 
 @pytest.mark.django_db
