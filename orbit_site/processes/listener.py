@@ -95,7 +95,7 @@ class Listener:
         sources.register(connection.fileno(), select.POLLIN)
         if self._heeds_signals and interrupts.process.signals is not None:
             sources.register(interrupts.process.signals, select.POLLIN)
-        # A negative time would be forever: the process may have been suspended since it was computed.
+        # Less than no time would be forever: the process may have been suspended meanwhile.
         if sources.poll(1000 * max(0.0, seconds)):
             connection.pgconn.consume_input()
             while connection.pgconn.notifies():
