@@ -19,6 +19,8 @@ from orbit.records import fence
 
 READ_SNAPSHOT = sql.load(__name__, "read_snapshot")
 _CACHED_ENDPOINTS = 256
+# A slot waits this long for another one's look for the same snapshots.
+TURN_SECONDS = 1.0
 # Two waits for one endpoint that end this close to each other are for the same moment.
 SAME_SECONDS, LONGEST_QUEUE_SECONDS = 1.0, 60.0
 
@@ -88,21 +90,31 @@ class FingerprintCache:
 
     def __init__(self) -> None:
         self._fingerprints: dict[tuple[str, str], tuple[Endpoint, str]] = {}
-        self._lock = threading.Lock()
+        # One slot looks for all: each would open a connection for it, and need it for nothing else.
+        self._turn = threading.Lock()
 
     def get(self, endpoint: Endpoint) -> str:
         """Return the fingerprint of the snapshot of ``endpoint``."""
         place = (str(connection.settings_dict["NAME"]), endpoint.key)
-        with self._lock:
-            entry = self._fingerprints.get(place)
+        fingerprint = self._known(place, endpoint)
+        if fingerprint is not None:
+            return fingerprint
+        has_turn = self._turn.acquire(timeout=TURN_SECONDS)
+        try:
+            fingerprint = self._known(place, endpoint)
+            if fingerprint is None:
+                enqueue.snapshot_id(endpoint)
+                fingerprint = enqueue.fingerprint_of(endpoint)
+                self._fingerprints[place] = (endpoint, fingerprint)
+            return fingerprint
+        finally:
+            if has_turn:
+                self._turn.release()
+
+    def _known(self, place: tuple[str, str], endpoint: Endpoint) -> str | None:
+        entry = self._fingerprints.get(place)
         # An unchanged configuration keeps its endpoint objects, so identity is enough.
-        if entry is not None and entry[0] is endpoint:
-            return entry[1]
-        enqueue.snapshot_id(endpoint)
-        fingerprint = enqueue.fingerprint_of(endpoint)
-        with self._lock:
-            self._fingerprints[place] = (endpoint, fingerprint)
-        return fingerprint
+        return entry[1] if entry is not None and entry[0] is endpoint else None
 
 
 @dataclass(slots=True)

@@ -3,6 +3,9 @@
 import base64
 import hashlib
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +13,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from orbit.cycles import lease
+from orbit.dispatch import endpoints, enqueue
+from orbit.dispatch.state import FingerprintCache
 from orbit.models import DeadLetterDispatch, EndpointSnapshot
 from orbit.outbound import secrets
 from tests.support import dispatch
@@ -185,3 +190,47 @@ def test_credentials_that_a_receiver_echoes_are_in_no_table(settings: Any) -> No
     assert excerpts == {
         '{"authorization": "Bearer [masked]", "path": "[masked]", "x-key": "[masked]"}'
     }
+
+
+def test_one_slot_looks_for_a_snapshot_that_all_need(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint(settings, "http://127.0.0.1:9/")
+    (configured,) = endpoints.configured().values()
+    looks: list[Any] = []
+    all_are_there = threading.Barrier(4)
+
+    def look(looked_for: Any) -> None:
+        looks.append(looked_for)
+        time.sleep(0.1)  # the others come meanwhile
+
+    def get(cache: FingerprintCache) -> str:
+        all_are_there.wait(30)
+        return cache.get(configured)
+
+    monkeypatch.setattr(enqueue, "snapshot_id", look)
+    with ThreadPoolExecutor(4) as slots:
+        fingerprints = set(slots.map(get, [FingerprintCache()] * 4))
+    assert (fingerprints, looks) == ({enqueue.fingerprint_of(configured)}, [configured])
+
+
+def test_a_slot_that_waits_long_for_anothers_look_looks_itself(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint(settings, "http://127.0.0.1:9/")
+    (configured,) = endpoints.configured().values()
+    monkeypatch.setattr("orbit.dispatch.state.TURN_SECONDS", 0.01)
+    cache, looks, may_end = FingerprintCache(), threading.Event(), threading.Event()
+
+    def look(_: Any) -> None:
+        if not looks.is_set():
+            looks.set()
+            may_end.wait(30)
+
+    monkeypatch.setattr(enqueue, "snapshot_id", look)
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(cache.get, configured)
+        assert looks.wait(30)
+        assert cache.get(configured) == enqueue.fingerprint_of(configured)
+        may_end.set()
+        assert first.result(30) == cache.get(configured)
