@@ -4,7 +4,36 @@
 ``orbit_executionrecord`` is a view of it. An old release that still runs writes through the view.
 """
 
+from typing import Any
+
+from django.core.management.base import CommandError
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+VIEWS_OF_OTHERS = """
+SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ')
+FROM pg_depend d
+JOIN pg_rewrite r ON r.oid = d.objid
+WHERE d.classid = 'pg_rewrite'::regclass
+  AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid IN (SELECT relid FROM pg_partition_tree('orbit_executionrecord'))
+"""
+
+
+def refuse_views(_: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Raise CommandError if a view reads the table.
+
+    It would follow the table to its new name, and read a group as a record without an event.
+    """
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(VIEWS_OF_OTHERS)
+        (names,) = cursor.fetchone()
+    if names:
+        raise CommandError(
+            f"orbit_executionrecord becomes a view, but views of yours read the table: {names}. "
+            "Drop them, migrate, and create them again."
+        )
+
 
 # Only names and rules change: no row is written or read.
 GROUPS = """
@@ -125,9 +154,37 @@ BEGIN
     END LOOP;
 END $$;
 """
+# What roles of others may read and write under the old name, they may under the new one: reports,
+# for example. The owner's own rights are those of all its tables.
+GRANT = """
+DO $$
+DECLARE
+    rights text;
+BEGIN
+    FOR rights IN
+        SELECT format('GRANT %s%s ON AFTER TO %s%s',
+            a.privilege_type, ' (' || quote_ident(g.attname) || ')',
+            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
+            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM (
+            SELECT NULL AS attname, relacl AS acl FROM pg_class WHERE oid = 'BEFORE'::regclass
+            UNION ALL
+            SELECT attname, attacl FROM pg_attribute
+            WHERE attrelid = 'BEFORE'::regclass AND attname <> 'records'
+        ) g
+        CROSS JOIN aclexplode(g.acl) a
+        JOIN pg_class c ON c.oid = 'BEFORE'::regclass
+        WHERE a.grantee <> c.relowner AND a.privilege_type IN ('SELECT', 'INSERT')
+    LOOP
+        EXECUTE rights;
+    END LOOP;
+END $$;
+"""
 TABLE, VIEW = "orbit_recordgroup", "orbit_executionrecord"
 TO_TABLE = RENAME.replace("BEFORE", VIEW).replace("AFTER", TABLE)
 TO_VIEW = RENAME.replace("BEFORE", TABLE).replace("AFTER", VIEW)
+GRANT_ON_VIEW = GRANT.replace("BEFORE", TABLE).replace("AFTER", VIEW)
+GRANT_ON_TABLE = GRANT.replace("BEFORE", VIEW).replace("AFTER", TABLE)
 
 READ = """
 -- The id of a record of a group: the group's id ends in 16 zero bits, and the place goes there.
@@ -173,7 +230,8 @@ class Migration(migrations.Migration):
     dependencies = [("orbit", "0020_outputs_that_are_the_input")]
     operations = [
         # Backwards, the names change last.
+        migrations.RunPython(refuse_views, migrations.RunPython.noop),
         migrations.RunSQL(GROUPS, migrations.RunSQL.noop),
         migrations.RunSQL(TO_TABLE, TO_VIEW),
-        migrations.RunSQL(READ, UNGROUPS),
+        migrations.RunSQL(READ + GRANT_ON_VIEW, GRANT_ON_TABLE + UNGROUPS),
     ]

@@ -302,6 +302,45 @@ def test_a_release_that_knows_no_groups_finds_each_record_after_going_back(
     ]
 
 
+def test_roles_of_others_read_the_same_records_under_the_same_name(
+    server: Server, committed: str
+) -> None:
+    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+
+        def rights() -> tuple[bool, ...]:
+            row = owner.execute(
+                "SELECT has_table_privilege('pg_monitor', name, 'SELECT WITH GRANT OPTION'),"
+                " has_table_privilege('pg_signal_backend', name, 'SELECT'),"
+                " has_column_privilege('pg_signal_backend', name, 'event', 'SELECT')"
+                " FROM (VALUES ('orbit_executionrecord')) AS t(name)"
+            ).fetchone()
+            assert row is not None
+            return row
+
+        assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+        owner.execute("GRANT SELECT ON orbit_executionrecord TO pg_monitor WITH GRANT OPTION")
+        assert call(server, committed, "migrate", "orbit", "--skip-checks")[0] == 0
+        assert rights() == (True, False, False)
+        owner.execute("GRANT SELECT (event) ON orbit_executionrecord TO pg_signal_backend")
+        assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+        assert rights() == (True, False, True)
+        assert call(server, committed, "migrate", "orbit", "--skip-checks")[0] == 0
+        assert rights() == (True, False, True)
+
+
+def test_a_view_of_others_that_would_read_groups_as_records_is_refused(
+    server: Server, committed: str
+) -> None:
+    assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+    with psycopg.connect(server.url("orbit_owner", committed), autocommit=True) as owner:
+        owner.execute("CREATE VIEW mine AS SELECT event FROM orbit_executionrecord")
+        code, output, errors = call(server, committed, "migrate", "--skip-checks")
+        assert (code, "views of yours read the table: mine" in output + errors) == (1, True)
+        assert "Traceback" not in output + errors
+        owner.execute("DROP VIEW mine")
+    assert call(server, committed, "migrate", "--skip-checks")[0] == 0
+
+
 def test_groups_of_records_hold_up_no_writer_while_they_wait_for_a_backup(
     server: Server, committed: str
 ) -> None:
