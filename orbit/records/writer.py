@@ -54,7 +54,7 @@ class _Waiting:
 
 
 class Writer:
-    """The writer of one process, with a thread and a connection from its warm-up or first write on."""
+    """The writer of one process: a thread and a connection, from the first write or warm-up on."""
 
     def __init__(self, reconnects: Callable[[], int]) -> None:
         #: How often the process found that its connections may lead to the wrong server.
