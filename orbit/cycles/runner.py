@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from governance.kernel import clock
 from governance.kernel.throttled_log import ThrottledLog
 from orbit import interrupts, queue
-from orbit.cycles import advance, lease
+from orbit.cycles import advance, finish, lease, stages
 from orbit.cycles.cursor import Cursor, SuspectedCursor
 from orbit.dispatch.state import DispatchState
 from orbit.interrupts import Slot
@@ -59,6 +59,13 @@ class WorkerProcess:
         self._tasks: queues.SimpleQueue[Callable[[], None]] = queues.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = threading.Semaphore(0)
+
+    def warm_up(self) -> None:
+        """Have the database plan the statements of cycles before the first one is claimed."""
+        self.writer.warm_up(
+            fence.write_of_none(statement)
+            for statement in (stages.START_AND_PREPARE, finish.CLOSE_DELIVERIES)
+        )
 
     def start(self, task: Callable[[], None]) -> None:
         """Run ``task`` in an idle slot thread, or a new one."""

@@ -143,6 +143,34 @@ class FencedWrite:
         return parameters([self])
 
 
+def write_of_none(statement: sql.Statement) -> FencedWrite:
+    """Return a write with ``statement`` of a cycle that isn't there: it is fenced."""
+    none = ClaimedCycle(
+        id=UUID(int=0),
+        token=0,
+        namespace="",
+        status="",
+        profile_id=None,
+        run_profile_id=None,
+        instruction_id=None,
+        context={},
+        initiation_hash="",
+        input=None,
+        input_content_type="",
+        requeues=0,
+        resumed=False,
+    )
+    kinds = statement.params.items()
+    return FencedWrite(
+        none,
+        statement.text,
+        rows={name: [] for name, kind in kinds if kind in ("json", "jsonb")},
+        # A statement is prepared for the types of its values: these are the usual ones.
+        values={name: "" for name, kind in kinds if kind == "text"},
+        blobs=[b""],
+    )
+
+
 def parameters(writes: Sequence[FencedWrite]) -> dict[str, Any]:
     """Return the values by parameter name of writes with one statement and equal ``values``."""
     blobs: list[bytes] = []

@@ -12,7 +12,7 @@ a new token and reads what is there. After a SIGKILL the batch is there as a who
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -54,7 +54,7 @@ class _Waiting:
 
 
 class Writer:
-    """The writer of one process, with a thread and a connection from the first write on."""
+    """The writer of one process: a thread and a connection, from the first write or warm-up on."""
 
     def __init__(self, reconnects: Callable[[], int]) -> None:
         #: How often the process found that its connections may lead to the wrong server.
@@ -115,6 +115,16 @@ class Writer:
         if waiting.error is not None:
             raise OperationalError(*waiting.error.args) from waiting.error.__cause__
         return waiting.rows
+
+    def warm_up(self, writes: Iterable[FencedWrite]) -> None:
+        """Have the thread connect and run ``writes``, which are of no cycle; don't wait for it.
+
+        The server plans their statements then, and not while the first cycles wait.
+        """
+        with self._lock:
+            if self._is_started or self._start():
+                self._waiting += [_Waiting(write, 0) for write in writes]
+                self._wake()
 
     def _start(self) -> bool:
         """Start the thread. False: the system has none left, and the next write tries again."""

@@ -35,6 +35,7 @@ def run() -> None:
     """Run tasks until this process drains or is recycled."""
     process = WorkerProcess()
     tasks.worker = process
+    process.warm_up()
     claims = Claims(process)
     GateMonitor().start()
     try:
