@@ -40,7 +40,7 @@ def forward(most: int = BATCH) -> int:
 
     0: none waits, or another process forwards. Raises NotTaken, and what the main database raises.
     """
-    # An idle cluster asks each second: without a transaction, and of a plan that is kept.
+    # An idle cluster asks again and again: without a transaction, and of a plan that is kept.
     ((is_read_only, is_any),) = IS_ANY.send()
     availability.require_writes(is_read_only)
     if not is_any:

@@ -42,7 +42,7 @@ def claim(*, without: Collection[str] = ()) -> Claimed | None:
 
     Raises ReadOnlyServer.
     """
-    # A sender that is idle asks each second: a look costs less than an update.
+    # A sender that is idle asks again and again: a look costs less than an update.
     ((is_read_only, is_due),) = IS_DUE.send()
     availability.require_writes(is_read_only)
     if not is_due:
