@@ -16,7 +16,10 @@ FROM pg_depend d
 JOIN pg_rewrite r ON r.oid = d.objid
 WHERE d.classid = 'pg_rewrite'::regclass
   AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid IN (SELECT relid FROM pg_partition_tree('orbit_executionrecord'))
+  AND d.refobjid IN (
+      SELECT 'orbit_executionrecord'::regclass
+      UNION ALL
+      SELECT inhrelid FROM pg_inherits WHERE inhparent = 'orbit_executionrecord'::regclass)
 """
 
 
@@ -38,15 +41,31 @@ def refuse_views(_: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
 # Only names and rules change: no row is written or read.
 GROUPS = """
 -- Others queue behind this while it waits for a reader, such as a backup: at most half a second.
-DO $$ BEGIN
+DO $$
+DECLARE
+    is_vacuumed boolean;
+BEGIN
     FOR attempt IN 1 .. 60 LOOP
+        SELECT EXISTS (
+            SELECT 1 FROM pg_locks
+            WHERE granted AND mode = 'ShareUpdateExclusiveLock'
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND relation IN (
+                  SELECT inhrelid FROM pg_inherits
+                  WHERE inhparent = 'orbit_executionrecord'::regclass)
+        ) INTO is_vacuumed;
         BEGIN
-            SET LOCAL lock_timeout = '500ms';
+            -- An autovacuum may take hours, and gives way to whoever waits for deadlock_timeout.
+            PERFORM set_config('lock_timeout', '500ms', true);
+            IF is_vacuumed THEN
+                PERFORM set_config('lock_timeout', round(500 + 1000 * extract(
+                    epoch FROM current_setting('deadlock_timeout')::interval))::text, true);
+            END IF;
             -- First: nobody makes a partition meanwhile.
             PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
             LOCK TABLE orbit_executionrecord IN ACCESS EXCLUSIVE MODE;
             EXIT;
-        EXCEPTION WHEN lock_not_available THEN
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             IF attempt = 60 THEN
                 RAISE;
             END IF;

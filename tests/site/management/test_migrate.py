@@ -369,3 +369,25 @@ def test_groups_of_records_hold_up_no_writer_while_they_wait_for_a_backup(
         writer.execute(write)  # the view's
         assert writer.execute("SELECT count(*) FROM orbit_recordgroup").fetchone() == (2,)
     assert ended == [0]
+
+
+def test_groups_of_records_wait_until_an_autovacuum_gives_way(
+    server: Server, committed: str
+) -> None:
+    assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+    # The server has none: a session that locks as it does. It ends one after deadlock_timeout, 1 s.
+    waits = (
+        "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+        " AND clock_timestamp() - waitstart > interval '1.1 s'"
+    )
+    ended: list[int] = []
+    migrating = threading.Thread(
+        target=lambda: ended.append(call(server, committed, "migrate", "--skip-checks")[0])
+    )
+    with psycopg.connect(server.url("orbit_owner", committed)) as vacuum:
+        vacuum.execute("LOCK TABLE orbit_executionrecord_default IN SHARE UPDATE EXCLUSIVE MODE")
+        migrating.start()
+        until(lambda: vacuum.execute(waits).fetchone(), "the migration waits too shortly")
+        vacuum.rollback()
+        migrating.join(60)
+    assert ended == [0]
