@@ -85,7 +85,9 @@ ALTER TABLE orbit_executionrecord
     ADD CONSTRAINT record_or_group CHECK (
         CASE
             WHEN records IS NULL THEN num_nulls(stage, event, message, data) = 0
+            -- One row that the view can't expand would stop all that read it.
             ELSE num_nonnulls(stage, event, message, data) = 0 AND cycle_id IS NOT NULL
+                AND jsonb_typeof(records -> 0) IS NOT DISTINCT FROM 'array'
         END
     ) NOT VALID;
 """
@@ -158,6 +160,7 @@ BEGIN
         SELECT c.oid::regclass AS place, c.relname AS name
         FROM pg_partition_tree('BEFORE') t
         JOIN pg_class c ON c.oid = t.relid
+        WHERE starts_with(c.relname, 'BEFORE')
     LOOP
         EXECUTE format('ALTER TABLE %s RENAME TO %I',
             one.place, replace(one.name, 'BEFORE', 'AFTER'));

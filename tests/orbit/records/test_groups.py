@@ -215,6 +215,9 @@ def test_an_old_release_writes_beside_groups() -> None:
         ("records, stage, event, message, data", "'[[\"s\", \"e\"]]', 's', 'e', '', '{}'"),
         ("stage, event, message", "'s', 'e', ''"),
         ("namespace", "'a'"),
+        ("records", "'[]'"),
+        ("records", '\'{"0": ["s", "e"]}\''),
+        ("records", "'\"s\"'"),
     ],
 )
 def test_a_row_is_one_record_or_a_group(columns: str, values: str) -> None:

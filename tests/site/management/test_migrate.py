@@ -328,6 +328,24 @@ def test_roles_of_others_read_the_same_records_under_the_same_name(
         assert rights() == (True, False, True)
 
 
+def test_a_partition_of_others_keeps_its_name(server: Server, committed: str) -> None:
+    assert call(server, committed, "migrate", "orbit", "0020", "--skip-checks")[0] == 0
+    with psycopg.connect(server.url("orbit_owner", committed)) as owner:
+        owner.execute("CREATE TABLE older (LIKE orbit_executionrecord INCLUDING ALL)")
+        owner.execute(
+            "ALTER TABLE orbit_executionrecord ATTACH PARTITION older"
+            " FOR VALUES FROM ('00000000-0000-0000-0000-000000000000')"
+            " TO ('00000000-0000-0000-0000-000000000001')"
+        )
+    for release in ((), ("0020",), ()):
+        assert call(server, committed, "migrate", "orbit", *release, "--skip-checks")[0] == 0
+    assert rows(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhrelid = %s::regclass"
+        " AND inhparent = 'orbit_recordgroup'::regclass",
+        "older",
+    ) == [("older",)]
+
+
 def test_a_view_of_others_that_would_read_groups_as_records_is_refused(
     server: Server, committed: str
 ) -> None:
