@@ -6,27 +6,20 @@ A package offers its own by an entry point of the group ``orbit.transformers`` o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from governance.kernel import schemas
-from governance.kernel.canonical import sha256_hex
 from governance.kernel.errors import Kind, OrbitError
 
 MAX_OUTPUT = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Payload:
     """Opaque bytes and their content type."""
 
     body: bytes
     content_type: str
-
-    @cached_property
-    def sha256(self) -> str:
-        """The body's SHA-256 in hex, computed once: tiers and items often share a payload."""
-        return sha256_hex(self.body)
 
 
 @dataclass(frozen=True, slots=True)

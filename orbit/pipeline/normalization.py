@@ -81,7 +81,8 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
         data = {"transformation_id": source.transformation_id}
         batch.records.append(Record(STAGE, "item_failed", error, "error", data))
         return
-    item_id = uuid7()
+    item_id, blob = uuid7(), write.blob(payload.body)
+    digest = write.sha256(blob)
     batch.item_ids.append(item_id)
     write.rows["items"].append(
         {
@@ -89,15 +90,15 @@ def _add_item(write: fence.FencedWrite, batch: _Batch, source: Source) -> None:
             "cycle_id": write.cycle.id,
             "batch_id": batch.id,
             "transformation_id": source.transformation_id,
-            "blob": write.blob(payload.body),
+            "blob": blob,
             "content_type": payload.content_type,
-            "sha256": payload.sha256,
+            "sha256": digest,
         }
     )
     created: dict[str, Any] = {
         "item_id": item_id,
         "transformation_id": source.transformation_id,
-        "sha256": payload.sha256,
+        "sha256": digest,
         "bytes": len(payload.body),
     }
     batch.records.append(Record(STAGE, "item_created", data=created))

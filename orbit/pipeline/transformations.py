@@ -77,16 +77,6 @@ class _Stage:
     began: float = field(default_factory=time.monotonic)
     pending: fence.FencedWrite | None = None
     finished: bool = False
-    _input: Payload | None = None
-
-    @property
-    def input(self) -> Payload:
-        """The cycle's input, the same object for each tier."""
-        if self._input is None:
-            # The claim reads it unless all tiers have ended.
-            assert self.cycle.input is not None  # noqa: S101
-            self._input = Payload(self.cycle.input, self.cycle.input_content_type)
-        return self._input
 
     @property
     def write(self) -> fence.FencedWrite:
@@ -202,7 +192,7 @@ def _attempt(stage: _Stage, result: TierResult) -> None:
         context = _context(stage.cycle, result, rule)
         interrupts.act(context.timeout + GRACE_SECONDS)
         with fence.away() if slow else nullcontext():
-            result.payload = transformer.run(stage.input, context)
+            result.payload = transformer.run(_input(stage.cycle), context)
         result.ok, result.error = True, ""
     except interrupts.Interrupted:
         stage.flush()
@@ -245,6 +235,12 @@ def _context(cycle: ClaimedCycle, result: TierResult, rule: TierRule) -> Context
     )
 
 
+def _input(cycle: ClaimedCycle) -> Payload:
+    # The claim reads the input unless all tiers have ended. Each tier has a payload of its own.
+    assert cycle.input is not None  # noqa: S101
+    return Payload(cycle.input, cycle.input_content_type)
+
+
 def _decide_retry(result: TierResult, rule: TierRule, *, retry: bool) -> None:
     wait = next_wait(result.attempts, rule) if retry else None
     if wait is None:
@@ -269,7 +265,8 @@ def next_wait(attempts: int, rule: TierRule, *, group: str | None = None) -> flo
 def _save(stage: _Stage, attempt: _Attempt) -> None:
     """Add an attempt's row, records and event to the stage's write."""
     write, result, payload = stage.write, attempt.result, attempt.result.payload
-    result.sha256 = payload.sha256 if payload else ""
+    blob = write.blob(payload.body) if payload else None
+    result.sha256 = write.sha256(blob) if blob else ""
     write.rows["tiers"].append(
         {
             "id": result.transformation_id,
@@ -280,7 +277,7 @@ def _save(stage: _Stage, attempt: _Attempt) -> None:
             "status": _STATUS[result.ok],
             "attempts": result.attempts,
             "wait": result.wait if result.ok is None else None,
-            "blob": write.blob(payload.body) if payload else None,
+            "blob": blob,
             "is_input": False,
             "content_type": payload.content_type if payload else "",
             "sha256": result.sha256,

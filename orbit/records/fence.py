@@ -27,6 +27,7 @@ from django.db import (
 )
 
 from governance.kernel import pg_text, routing, sql
+from governance.kernel.canonical import sha256_hex
 from governance.kernel.constraints import collision
 from governance.kernel.identifiers import uuid7_text
 from orbit.records import checkpoints, execution
@@ -124,6 +125,8 @@ class FencedWrite:
     values: dict[str, Any] = field(default_factory=dict)
     #: Statements number them from 1.
     blobs: list[bytes] = field(default_factory=list)
+    #: The SHA-256 of blobs by number, in hex.
+    digests: dict[int, str] = field(default_factory=dict)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -137,6 +140,12 @@ class FencedWrite:
                 return place
         self.blobs.append(data)
         return len(self.blobs)
+
+    def sha256(self, blob: int) -> str:
+        """Return the SHA-256 of a blob in hex, computed once: tiers and items often share one."""
+        if blob not in self.digests:
+            self.digests[blob] = sha256_hex(self.blobs[blob - 1])
+        return self.digests[blob]
 
     def parameters(self) -> dict[str, Any]:
         """Return the values by parameter name."""

@@ -1,4 +1,3 @@
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,12 +20,6 @@ def test_a_failure_may_be_tried_again_unless_it_says_otherwise() -> None:
     assert TransformError("no answer").retry
     assert not TransformError("no text", retry=False).retry
     assert TransformError("no answer").code == "transform_failed"
-
-
-def test_a_payload_computes_its_digest_once() -> None:
-    payload = Payload(b"x", "text/plain")
-    assert payload.sha256 == hashlib.sha256(b"x").hexdigest()
-    assert payload.sha256 is payload.sha256
 
 
 def test_payloads_are_equal_by_their_bytes_and_type() -> None:
