@@ -23,7 +23,8 @@ class CycleCheckpoint(models.Model):
         return self.stage
 
 
-# Range-partitioned by month of `partition_key`: the cycle's id or, without a cycle, its own.
+# A view of `orbit_recordgroup`, whose rows are records or groups of them. That table is partitioned
+# by month of `partition_key`: the cycle's id or, without a cycle, its own.
 class ExecutionRecord(models.Model):
     """One event of a cycle or namespace."""
 

@@ -167,6 +167,30 @@ def test_cycles_that_share_a_statement_have_groups_of_their_own(
     assert [events(cycle.id) for cycle in cycles] == [START] * 4
 
 
+def test_each_cycle_of_a_statement_says_whether_its_own_context_is_known(
+    settings: Any, committed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_SECONDS", 60.0)
+    cycles = claim(settings, 4)
+    for cycle in cycles[::2]:
+        rows(
+            "INSERT INTO orbit_initiation (id, initiation_hash, namespace)"
+            " VALUES (gen_random_uuid(), %s, %s) RETURNING 1",
+            cycle.initiation_hash,
+            cycle.namespace,
+        )
+    with together(cycles) as ends:
+        assert [end.exception() for end in ends] == [None] * 4
+    assert rows("SELECT count(DISTINCT xmin::text) FROM orbit_recordgroup") == [(1,)]
+    third = [read(cycle.id)[2] for cycle in cycles]
+    assert [record.event for record in third] == ["initiation_reused", "initiation_created"] * 2
+    for cycle, record in zip(cycles, third, strict=True):
+        assert rows(
+            "SELECT id::text FROM orbit_initiation WHERE initiation_hash = %s",
+            cycle.initiation_hash,
+        ) == [(record.data["initiation_id"],)]
+
+
 # As a release writes them that knows no groups.
 _OLD_RECORDS = """
     INSERT INTO orbit_executionrecord (
