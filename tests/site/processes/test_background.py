@@ -89,5 +89,4 @@ def test_an_end_right_before_a_round_is_not_forgotten(
     until(
         lambda: "ended early" not in {each.name for each in threading.enumerate()},
         "it goes on resting",
-        seconds=10.0,
     )
