@@ -20,15 +20,15 @@ class Costs:
     """What a cycle costs, with its trigger. The defaults are those in ``docs/scale.md``."""
 
     #: Milliseconds of CPU time.
-    database_ms: float = 6.74
-    worker_ms: float = 5.64
+    database_ms: float = 2.9
+    worker_ms: float = 2.44
     #: Rows inserted, updated and deleted.
-    rows: float = 81.9
-    wal_kib: float = 48.4
+    rows: float = 53.9
+    wal_kib: float = 33.1
     #: Disk: deleted after ORBIT_RETENTION_DAYS, after ORBIT_TELEMETRY_RETENTION_DAYS, never.
-    history_kib: float = 25.5
-    telemetry_kib: float = 3.0
-    forever_kib: float = 1.3
+    history_kib: float = 15.2
+    telemetry_kib: float = 2.9
+    forever_kib: float = 1.1
 
     def options(self) -> str:
         """Return them as options of this command."""
