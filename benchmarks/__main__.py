@@ -34,7 +34,7 @@ from benchmarks import (
 from benchmarks import options as options_
 from benchmarks.cycles import Round
 
-GOAL_RATIO, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.3, 500, 5
+GOAL_RATIO, GOAL_MEGABYTES, GOAL_CPU_PERCENT = 0.6, 500, 5
 GOAL_LATENCY_MS, GOAL_REST_LATENCY_MS = 20, 35
 GOAL_WAITING_PERCENT = 1
 GOAL_AUDIT = 0.15
