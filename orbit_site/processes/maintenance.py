@@ -53,6 +53,8 @@ ROLLUP_SECONDS = 10.0
 PARTITIONS_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.2, 2.0
 SLICE_SECONDS = 0.2
+# A wait for the gate ends this often: for a stamp, and for a drain that came without a signal.
+LONGEST_WAIT_SECONDS = 1.0
 # What the listener hears only hastens the next look, which proves its own connection.
 GATE_PROOF_SECONDS = 5.0
 # A signal to the process group may reach this process before the supervisor sets its phase.
@@ -301,7 +303,7 @@ def _wait_for_gate(listener: Listener, until: float) -> bool:
     while time.monotonic() < until and not interrupts.process.draining:
         interrupts.process.stamp()
         try:
-            if listener.wait(until - time.monotonic()):
+            if listener.wait(min(until - time.monotonic(), LONGEST_WAIT_SECONDS)):
                 return True
         except psycopg.Error:
             listener.close()
