@@ -130,9 +130,11 @@ def heartbeat(
         "settings_sha256": settings_hash(),
         "endpoints": len(endpoints.configured()),
     }
-    # Nothing else writes this row, so nothing comes between the two.
-    if not ClusterNode.objects.filter(id=node).update(**state):
-        ClusterNode.objects.create(id=node, host=host[:255], pid=pid, release=release, **state)
+    row = ClusterNode(id=node, host=host[:255], pid=pid, release=release, **state)
+    # One statement: another cluster may have pruned the row meanwhile.
+    ClusterNode.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["id"], update_fields=list(state)
+    )
 
 
 def settings_hash() -> str:
