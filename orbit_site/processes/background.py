@@ -25,6 +25,36 @@ FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 10.0
 LIMITS = "SET statement_timeout = '60s'; SET lock_timeout = '2s'"
 
 
+class Rest:
+    """The pauses of a thread that works in rounds: they end early when it is woken or ended."""
+
+    def __init__(self) -> None:
+        self._ending, self._woken = threading.Event(), threading.Event()
+
+    def wake(self) -> None:
+        """End the present pause, or the next one."""
+        self._woken.set()
+
+    def end(self) -> None:
+        """Let the thread end after its present round."""
+        self._ending.set()
+        self._woken.set()
+
+    def is_ending(self) -> bool:
+        """Return whether the thread is to end."""
+        return self._ending.is_set() or interrupts.process.draining
+
+    def is_over(self) -> bool:
+        """Forget wake-ups before a round; return whether the thread is to end instead."""
+        # In this order: ``end`` sets both events, and must not be forgotten.
+        self._woken.clear()
+        return self.is_ending()
+
+    def wait(self, seconds: float, *, wakes: bool) -> None:
+        """Pause for ``seconds``. Without ``wakes`` only ``end`` ends it early."""
+        (self._woken if wakes else self._ending).wait(seconds)
+
+
 class Background:
     """A thread. ``watch`` starts it, and frees it if it hangs."""
 
@@ -40,7 +70,7 @@ class Background:
 
         A round that takes ``longest_round`` seconds is given up.
         """
-        self._ending, self._woken = threading.Event(), threading.Event()
+        self._rest = Rest()
         self._name, self._failure, self._work, self._longest = name, failure, work, longest_round
         self._log = ThrottledLog(log.warning)
         self._thread: threading.Thread | None = None
@@ -60,32 +90,26 @@ class Background:
 
     def wake(self) -> None:
         """Have the next round at once, unless the last one failed."""
-        self._woken.set()
+        self._rest.wake()
 
     def end(self, seconds: float) -> None:
         """End the thread after its present round, or leave it after ``seconds``."""
-        self._ending.set()
-        self._woken.set()
+        self._rest.end()
         if self._thread is not None:
             self._thread.join(seconds)
 
     def is_ending(self) -> bool:
         """Return whether the thread is to end."""
-        return self._ending.is_set() or interrupts.process.draining
+        return self._rest.is_ending()
 
     def _run(self) -> None:
         self._connection = connections[DEFAULT_DB_ALIAS]
-        while not self._is_over():
+        while not self._rest.is_over():
             self._began = time.monotonic()
             pause = self._round()
             self._began = float("inf")
-            (self._ending if self._backoff else self._woken).wait(pause)
+            self._rest.wait(pause, wakes=not self._backoff)
         connections.close_all()
-
-    def _is_over(self) -> bool:
-        # In this order: ``end`` sets both, and must not be forgotten.
-        self._woken.clear()
-        return self.is_ending()
 
     def _round(self) -> float:
         """Do a round; return the seconds until the next one. Raises nothing."""

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from governance.kernel import availability
 from governance.kernel.throttled_log import ThrottledLog
-from orbit import interrupts
+from orbit_site.processes.background import Rest
 from orbit_site.web.database import cut_off
 from telemetry import database, forward, partitions
 
@@ -39,7 +39,7 @@ class Forwarder:
         self._log = ThrottledLog(log.warning)
         self._thread: threading.Thread | None = None
         self._connections: list[BaseDatabaseWrapper] = []
-        self._ending, self._woken = threading.Event(), threading.Event()
+        self._rest = Rest()
         self._began = float("inf")
         self._upkeep_at = self._prune_at = 0.0
         self._backoff, self._batch = 0.0, forward.BATCH
@@ -57,29 +57,23 @@ class Forwarder:
 
     def wake(self) -> None:
         """Forward at once, unless the last round failed."""
-        self._woken.set()
+        self._rest.wake()
 
     def end(self, seconds: float) -> None:
         """End the thread after its present round, or leave it after ``seconds``."""
-        self._ending.set()
-        self._woken.set()
+        self._rest.end()
         if self._thread is not None:
             self._thread.join(seconds)
 
     def _run(self) -> None:
         aliases = dict.fromkeys((DEFAULT_DB_ALIAS, database.ALIAS))
         self._connections = [connections[alias] for alias in aliases]
-        while not self._is_over():
+        while not self._rest.is_over():
             self._began = time.monotonic()
             pause = self._round(self._began)
             self._began = float("inf")
-            (self._ending if self._backoff else self._woken).wait(pause)
+            self._rest.wait(pause, wakes=not self._backoff)
         connections.close_all()
-
-    def _is_over(self) -> bool:
-        # In this order: ``end`` sets both, and must not be forgotten.
-        self._woken.clear()
-        return self._ending.is_set() or interrupts.process.draining
 
     def _round(self, now: float) -> float:
         """Forward a batch; return the seconds until the next one. Raises nothing."""

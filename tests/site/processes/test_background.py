@@ -9,7 +9,7 @@ import pytest
 from orbit import interrupts
 from orbit.interrupts import WorkerState
 from orbit_site.processes import background
-from orbit_site.processes.background import Background
+from orbit_site.processes.background import Background, Rest
 from tests.support.polling import until
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -71,19 +71,17 @@ def test_it_is_not_woken_out_of_the_pause_after_a_failure(
 def test_an_end_right_before_a_round_is_not_forgotten(
     process: WorkerState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_ending = Background.is_ending
+    is_ending = Rest.is_ending
 
-    def end_after_the_look(self: Background) -> bool:
+    def end_after_the_look(self: Rest) -> bool:
         answer = is_ending(self)
-        other = threading.Thread(target=self.end, args=[0.0])  # none can join itself
-        other.start()
-        other.join()
+        self.end()
         return answer
 
     rounds = Rounds()
     resting = Background("ended early", "It failed", rounds.work, longest_round=60.0)
     with monkeypatch.context() as patched:
-        patched.setattr(Background, "is_ending", end_after_the_look)
+        patched.setattr(Rest, "is_ending", end_after_the_look)
         resting.watch()
         until(lambda: rounds.began, "it doesn't begin")
     until(
