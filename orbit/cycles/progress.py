@@ -1,7 +1,7 @@
 """How far a claimed cycle has come, and how it ends."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 from uuid import UUID
 
@@ -38,13 +38,7 @@ class StageResult:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
         # Not asdict(), which copies each member.
-        return {
-            "name": self.name,
-            "ok": self.ok,
-            "done": self.done,
-            "total": self.total,
-            "skipped": self.skipped,
-        }
+        return {member.name: getattr(self, member.name) for member in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class WorkerProcess:
     def warm_up(self) -> None:
         """Have the database plan the statements of cycles before the first one is claimed."""
         self.writer.warm_up(
-            fence.write_of_none(statement)
+            fence.write_of_no_cycle(statement)
             for statement in (stages.START_AND_PREPARE, finish.CLOSE_DELIVERIES)
         )
 

@@ -55,13 +55,13 @@ BEGIN
                   WHERE inhparent = 'orbit_executionrecord'::regclass)
         ) INTO is_vacuumed;
         BEGIN
-            -- An autovacuum may take hours, and gives way to whoever waits for deadlock_timeout.
+            -- An autovacuum may take hours. It ends for a session that has waited deadlock_timeout.
             PERFORM set_config('lock_timeout', '500ms', true);
             IF is_vacuumed THEN
                 PERFORM set_config('lock_timeout', round(500 + 1000 * extract(
                     epoch FROM current_setting('deadlock_timeout')::interval))::text, true);
             END IF;
-            -- First: nobody makes a partition meanwhile.
+            -- Before the table: no other session makes a partition until the commit.
             PERFORM pg_advisory_xact_lock(hashtext('orbit_ensure_partitions'));
             LOCK TABLE orbit_executionrecord IN ACCESS EXCLUSIVE MODE;
             EXIT;

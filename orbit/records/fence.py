@@ -152,7 +152,7 @@ class FencedWrite:
         return parameters([self])
 
 
-def write_of_none(statement: sql.Statement) -> FencedWrite:
+def write_of_no_cycle(statement: sql.Statement) -> FencedWrite:
     """Return a write with ``statement`` of a cycle that isn't there: it is fenced."""
     none = ClaimedCycle(
         id=UUID(int=0),

@@ -95,7 +95,7 @@ class Listener:
         sources.register(connection.fileno(), select.POLLIN)
         if self._heeds_signals and interrupts.process.signals is not None:
             sources.register(interrupts.process.signals, select.POLLIN)
-        # Less than no time would be forever: the process may have been suspended meanwhile.
+        # A negative time-out has no end, and a process may be suspended before this line.
         if sources.poll(1000 * max(0.0, seconds)):
             connection.pgconn.consume_input()
             while connection.pgconn.notifies():

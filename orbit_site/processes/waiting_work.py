@@ -11,7 +11,7 @@ from orbit.conductor import aggregate, fanout
 from orbit.cycles import maintenance
 from orbit.records.fence import ALONE_FROM
 
-#: After so long the tasks run whatever a look says. Looks miss nothing that we know of.
+#: After so long the tasks run whatever a look says: no known case needs it.
 CERTAIN_SECONDS = 60.0
 
 LOOK = sql.load(
