@@ -25,6 +25,8 @@ KEYS_OF_RECORD = sql.load(__name__, "keys_of_record")
 MOST_IN_GROUP = 64
 #: A group's id ends in so many zero bits. The ids of its records have their places there.
 _PLACE_BITS = 16
+#: The clock of the process that made a cycle is at most so much ahead of the one of its record.
+_CLOCKS_MS = 60_000
 
 
 # Not frozen, although nothing changes one: that takes longer than all else of making it.
@@ -130,9 +132,12 @@ def write_all(records: Sequence[tuple[Record, str | None, UUID | None]]) -> None
 def keys_of(id_: str) -> list[UUID]:
     """Return the partition keys of the record ``id_``: one, or none.
 
-    That reads an index from end to end.
+    It reads an index from the record's time back to its cycle's, or all of it to find none.
     """
     try:
-        return [key for (key,) in KEYS_OF_RECORD.rows(id=UUID(id_))]
+        record = UUID(id_)
     except ValueError:
         return []
+    # Both ids begin with 48 bits of milliseconds: the database's time, as their process knew it.
+    latest = UUID(int=min(record.int + (_CLOCKS_MS << 80), (1 << 128) - 1))
+    return [key for (key,) in KEYS_OF_RECORD.rows(id=record, latest=latest)]

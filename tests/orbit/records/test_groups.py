@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from governance.kernel.identifiers import uuid7, uuid7_text
+from governance.kernel.identifiers import uuid7, uuid7_floor, uuid7_text
 from orbit.models import ExecutionRecord
 from orbit.records import execution, writer
 from orbit.records.execution import MOST_IN_GROUP, Record
@@ -189,6 +190,21 @@ def test_each_cycle_of_a_statement_says_whether_its_own_context_is_known(
             "SELECT id::text FROM orbit_initiation WHERE initiation_hash = %s",
             cycle.initiation_hash,
         ) == [(record.data["initiation_id"],)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=-40), timedelta(days=40)])
+def test_the_key_of_a_record_is_found_whatever_its_clock_said(ahead: timedelta) -> None:
+    cycle_id = write([Record("cycle", "a"), Record("cycle", "b")])
+    other = uuid7()
+    single = UUID(int=uuid7_floor(datetime.now(UTC) + ahead).int | 7 << 76 | 2 << 62 | 5)
+    record = Record("cycle", "c", "", "warning", id=str(single))
+    execution.write(record, namespace="a", cycle_id=cycle_id)
+    of_group = [record.pk for record in read(cycle_id) if record.level == "info"]
+    assert len(of_group) == 2
+    assert [execution.keys_of(str(each)) for each in (*of_group, single)] == [[cycle_id]] * 3
+    assert execution.keys_of(str(other)) == execution.keys_of("none") == []
+    assert execution.keys_of("f" * 32) == []
 
 
 # As a release writes them that knows no groups.
